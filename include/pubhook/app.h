@@ -1,0 +1,151 @@
+/**
+ * An application: settings, the registered handlers, and the function that turns
+ * one HTTP request into one HTTP response. It does no I/O; pubhook/serve.h runs it
+ * over HTTP, FastCGI and CGI, and a program with an HTTP server of its own calls
+ * ph_app_serve.
+ *
+ * Configure and register first, from one thread; then serve from any number.
+ */
+#ifndef PUBHOOK_APP_H
+#define PUBHOOK_APP_H
+
+#include <pubhook/event.h>
+#include <pubhook/log.h>
+#include <pubhook/reply.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ph_app;
+struct ph_request;
+struct ph_response;
+
+/** @return a new application with default settings, or NULL when memory is out. */
+PH_API struct ph_app *ph_app_new(void);
+/** Frees the application and the arguments of its handlers (by their free functions). NULL is fine.
+ */
+PH_API void ph_app_free(struct ph_app *app);
+
+/**
+ * Adds an access key; events signed with any of the keys are accepted. The key is
+ * used as the text it is, never base64-decoded.
+ * PH_ERR_ARGUMENT: empty. PH_ERR_MEMORY.
+ */
+PH_API enum ph_err ph_app_add_key(struct ph_app *app, const char *key);
+/**
+ * Takes key and allowed origin from a connection string
+ * ("Endpoint=...;AccessKey=...;Version=1.0;").
+ *
+ * @param connection_string  NULL reads the environment variable WebPubSubConnectionString
+ * PH_ERR_NOT_FOUND: NULL was given and the variable is not set. PH_ERR_SYNTAX. PH_ERR_MEMORY.
+ */
+PH_API enum ph_err ph_app_use_connection_string(struct ph_app *app, const char *connection_string);
+/** Accept events without checking a signature. Without a key and without this call the application
+ *  refuses to serve. */
+PH_API void ph_app_allow_unsigned(struct ph_app *app);
+/**
+ * Allows a service host to send events ("contoso.webpubsub.azure.com"; compared
+ * without case; "*" for any). Without any call, every host that signs correctly is
+ * allowed.
+ */
+PH_API enum ph_err ph_app_allow_origin(struct ph_app *app, const char *host);
+/** The path that events are posted to; default "/eventhandler". Requests to it and below it
+ *  (".../validate", ".../message") are served, others get 404. */
+PH_API enum ph_err ph_app_set_path(struct ph_app *app, const char *path);
+/** Where the application reports; the log must outlive it. Default: none. */
+PH_API void ph_app_set_log(struct ph_app *app, struct ph_log *log);
+
+enum ph_limit {
+    PH_LIMIT_BODY,         /* bytes of a request body; default 1 MiB + 64 KiB; past it 413 */
+    PH_LIMIT_HEADERS,      /* header lines; default 100; past it 431 */
+    PH_LIMIT_HEADER_BYTES, /* bytes of header names and values; default 32 KiB; past it 431 */
+    PH_LIMIT_JSON_DEPTH,   /* nesting of JSON in a request; default 64; past it 400 */
+    PH_LIMIT_REQUEST_MS,   /* milliseconds until a request must be complete; default 30,000 */
+    PH_LIMIT_COUNT
+};
+
+/** PH_ERR_ARGUMENT: unknown limit, or 0. */
+PH_API enum ph_err ph_app_set_limit(struct ph_app *app, enum ph_limit limit, size_t value);
+PH_API size_t ph_app_limit(const struct ph_app *app, enum ph_limit limit);
+
+/**
+ * A handler. It may be called by several threads at once, also for the same
+ * connection, and must not keep `ev`. It returns a decision (pubhook/reply.h).
+ */
+typedef struct ph_reply *ph_handler_fn(const struct ph_event *ev, void *arg);
+
+/**
+ * Registers a handler. Handlers are asked in the order of registration until one
+ * does not return ph_reply_pass().
+ *
+ * @param hub      the hub it is for, compared without case; NULL for any hub
+ * @param fn       the handler
+ * @param arg      handed to the handler
+ * @param free_fn  called with `arg` when the application is freed, also when
+ *                 registration fails; NULL if there is nothing to free
+ * PH_ERR_ARGUMENT, PH_ERR_MEMORY.
+ */
+PH_API enum ph_err ph_app_on_connect(struct ph_app *app, const char *hub, ph_handler_fn *fn,
+                                     void *arg, void (*free_fn)(void *arg));
+PH_API enum ph_err ph_app_on_connected(struct ph_app *app, const char *hub, ph_handler_fn *fn,
+                                       void *arg, void (*free_fn)(void *arg));
+PH_API enum ph_err ph_app_on_disconnected(struct ph_app *app, const char *hub, ph_handler_fn *fn,
+                                          void *arg, void (*free_fn)(void *arg));
+/**
+ * The same for user events.
+ *
+ * @param pattern  event names, compared without case: "*" for all, a name, or a
+ *                 name with "*" in it for any run of characters
+ */
+PH_API enum ph_err ph_app_on_event(struct ph_app *app, const char *hub, const char *pattern,
+                                   ph_handler_fn *fn, void *arg, void (*free_fn)(void *arg));
+
+/**
+ * Checks that the application may serve: PH_ERR_CONFIG when it has no key and
+ * ph_app_allow_unsigned was not called. The serving functions call it themselves.
+ *
+ * @param why  gets a sentence with what to change, valid as long as the
+ *             application; may be NULL
+ */
+PH_API enum ph_err ph_app_check(const struct ph_app *app, const char **why);
+
+/**
+ * Turns a request into a response: answers the validation handshake, checks the
+ * signature, decodes the event, calls the handler, encodes the reply. Whatever the
+ * request holds, the response is complete and valid.
+ *
+ * @param response  an empty or reset response
+ * PH_ERR_CONFIG: see ph_app_check; `response` is then a 500.
+ * Threads: any, each with its own request and response.
+ */
+PH_API enum ph_err ph_app_serve(struct ph_app *app, const struct ph_request *request,
+                                struct ph_response *response);
+
+/** A request as an HTTP server received it. Strings are copied. NULL when memory is out. */
+PH_API struct ph_request *ph_request_new(const char *method, const char *target);
+PH_API void ph_request_free(struct ph_request *request);
+/** Adds a header line as received; repeated names are kept. Lengths in bytes. */
+PH_API enum ph_err ph_request_add_header(struct ph_request *request, const char *name,
+                                         size_t name_len, const char *value, size_t value_len);
+/** The body; not copied, must live until the request is freed. */
+PH_API void ph_request_set_body(struct ph_request *request, const void *body, size_t len);
+
+PH_API struct ph_response *ph_response_new(void);
+PH_API void ph_response_free(struct ph_response *response);
+PH_API int ph_response_status(const struct ph_response *response);
+/**
+ * Header line number `at`; send each as a line of its own, never joined.
+ * Content-Length is not among them.
+ *
+ * @return the name, with the value in *value; NULL past the end
+ */
+PH_API const char *ph_response_header(const struct ph_response *response, size_t at,
+                                      const char **value);
+/** The body; never NULL. */
+PH_API const void *ph_response_body(const struct ph_response *response, size_t *len);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

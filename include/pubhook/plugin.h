@@ -1,0 +1,224 @@
+/**
+ * Event handlers in a shared object, run by pubhookd or by the broker itself.
+ *
+ *     #include <pubhook/plugin.h>
+ *
+ *     static struct ph_reply *on_message(const struct ph_event *ev, void *self)
+ *     {
+ *         return ph_reply_text("hello", 5);
+ *     }
+ *
+ *     static const struct ph_plugin_handler handlers[] = {
+ *         {PH_EVENT_USER, "message", on_message},
+ *         {0, NULL, NULL},
+ *     };
+ *     static const struct ph_plugin plugin = {
+ *         PH_PLUGIN_HEAD, "hello", "1.0", NULL, NULL, handlers,
+ *     };
+ *     PH_PLUGIN(plugin)
+ *
+ * A plugin is not linked with libpubhook: the host hands it a table of functions,
+ * and the macros below make the ordinary names (ph_event_hub, ph_reply_text, ...)
+ * go through that table. Tables only ever grow at their end.
+ */
+#ifndef PUBHOOK_PLUGIN_H
+#define PUBHOOK_PLUGIN_H
+
+#include <pubhook/app.h>
+#include <pubhook/event.h>
+#include <pubhook/log.h>
+#include <pubhook/reply.h>
+#include <pubhook/state.h>
+#include <pubhook/version.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ph_plugin_config;
+
+/* Functions that the host offers: result, name, parameters. Append only; raise
+ * PH_ABI_MINOR with each addition. */
+#define PH_HOST_FUNCTIONS(ROW)                                                                     \
+    ROW(enum ph_event_kind, event_kind, (const struct ph_event *))                                 \
+    ROW(const char *, event_hub, (const struct ph_event *))                                        \
+    ROW(const char *, event_connection_id, (const struct ph_event *))                              \
+    ROW(const char *, event_name, (const struct ph_event *))                                       \
+    ROW(const char *, event_user_id, (const struct ph_event *))                                    \
+    ROW(const char *, event_subprotocol, (const struct ph_event *))                                \
+    ROW(const char *, event_id, (const struct ph_event *))                                         \
+    ROW(const char *, event_time, (const struct ph_event *))                                       \
+    ROW(const char *, event_source, (const struct ph_event *))                                     \
+    ROW(const char *, event_origin, (const struct ph_event *))                                     \
+    ROW(const char *, event_state, (const struct ph_event *))                                      \
+    ROW(const char *, event_reason, (const struct ph_event *))                                     \
+    ROW(enum ph_data_type, event_data_type, (const struct ph_event *))                             \
+    ROW(const void *, event_data, (const struct ph_event *, size_t *))                             \
+    ROW(const char *, event_field, (const struct ph_event *, enum ph_field, const char *, size_t)) \
+    ROW(size_t, event_field_count, (const struct ph_event *, enum ph_field))                       \
+    ROW(const char *, event_field_name, (const struct ph_event *, enum ph_field, size_t))          \
+    ROW(const char *, event_offered_subprotocol, (const struct ph_event *, size_t))                \
+    ROW(size_t, event_certificate_count, (const struct ph_event *))                                \
+    ROW(const char *, event_certificate_thumbprint, (const struct ph_event *, size_t))             \
+    ROW(const char *, event_certificate_pem, (const struct ph_event *, size_t))                    \
+    ROW(const char *, event_http_header, (const struct ph_event *, const char *))                  \
+    ROW(struct ph_reply *, reply_accept, (void))                                                   \
+    ROW(void, reply_set_user_id, (struct ph_reply *, const char *))                                \
+    ROW(void, reply_add_group, (struct ph_reply *, const char *))                                  \
+    ROW(void, reply_add_role, (struct ph_reply *, const char *))                                   \
+    ROW(void, reply_clear_roles, (struct ph_reply *))                                              \
+    ROW(void, reply_set_subprotocol, (struct ph_reply *, const char *))                            \
+    ROW(struct ph_reply *, reply_reject, (int, const char *))                                      \
+    ROW(struct ph_reply *, reply_ok, (void))                                                       \
+    ROW(struct ph_reply *, reply_pass, (void))                                                     \
+    ROW(struct ph_reply *, reply_text, (const char *, size_t))                                     \
+    ROW(struct ph_reply *, reply_json, (const char *, size_t))                                     \
+    ROW(struct ph_reply *, reply_binary, (const void *, size_t))                                   \
+    ROW(struct ph_reply *, reply_protobuf, (const void *, size_t))                                 \
+    ROW(struct ph_reply *, reply_data, (enum ph_data_type, const void *, size_t))                  \
+    ROW(void, reply_set_state, (struct ph_reply *, const char *))                                  \
+    ROW(void, reply_free, (struct ph_reply *))                                                     \
+    ROW(struct ph_state *, state_from_event, (const struct ph_event *))                            \
+    ROW(void, state_free, (struct ph_state *))                                                     \
+    ROW(const char *, state_get, (const struct ph_state *, const char *))                          \
+    ROW(int64_t, state_get_int, (const struct ph_state *, const char *, int64_t))                  \
+    ROW(enum ph_err, state_set, (struct ph_state *, const char *, const char *))                   \
+    ROW(enum ph_err, state_set_int, (struct ph_state *, const char *, int64_t))                    \
+    ROW(void, state_clear, (struct ph_state *))                                                    \
+    ROW(void, reply_set_state_from, (struct ph_reply *, const struct ph_state *))                  \
+    ROW(const char *, strerror, (enum ph_err))                                                     \
+    ROW(const char *, version, (void))                                                             \
+    ROW(const char *, plugin_config_get, (const struct ph_plugin_config *, const char *))          \
+    ROW(enum ph_err, plugin_config_fail, (struct ph_plugin_config *, const char *))                \
+    ROW(struct ph_log *, plugin_config_log, (const struct ph_plugin_config *))                     \
+    ROW(void, log_write, (struct ph_log *, enum ph_log_level, const char *))
+
+/** What the host hands to the plugin. */
+struct ph_host {
+    uint32_t abi_major;
+    uint32_t abi_minor;
+    size_t size; /* of this structure, as the host was compiled */
+#define PH_HOST_ROW(result, name, params) result(*name) params;
+    PH_HOST_FUNCTIONS(PH_HOST_ROW)
+#undef PH_HOST_ROW
+};
+
+/** One handler of a plugin; the array ends with a NULL `fn`. */
+struct ph_plugin_handler {
+    enum ph_event_kind kind;
+    const char *pattern; /* event names for PH_EVENT_USER (see ph_app_on_event); else NULL */
+    ph_handler_fn *fn;   /* gets the plugin's state as its argument */
+};
+
+/** What the plugin hands back: a constant. */
+struct ph_plugin {
+    uint32_t abi_major;
+    uint32_t abi_minor;
+    size_t size;
+    const char *name;
+    const char *version;
+    /**
+     * Called once per use of the plugin, before any handler; may be NULL.
+     * Reads the configuration, sets *state. On failure it returns an error, after
+     * it said why with ph_plugin_config_fail; `close` is then not called.
+     */
+    enum ph_err (*open)(struct ph_plugin_config *config, void **state);
+    /** Called once at the end with the state, when no handler runs any more; may be NULL. */
+    void (*close)(void *state);
+    const struct ph_plugin_handler *handlers;
+};
+
+#define PH_PLUGIN_HEAD PH_ABI_MAJOR, PH_ABI_MINOR, sizeof(struct ph_plugin)
+
+/** Name of the one function that a plugin exports. */
+#define PH_PLUGIN_ENTRY "ph_plugin_entry"
+typedef const struct ph_plugin *ph_plugin_entry_fn(const struct ph_host *host);
+
+/**
+ * Value of a key from the plugin's configuration ("FILE.so?key=value&..."), NULL if
+ * it was not given. Only while `open` runs; copy what you keep. The key `hub` is the
+ * host's: it names the hub that the handlers are for.
+ */
+const char *ph_plugin_config_get(const struct ph_plugin_config *config, const char *key);
+/** Records why `open` fails and returns PH_ERR_CONFIG. */
+enum ph_err ph_plugin_config_fail(struct ph_plugin_config *config, const char *why);
+/** The host's log, for ph_log_write; may be NULL, outlives the plugin's state. */
+struct ph_log *ph_plugin_config_log(const struct ph_plugin_config *config);
+
+#ifndef PH_PLUGIN_HOST_SIDE
+
+/* Set by the entry function. Hidden, so that each plugin has its own. */
+extern const struct ph_host *ph_plugin_host __attribute__((visibility("hidden")));
+
+/** Exports the plugin. Once, in one file of the plugin, at file scope. */
+#define PH_PLUGIN(plugin_table)                                                                    \
+    const struct ph_host *ph_plugin_host;                                                          \
+    PH_API const struct ph_plugin *ph_plugin_entry(const struct ph_host *host);                    \
+    const struct ph_plugin *ph_plugin_entry(const struct ph_host *host)                            \
+    {                                                                                              \
+        if (host->abi_major == PH_ABI_MAJOR)                                                       \
+            ph_plugin_host = host;                                                                 \
+        return &(plugin_table);                                                                    \
+    }
+
+#define ph_event_kind(...) (ph_plugin_host->event_kind(__VA_ARGS__))
+#define ph_event_hub(...) (ph_plugin_host->event_hub(__VA_ARGS__))
+#define ph_event_connection_id(...) (ph_plugin_host->event_connection_id(__VA_ARGS__))
+#define ph_event_name(...) (ph_plugin_host->event_name(__VA_ARGS__))
+#define ph_event_user_id(...) (ph_plugin_host->event_user_id(__VA_ARGS__))
+#define ph_event_subprotocol(...) (ph_plugin_host->event_subprotocol(__VA_ARGS__))
+#define ph_event_id(...) (ph_plugin_host->event_id(__VA_ARGS__))
+#define ph_event_time(...) (ph_plugin_host->event_time(__VA_ARGS__))
+#define ph_event_source(...) (ph_plugin_host->event_source(__VA_ARGS__))
+#define ph_event_origin(...) (ph_plugin_host->event_origin(__VA_ARGS__))
+#define ph_event_state(...) (ph_plugin_host->event_state(__VA_ARGS__))
+#define ph_event_reason(...) (ph_plugin_host->event_reason(__VA_ARGS__))
+#define ph_event_data_type(...) (ph_plugin_host->event_data_type(__VA_ARGS__))
+#define ph_event_data(...) (ph_plugin_host->event_data(__VA_ARGS__))
+#define ph_event_field(...) (ph_plugin_host->event_field(__VA_ARGS__))
+#define ph_event_field_count(...) (ph_plugin_host->event_field_count(__VA_ARGS__))
+#define ph_event_field_name(...) (ph_plugin_host->event_field_name(__VA_ARGS__))
+#define ph_event_offered_subprotocol(...) (ph_plugin_host->event_offered_subprotocol(__VA_ARGS__))
+#define ph_event_certificate_count(...) (ph_plugin_host->event_certificate_count(__VA_ARGS__))
+#define ph_event_certificate_thumbprint(...)                                                       \
+    (ph_plugin_host->event_certificate_thumbprint(__VA_ARGS__))
+#define ph_event_certificate_pem(...) (ph_plugin_host->event_certificate_pem(__VA_ARGS__))
+#define ph_event_http_header(...) (ph_plugin_host->event_http_header(__VA_ARGS__))
+#define ph_reply_accept() (ph_plugin_host->reply_accept())
+#define ph_reply_set_user_id(...) (ph_plugin_host->reply_set_user_id(__VA_ARGS__))
+#define ph_reply_add_group(...) (ph_plugin_host->reply_add_group(__VA_ARGS__))
+#define ph_reply_add_role(...) (ph_plugin_host->reply_add_role(__VA_ARGS__))
+#define ph_reply_clear_roles(...) (ph_plugin_host->reply_clear_roles(__VA_ARGS__))
+#define ph_reply_set_subprotocol(...) (ph_plugin_host->reply_set_subprotocol(__VA_ARGS__))
+#define ph_reply_reject(...) (ph_plugin_host->reply_reject(__VA_ARGS__))
+#define ph_reply_ok() (ph_plugin_host->reply_ok())
+#define ph_reply_pass() (ph_plugin_host->reply_pass())
+#define ph_reply_text(...) (ph_plugin_host->reply_text(__VA_ARGS__))
+#define ph_reply_json(...) (ph_plugin_host->reply_json(__VA_ARGS__))
+#define ph_reply_binary(...) (ph_plugin_host->reply_binary(__VA_ARGS__))
+#define ph_reply_protobuf(...) (ph_plugin_host->reply_protobuf(__VA_ARGS__))
+#define ph_reply_data(...) (ph_plugin_host->reply_data(__VA_ARGS__))
+#define ph_reply_set_state(...) (ph_plugin_host->reply_set_state(__VA_ARGS__))
+#define ph_reply_free(...) (ph_plugin_host->reply_free(__VA_ARGS__))
+#define ph_state_from_event(...) (ph_plugin_host->state_from_event(__VA_ARGS__))
+#define ph_state_free(...) (ph_plugin_host->state_free(__VA_ARGS__))
+#define ph_state_get(...) (ph_plugin_host->state_get(__VA_ARGS__))
+#define ph_state_get_int(...) (ph_plugin_host->state_get_int(__VA_ARGS__))
+#define ph_state_set(...) (ph_plugin_host->state_set(__VA_ARGS__))
+#define ph_state_set_int(...) (ph_plugin_host->state_set_int(__VA_ARGS__))
+#define ph_state_clear(...) (ph_plugin_host->state_clear(__VA_ARGS__))
+#define ph_reply_set_state_from(...) (ph_plugin_host->reply_set_state_from(__VA_ARGS__))
+#define ph_strerror(...) (ph_plugin_host->strerror(__VA_ARGS__))
+#define ph_version() (ph_plugin_host->version())
+#define ph_plugin_config_get(...) (ph_plugin_host->plugin_config_get(__VA_ARGS__))
+#define ph_plugin_config_fail(...) (ph_plugin_host->plugin_config_fail(__VA_ARGS__))
+#define ph_plugin_config_log(...) (ph_plugin_host->plugin_config_log(__VA_ARGS__))
+#define ph_log_write(...) (ph_plugin_host->log_write(__VA_ARGS__))
+
+#endif /* PH_PLUGIN_HOST_SIDE */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

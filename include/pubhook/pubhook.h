@@ -1,0 +1,15 @@
+/** All of libpubhook. Plugins include <pubhook/plugin.h> instead. */
+#ifndef PUBHOOK_PUBHOOK_H
+#define PUBHOOK_PUBHOOK_H
+
+#include <pubhook/app.h>
+#include <pubhook/err.h>
+#include <pubhook/event.h>
+#include <pubhook/log.h>
+#include <pubhook/reply.h>
+#include <pubhook/serve.h>
+#include <pubhook/state.h>
+#include <pubhook/token.h>
+#include <pubhook/version.h>
+
+#endif

@@ -1,0 +1,44 @@
+/**
+ * Client access tokens and URLs, made locally from an access key, as a negotiate
+ * server hands them out (client-and-rest section 1.2).
+ */
+#ifndef PUBHOOK_TOKEN_H
+#define PUBHOOK_TOKEN_H
+
+#include <pubhook/err.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ph_token_options {
+    const char *user_id;       /* NULL: anonymous */
+    const char *const *roles;  /* NULL-terminated, or NULL */
+    const char *const *groups; /* groups joined at connect; NULL-terminated, or NULL */
+    unsigned minutes;          /* lifetime; 0 means 60 */
+};
+
+/**
+ * The URL that a client connects to, access token included.
+ *
+ * @param connection_string  "Endpoint=...;AccessKey=...;"; NULL reads the environment
+ *                           variable WebPubSubConnectionString
+ * @param hub                the hub
+ * @param options            NULL for an anonymous client without roles
+ * @param out                gets a string to be freed with ph_token_free
+ * PH_ERR_NOT_FOUND: no connection string. PH_ERR_SYNTAX: it has no Endpoint or no
+ * AccessKey. PH_ERR_ARGUMENT: no valid hub name. PH_ERR_MEMORY.
+ * Threads: any.
+ */
+PH_API enum ph_err ph_client_access_url(const char *connection_string, const char *hub,
+                                        const struct ph_token_options *options, char **out);
+/** The same, but the token alone. */
+PH_API enum ph_err ph_client_access_token(const char *connection_string, const char *hub,
+                                          const struct ph_token_options *options, char **out);
+/** Frees what the two functions above returned; NULL is fine. */
+PH_API void ph_token_free(char *token);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

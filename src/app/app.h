@@ -1,0 +1,35 @@
+/* Inside of pubhook/app.h, for the code that serves: the request and response types. */
+#ifndef APP_APP_H
+#define APP_APP_H
+
+#include "base/http.h"
+#include "base/log.h"
+#include "pubhook/app.h"
+
+/* A request with its arena. The views in the decoded event point into it. */
+struct ph_request {
+    struct arena arena;
+    struct http_request http;
+};
+
+struct ph_response {
+    struct arena arena;
+    struct http_response http;
+};
+
+/* As ph_request_new, but for servers that already hold the parts; strings are not
+ * copied and must live until the request is freed. */
+struct ph_request *app__request_borrow(struct str method, struct str target);
+bool app__request_add_borrowed(struct ph_request *req, struct str name, struct str value);
+
+/* Judges a request by its head alone, before the body is read: 0, or the status of
+ * `res`, complete (http__check, Content-Length over the limit: 413, wrong path: 404,
+ * wrong method: 405). */
+int app__check_head(struct ph_app *app, const struct ph_request *req, struct ph_response *res);
+/* A plain-text response for what never reaches a handler. */
+void app__respond(struct ph_response *res, int status, struct str text);
+
+struct ph_log *app__log(const struct ph_app *app);
+struct str app__path(const struct ph_app *app);
+
+#endif

@@ -1,0 +1,125 @@
+#include "base/arena.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BLOCK_SIZE 4096
+#define ALIGNMENT _Alignof(max_align_t)
+
+struct arena_block {
+    struct arena_block *next;
+    _Alignas(max_align_t) char data[];
+};
+
+static void use_first(struct arena *a)
+{
+    uintptr_t start = ((uintptr_t)a->first + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1);
+
+    a->end = (char *)a->first + a->first_size;
+    a->at = a->first && start < (uintptr_t)a->end ? (char *)start : a->end;
+}
+
+void arena__init(struct arena *a, void *first, size_t first_size, size_t max)
+{
+    *a = (struct arena){.first = first, .first_size = first ? first_size : 0, .max = max};
+    use_first(a);
+}
+
+void arena__free(struct arena *a)
+{
+    arena__reset(a);
+}
+
+void arena__reset(struct arena *a)
+{
+    while (a->blocks) {
+        struct arena_block *next = a->blocks->next;
+
+        free(a->blocks);
+        a->blocks = next;
+    }
+    a->used = 0;
+    use_first(a);
+}
+
+static bool add_block(struct arena *a, size_t size)
+{
+    size_t bytes = size > BLOCK_SIZE / 4 ? size : BLOCK_SIZE;
+    struct arena_block *block;
+
+    if (bytes > a->max - a->used)
+        bytes = size;
+    if (bytes > a->max - a->used)
+        return false;
+    block = malloc(sizeof(*block) + bytes);
+    if (!block)
+        return false;
+    block->next = a->blocks;
+    a->blocks = block;
+    a->used += bytes;
+    a->at = block->data;
+    a->end = block->data + bytes;
+    return true;
+}
+
+void *arena__alloc(struct arena *a, size_t size)
+{
+    void *p;
+
+    if (size > SIZE_MAX - ALIGNMENT)
+        return NULL;
+    size = (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
+    if (size == 0)
+        size = ALIGNMENT;
+    if ((size_t)(a->end - a->at) < size && !add_block(a, size))
+        return NULL;
+    p = a->at;
+    a->at += size;
+    return p;
+}
+
+void *arena__zalloc(struct arena *a, size_t size)
+{
+    void *p = arena__alloc(a, size);
+
+    return p ? memset(p, 0, size) : NULL;
+}
+
+char *arena__dup(struct arena *a, const void *data, size_t len)
+{
+    char *copy = len < SIZE_MAX ? arena__alloc(a, len + 1) : NULL;
+
+    if (!copy)
+        return NULL;
+    if (len > 0)
+        memcpy(copy, data, len);
+    copy[len] = '\0';
+    return copy;
+}
+
+char *arena__strdup(struct arena *a, struct str s)
+{
+    return arena__dup(a, s.ptr, s.len);
+}
+
+char *arena__printf(struct arena *a, const char *fmt, ...)
+{
+    va_list args;
+    int need;
+    char *text;
+
+    va_start(args, fmt);
+    need = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    if (need < 0)
+        return NULL;
+    text = arena__alloc(a, (size_t)need + 1);
+    if (!text)
+        return NULL;
+    va_start(args, fmt);
+    vsnprintf(text, (size_t)need + 1, fmt, args);
+    va_end(args);
+    return text;
+}

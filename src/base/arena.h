@@ -1,0 +1,35 @@
+/* Memory with one lifetime: a request, a frame, a file. Everything is freed at
+ * once. The first bytes may come from the caller (a stack array, or the tail of
+ * the object that owns the arena), so that a small request allocates nothing. */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include "base/str.h"
+
+struct arena_block;
+
+struct arena {
+    char *at;
+    char *end;
+    struct arena_block *blocks; /* newest first; the caller's own memory is not among them */
+    void *first;
+    size_t first_size;
+    size_t used; /* bytes taken from the heap */
+    size_t max;  /* largest `used` allowed */
+};
+
+/* `first` may be NULL with `first_size` 0. It must outlive the arena. */
+void arena__init(struct arena *a, void *first, size_t first_size, size_t max);
+void arena__free(struct arena *a);
+/* Frees all and starts again with the caller's first bytes. */
+void arena__reset(struct arena *a);
+
+/* All return NULL when memory or the maximum is exhausted. Aligned for any type. */
+void *arena__alloc(struct arena *a, size_t size);
+void *arena__zalloc(struct arena *a, size_t size);
+/* A copy with a NUL behind it. */
+char *arena__dup(struct arena *a, const void *data, size_t len);
+char *arena__strdup(struct arena *a, struct str s);
+char *arena__printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,17 @@
+/* The two clocks. Protocol code takes times as parameters and never reads one. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CLOCK_RFC3339_SIZE sizeof("2026-11-20T19:13:27.000Z")
+
+/* Milliseconds of a clock that never goes back. */
+int64_t clock__mono_ms(void);
+/* Milliseconds since 1970-01-01 UTC. */
+int64_t clock__unix_ms(void);
+/* Writes yyyy-MM-ddTHH:mm:ssZ, or with milliseconds. */
+void clock__rfc3339(char out[CLOCK_RFC3339_SIZE], int64_t unix_ms, int with_ms);
+
+#endif

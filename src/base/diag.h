@@ -1,0 +1,17 @@
+/* The sentence that goes with an error code: what was expected, what came, and
+ * where. It lives on the caller's stack and is written by the code that knows. */
+#ifndef BASE_DIAG_H
+#define BASE_DIAG_H
+
+#include "pubhook/err.h"
+
+struct diag {
+    char text[512];
+};
+
+/* Writes the sentence (cut at the size of `text`) and returns `err`, so that a
+ * refusal is one statement. `d` may be NULL. */
+enum ph_err diag__set(struct diag *d, enum ph_err err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

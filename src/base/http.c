@@ -1,0 +1,172 @@
+#include "base/http.h"
+
+bool http__add(struct arena *a, struct http_headers *h, struct str name, struct str value)
+{
+    if (h->count == h->cap) {
+        size_t cap = h->cap ? h->cap * 2 : 24;
+        struct http_header *items = arena__alloc(a, cap * sizeof(*items));
+
+        if (!items)
+            return false;
+        if (h->count > 0)
+            memcpy(items, h->items, h->count * sizeof(*items));
+        h->items = items;
+        h->cap = cap;
+    }
+    h->items[h->count++] = (struct http_header){name, value};
+    return true;
+}
+
+struct str http__get(const struct http_headers *h, struct str name)
+{
+    for (size_t i = 0; i < h->count; i++) {
+        if (str__eq_nocase(h->items[i].name, name))
+            return h->items[i].value;
+    }
+    return STR_NONE;
+}
+
+struct str http__get_last(const struct http_headers *h, struct str name)
+{
+    for (size_t i = h->count; i > 0; i--) {
+        if (str__eq_nocase(h->items[i - 1].name, name))
+            return h->items[i - 1].value;
+    }
+    return STR_NONE;
+}
+
+size_t http__count(const struct http_headers *h, struct str name)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < h->count; i++)
+        count += str__eq_nocase(h->items[i].name, name);
+    return count;
+}
+
+void http__set_target(struct http_request *req, struct str target)
+{
+    req->query = target;
+    str__split(&req->query, '?', &req->path);
+}
+
+struct str http__media_type(struct str content_type)
+{
+    struct str type;
+
+    if (!str__split(&content_type, ';', &type))
+        return STR_NONE;
+    return str__trim(type);
+}
+
+/* RFC 9110 section 5.6.2. */
+static bool is_token(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.ptr[i];
+
+        if (c <= 0x20 || c >= 0x7f || strchr("\"(),/:;<=>?@[\\]{}", c))
+            return false;
+    }
+    return s.len > 0;
+}
+
+/* RFC 9110 section 5.5; bytes above 127 are allowed (UTF-8 in ce-userId). */
+static bool has_control(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.ptr[i];
+
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return true;
+    }
+    return false;
+}
+
+static int check_single(const struct http_headers *h, struct diag *diag)
+{
+    static const struct str singles[] = {
+        {"Host", 4}, {"Content-Length", 14}, {"Transfer-Encoding", 17}};
+
+    for (size_t i = 0; i < sizeof(singles) / sizeof(*singles); i++) {
+        size_t count = http__count(h, singles[i]);
+
+        if (count > 1) {
+            diag__set(diag, PH_ERR_SYNTAX, "header %s came %zu times, expected one at the most",
+                      singles[i].ptr, count);
+            return 400;
+        }
+    }
+    if (http__count(h, STR("Content-Length")) && http__count(h, STR("Transfer-Encoding"))) {
+        diag__set(diag, PH_ERR_SYNTAX, "Content-Length and Transfer-Encoding came together");
+        return 400;
+    }
+    return 0;
+}
+
+int http__check(const struct http_headers *h, const struct http_limits *limits, struct diag *diag)
+{
+    size_t bytes = 0;
+
+    if (h->count > limits->headers) {
+        diag__set(diag, PH_ERR_LIMIT, "%zu header lines, at most %zu are allowed", h->count,
+                  limits->headers);
+        return 431;
+    }
+    for (size_t i = 0; i < h->count; i++) {
+        bytes += h->items[i].name.len + h->items[i].value.len;
+        if (!is_token(h->items[i].name)) {
+            diag__set(diag, PH_ERR_SYNTAX, "header line %zu: the name is not a token", i + 1);
+            return 400;
+        }
+        if (has_control(h->items[i].value)) {
+            diag__set(diag, PH_ERR_SYNTAX, "header %.*s: the value holds a control character",
+                      STR_FMT(h->items[i].name));
+            return 400;
+        }
+    }
+    if (bytes > limits->header_bytes) {
+        diag__set(diag, PH_ERR_LIMIT, "%zu bytes of headers, at most %zu are allowed", bytes,
+                  limits->header_bytes);
+        return 431;
+    }
+    return check_single(h, diag);
+}
+
+const char *http__reason(int status)
+{
+    static const struct {
+        int status;
+        const char *reason;
+    } rows[] = {
+        {101, "Switching Protocols"},
+        {200, "OK"},
+        {201, "Created"},
+        {202, "Accepted"},
+        {204, "No Content"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {411, "Length Required"},
+        {413, "Content Too Large"},
+        {415, "Unsupported Media Type"},
+        {426, "Upgrade Required"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        if (rows[i].status == status)
+            return rows[i].reason;
+    }
+    return status >= 500 ? "Server Error" : status >= 400 ? "Client Error" : "OK";
+}

@@ -1,0 +1,355 @@
+#include "base/json.h"
+
+#include <yajl/yajl_parse.h>
+
+struct parser {
+    struct arena *arena;
+    const struct json_limits *limits;
+    struct str text;
+    yajl_handle yajl;
+    struct json *root;
+    struct json **stack; /* open containers, limits->depth of them at the most */
+    struct json **last;  /* per open container, its last child */
+    uint32_t depth;
+    uint32_t stack_size;
+    uint32_t nodes;
+    struct str key;
+    size_t token_from; /* where to look for the start of the next value */
+    bool at_end;       /* the whole text was fed; yajl now completes what is open */
+    enum ph_err err;
+};
+
+/* Bytes of the text up to the end of the token that yajl read last. */
+static size_t consumed(const struct parser *p)
+{
+    return p->at_end ? p->text.len : yajl_get_bytes_consumed(p->yajl);
+}
+
+static int stop(struct parser *p, enum ph_err err)
+{
+    p->err = err;
+    return 0;
+}
+
+static bool is_filler(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ',' || c == ':';
+}
+
+/* yajl tells where a token ends. Where it starts follows from where the last one
+ * ended: only white space, separators and comments lie between. */
+static size_t token_start(const struct parser *p)
+{
+    const char *t = p->text.ptr;
+    size_t i = p->token_from, end = p->text.len;
+
+    for (;;) {
+        while (i < end && is_filler(t[i]))
+            i++;
+        if (!p->limits->comments || end - i < 2 || t[i] != '/')
+            return i;
+        if (t[i + 1] == '/') {
+            while (i < end && t[i] != '\n')
+                i++;
+        } else {
+            i += 2;
+            while (i + 1 < end && !(t[i] == '*' && t[i + 1] == '/'))
+                i++;
+            i = i + 2 < end ? i + 2 : end;
+        }
+    }
+}
+
+static struct json *add(struct parser *p, enum json_type type)
+{
+    struct json *node;
+    size_t start = token_start(p);
+
+    if (p->nodes++ >= p->limits->nodes) {
+        p->err = PH_ERR_LIMIT;
+        return NULL;
+    }
+    node = arena__zalloc(p->arena, sizeof(*node));
+    if (!node) {
+        p->err = PH_ERR_MEMORY;
+        return NULL;
+    }
+    node->type = type;
+    node->key = p->key;
+    node->raw = str__n(p->text.ptr + start, consumed(p) - start);
+    p->key = STR_NONE;
+    p->token_from = consumed(p);
+    if (p->depth == 0) {
+        p->root = node;
+        return node;
+    }
+    if (p->last[p->depth - 1])
+        p->last[p->depth - 1]->next = node;
+    else
+        p->stack[p->depth - 1]->child = node;
+    p->last[p->depth - 1] = node;
+    p->stack[p->depth - 1]->count++;
+    return node;
+}
+
+static int on_null(void *ctx)
+{
+    return add(ctx, JSON_NULL) != NULL;
+}
+
+static int on_boolean(void *ctx, int value)
+{
+    struct json *node = add(ctx, JSON_BOOL);
+
+    if (!node)
+        return 0;
+    node->boolean = value != 0;
+    return 1;
+}
+
+static int on_number(void *ctx, const char *digits, size_t len)
+{
+    struct json *node = add(ctx, JSON_NUMBER);
+
+    (void)digits;
+    if (!node)
+        return 0;
+    /* yajl hands over the text of the number; the same bytes stand in `raw`. */
+    node->string = str__n(node->raw.ptr + node->raw.len - len, len);
+    return 1;
+}
+
+static int copy_string(struct parser *p, struct str *out, const unsigned char *text, size_t len)
+{
+    char *copy = arena__dup(p->arena, text, len);
+
+    if (!copy)
+        return stop(p, PH_ERR_MEMORY);
+    *out = str__n(copy, len);
+    return 1;
+}
+
+static int on_string(void *ctx, const unsigned char *text, size_t len)
+{
+    struct json *node = add(ctx, JSON_STRING);
+
+    return node ? copy_string(ctx, &node->string, text, len) : 0;
+}
+
+static int on_key(void *ctx, const unsigned char *text, size_t len)
+{
+    struct parser *p = ctx;
+
+    p->token_from = consumed(p);
+    return copy_string(p, &p->key, text, len);
+}
+
+static bool grow_stack(struct parser *p)
+{
+    uint32_t size = p->stack_size ? p->stack_size * 2 : 16;
+    struct json **stack = arena__alloc(p->arena, size * sizeof(*stack));
+    struct json **last = arena__alloc(p->arena, size * sizeof(*last));
+
+    if (!stack || !last)
+        return false;
+    if (p->depth > 0) {
+        memcpy(stack, p->stack, p->depth * sizeof(*stack));
+        memcpy(last, p->last, p->depth * sizeof(*last));
+    }
+    p->stack = stack;
+    p->last = last;
+    p->stack_size = size;
+    return true;
+}
+
+static int open_container(struct parser *p, enum json_type type)
+{
+    struct json *node;
+
+    if (p->depth >= p->limits->depth)
+        return stop(p, PH_ERR_LIMIT);
+    node = add(p, type);
+    if (!node)
+        return 0;
+    if (p->depth == p->stack_size && !grow_stack(p))
+        return stop(p, PH_ERR_MEMORY);
+    p->stack[p->depth] = node;
+    p->last[p->depth] = NULL;
+    p->depth++;
+    return 1;
+}
+
+static int on_open_object(void *ctx)
+{
+    return open_container(ctx, JSON_OBJECT);
+}
+
+static int on_open_array(void *ctx)
+{
+    return open_container(ctx, JSON_ARRAY);
+}
+
+static int on_close(void *ctx)
+{
+    struct parser *p = ctx;
+    struct json *node = p->stack[--p->depth];
+
+    p->token_from = consumed(p);
+    node->raw.len = (size_t)(p->text.ptr + p->token_from - node->raw.ptr);
+    return 1;
+}
+
+static const yajl_callbacks callbacks = {
+    .yajl_null = on_null,
+    .yajl_boolean = on_boolean,
+    .yajl_number = on_number,
+    .yajl_string = on_string,
+    .yajl_start_map = on_open_object,
+    .yajl_map_key = on_key,
+    .yajl_end_map = on_close,
+    .yajl_start_array = on_open_array,
+    .yajl_end_array = on_close,
+};
+
+static enum ph_err explain(const struct parser *p, struct diag *diag)
+{
+    size_t at = consumed(p), line = 1, column = 1;
+
+    if (p->err == PH_ERR_MEMORY)
+        return diag__set(diag, PH_ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < at && i < p->text.len; i++) {
+        column = p->text.ptr[i] == '\n' ? 1 : column + 1;
+        line += p->text.ptr[i] == '\n';
+    }
+    if (p->err == PH_ERR_LIMIT && p->nodes > p->limits->nodes)
+        return diag__set(diag, PH_ERR_LIMIT, "line %zu, column %zu: more than %u JSON values", line,
+                         column, p->limits->nodes);
+    if (p->err == PH_ERR_LIMIT)
+        return diag__set(diag, PH_ERR_LIMIT,
+                         "line %zu, column %zu: JSON nested deeper than %u levels", line, column,
+                         p->limits->depth);
+    return diag__set(diag, PH_ERR_SYNTAX, "line %zu, column %zu: not valid JSON%s", line, column,
+                     at >= p->text.len ? " (it ends too early)" : "");
+}
+
+enum ph_err json__parse(struct arena *a, struct str text, const struct json_limits *limits,
+                        struct json **out, struct diag *diag)
+{
+    struct parser p = {.arena = a, .limits = limits, .text = text};
+    yajl_status status;
+
+    *out = NULL;
+    p.yajl = yajl_alloc(&callbacks, NULL, &p);
+    if (!p.yajl)
+        return diag__set(diag, PH_ERR_MEMORY, "out of memory");
+    yajl_config(p.yajl, yajl_allow_comments, limits->comments ? 1 : 0);
+    status = yajl_parse(p.yajl, (const unsigned char *)text.ptr, text.len);
+    if (status == yajl_status_ok) {
+        /* Only now a number at the very end is known to be complete. */
+        p.at_end = true;
+        status = yajl_complete_parse(p.yajl);
+    }
+    if (status != yajl_status_ok || p.err != PH_OK || !p.root || p.depth > 0) {
+        enum ph_err err = explain(&p, diag);
+
+        yajl_free(p.yajl);
+        return err;
+    }
+    yajl_free(p.yajl);
+    *out = p.root;
+    return PH_OK;
+}
+
+const struct json *json__get(const struct json *object, struct str key)
+{
+    const struct json *found = NULL;
+
+    if (!object || object->type != JSON_OBJECT)
+        return NULL;
+    for (const struct json *m = object->child; m; m = m->next) {
+        if (str__eq(m->key, key))
+            found = m;
+    }
+    return found;
+}
+
+struct str json__get_string(const struct json *object, struct str key)
+{
+    const struct json *m = json__get(object, key);
+
+    return m && m->type == JSON_STRING ? m->string : STR_NONE;
+}
+
+bool json__to_u64(const struct json *node, uint64_t *out)
+{
+    return node && node->type == JSON_NUMBER && str__to_u64(node->string, out);
+}
+
+const char *json__type_name(const struct json *node)
+{
+    static const char *const names[] = {"null",     "a boolean", "a number",
+                                        "a string", "an array",  "an object"};
+
+    return node ? names[node->type] : "nothing";
+}
+
+unsigned json__line(struct str text, const struct json *node)
+{
+    unsigned line = 1;
+
+    for (const char *p = text.ptr; p < node->raw.ptr; p++)
+        line += *p == '\n';
+    return line;
+}
+
+void json__quote(struct buf *out, struct str s)
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t plain = 0;
+
+    buf__byte(out, '"');
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.ptr[i];
+        char escaped[6] = {'\\', 0};
+        size_t len = 2;
+
+        if (c >= 0x20 && c != '"' && c != '\\')
+            continue;
+        switch (c) {
+        case '"':
+        case '\\':
+            escaped[1] = (char)c;
+            break;
+        case '\n':
+            escaped[1] = 'n';
+            break;
+        case '\r':
+            escaped[1] = 'r';
+            break;
+        case '\t':
+            escaped[1] = 't';
+            break;
+        default:
+            memcpy(escaped + 1, "u00", 3);
+            escaped[4] = hex[c >> 4];
+            escaped[5] = hex[c & 15];
+            len = 6;
+        }
+        buf__append(out, s.ptr + plain, i - plain);
+        buf__append(out, escaped, len);
+        plain = i + 1;
+    }
+    buf__append(out, s.ptr + plain, s.len - plain);
+    buf__byte(out, '"');
+}
+
+void json__quote_array(struct buf *out, const struct str *items, size_t count)
+{
+    buf__byte(out, '[');
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            buf__byte(out, ',');
+        json__quote(out, items[i]);
+    }
+    buf__byte(out, ']');
+}

@@ -1,0 +1,146 @@
+#include "base/log.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/utf8.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define MAX_MESSAGE 4096
+#define MAX_LINE (4 * MAX_MESSAGE)
+
+struct ph_log {
+    enum ph_log_level level;
+    enum ph_log_format format;
+    int fd;
+    void (*sink)(void *arg, enum ph_log_level level, const char *line, size_t len);
+    void *arg;
+};
+
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+
+struct ph_log *ph_log_new(enum ph_log_level level, enum ph_log_format format)
+{
+    struct ph_log *log = calloc(1, sizeof(*log));
+
+    if (log)
+        *log = (struct ph_log){.level = level, .format = format, .fd = STDERR_FILENO};
+    return log;
+}
+
+void ph_log_free(struct ph_log *log)
+{
+    free(log);
+}
+
+void ph_log_set_sink(struct ph_log *log,
+                     void (*sink)(void *arg, enum ph_log_level level, const char *line, size_t len),
+                     void *arg)
+{
+    log->sink = sink;
+    log->arg = arg;
+}
+
+enum ph_err ph_log_level_from_name(const char *name, enum ph_log_level *out)
+{
+    for (size_t i = 0; i < sizeof(level_names) / sizeof(*level_names); i++) {
+        if (strcmp(name, level_names[i]) == 0) {
+            *out = (enum ph_log_level)i;
+            return PH_OK;
+        }
+    }
+    return PH_ERR_ARGUMENT;
+}
+
+bool log__wants(const struct ph_log *log, enum ph_log_level level)
+{
+    return log && level <= log->level;
+}
+
+/* One log line is one line and valid UTF-8, whatever a peer put into a value. */
+static void put_clean(struct buf *out, struct str s)
+{
+    bool utf8 = utf8__valid(s);
+
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.ptr[i];
+
+        if (c < 0x20 || c == 0x7f || (!utf8 && c >= 0x80))
+            buf__printf(out, "\\x%02x", c);
+        else
+            buf__byte(out, (char)c);
+    }
+}
+
+static void put_json(struct buf *out, struct str s)
+{
+    struct buf clean;
+
+    buf__init(&clean, MAX_LINE);
+    put_clean(&clean, s);
+    json__quote(out, buf__view(&clean));
+    buf__free(&clean);
+}
+
+static void write_text(struct buf *out, const char *time, enum ph_log_level level,
+                       const char *const *fields, struct str message)
+{
+    buf__printf(out, "%s %-5s ", time, level_names[level]);
+    put_clean(out, message);
+    for (; fields[0] && fields[1]; fields += 2) {
+        buf__printf(out, " %s=", fields[0]);
+        put_clean(out, str__of(fields[1]));
+    }
+}
+
+static void write_json(struct buf *out, const char *time, enum ph_log_level level,
+                       const char *const *fields, struct str message)
+{
+    buf__printf(out, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":", time, level_names[level]);
+    put_json(out, message);
+    for (; fields[0] && fields[1]; fields += 2) {
+        buf__byte(out, ',');
+        put_json(out, str__of(fields[0]));
+        buf__byte(out, ':');
+        put_json(out, str__of(fields[1]));
+    }
+    buf__byte(out, '}');
+}
+
+void log__write(struct ph_log *log, enum ph_log_level level, const char *const *fields,
+                const char *fmt, ...)
+{
+    char message[MAX_MESSAGE], time[CLOCK_RFC3339_SIZE];
+    struct buf line;
+    va_list args;
+    int len;
+
+    if (!log__wants(log, level))
+        return;
+    va_start(args, fmt);
+    len = vsnprintf(message, sizeof(message), fmt, args);
+    va_end(args);
+    if (len < 0)
+        return;
+    if ((size_t)len >= sizeof(message))
+        len = sizeof(message) - 1;
+    clock__rfc3339(time, clock__unix_ms(), 1);
+    buf__init(&line, MAX_LINE);
+    (log->format == PH_LOG_JSON ? write_json : write_text)(&line, time, level, fields,
+                                                           str__n(message, (size_t)len));
+    buf__byte(&line, '\n');
+    if (log->sink)
+        log->sink(log->arg, level, buf__view(&line).ptr, line.len);
+    else if (line.len > 0 && write(log->fd, line.data, line.len) < 0)
+        (void)0; /* nowhere left to complain */
+    buf__free(&line);
+}
+
+void ph_log_write(struct ph_log *log, enum ph_log_level level, const char *message)
+{
+    log__write(log, level, LOG_NONE, "%s", message);
+}

@@ -1,0 +1,12 @@
+/* Randomness, from OpenSSL's generator. */
+#ifndef BASE_RANDOM_H
+#define BASE_RANDOM_H
+
+#include "base/str.h"
+
+/* False only when the generator fails, which must be treated as fatal to the request. */
+bool random__bytes(void *out, size_t len);
+/* Fills `out` with 2*bytes lower-case hex digits and a NUL. */
+bool random__hex(char *out, size_t bytes);
+
+#endif

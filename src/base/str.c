@@ -1,0 +1,68 @@
+#include "base/str.h"
+
+#include <strings.h>
+
+bool str__eq_nocase(struct str a, struct str b)
+{
+    return a.len == b.len && (a.len == 0 || strncasecmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+bool str__starts_with(struct str s, struct str prefix)
+{
+    return s.len >= prefix.len && str__eq(str__n(s.ptr, prefix.len), prefix);
+}
+
+bool str__starts_with_nocase(struct str s, struct str prefix)
+{
+    return s.len >= prefix.len && str__eq_nocase(str__n(s.ptr, prefix.len), prefix);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+struct str str__trim(struct str s)
+{
+    while (s.len > 0 && is_blank(s.ptr[0])) {
+        s.ptr++;
+        s.len--;
+    }
+    while (s.len > 0 && is_blank(s.ptr[s.len - 1]))
+        s.len--;
+    return s;
+}
+
+bool str__split(struct str *rest, char sep, struct str *part)
+{
+    const char *end;
+
+    if (!rest->ptr)
+        return false;
+    end = rest->len > 0 ? memchr(rest->ptr, sep, rest->len) : NULL;
+    if (!end) {
+        *part = *rest;
+        *rest = STR_NONE;
+        return true;
+    }
+    *part = str__n(rest->ptr, (size_t)(end - rest->ptr));
+    *rest = str__n(end + 1, rest->len - part->len - 1);
+    return true;
+}
+
+bool str__to_u64(struct str s, uint64_t *out)
+{
+    uint64_t value = 0;
+
+    if (s.len == 0)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned digit = (unsigned)(unsigned char)s.ptr[i] - '0';
+
+        if (digit > 9 || value > (UINT64_MAX - digit) / 10)
+            return false;
+        value = value * 10 + digit;
+    }
+    *out = value;
+    return true;
+}

@@ -1,0 +1,50 @@
+/* A view of bytes owned by somebody else. Not NUL-terminated. */
+#ifndef BASE_STR_H
+#define BASE_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct str {
+    const char *ptr; /* NULL means absent, which is not the same as empty */
+    size_t len;
+};
+
+#define STR(literal) ((struct str){(literal), sizeof(literal) - 1})
+#define STR_NONE ((struct str){NULL, 0})
+/* For printf("%.*s", STR_FMT(s)). */
+#define STR_FMT(s) (int)(s).len, ((s).ptr ? (s).ptr : "")
+
+static inline struct str str__of(const char *c_string)
+{
+    return (struct str){c_string, c_string ? strlen(c_string) : 0};
+}
+
+static inline struct str str__n(const void *ptr, size_t len)
+{
+    return (struct str){ptr, len};
+}
+
+static inline bool str__eq(struct str a, struct str b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+/* Compares without ASCII case; bytes above 127 are compared as they are. */
+bool str__eq_nocase(struct str a, struct str b);
+bool str__starts_with(struct str s, struct str prefix);
+bool str__starts_with_nocase(struct str s, struct str prefix);
+
+/* Drops spaces and tabs at both ends. */
+struct str str__trim(struct str s);
+
+/* Takes the part before the first `sep` off *rest. Returns false when nothing
+ * is left; an empty part between two separators is returned as such. */
+bool str__split(struct str *rest, char sep, struct str *part);
+
+/* Parses decimal digits only. False on an empty string, another character or overflow. */
+bool str__to_u64(struct str s, uint64_t *out);
+
+#endif

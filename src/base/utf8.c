@@ -1,0 +1,60 @@
+#include "base/utf8.h"
+
+/* Table 3-7 of the Unicode standard: the first byte decides how many follow and
+ * the range of the second. */
+static bool start_sequence(struct utf8 *state, uint8_t byte)
+{
+    state->low = 0x80;
+    state->high = 0xBF;
+    if (byte >= 0xC2 && byte <= 0xDF) {
+        state->need = 1;
+    } else if (byte >= 0xE0 && byte <= 0xEF) {
+        state->need = 2;
+        if (byte == 0xE0)
+            state->low = 0xA0;
+        if (byte == 0xED)
+            state->high = 0x9F;
+    } else if (byte >= 0xF0 && byte <= 0xF4) {
+        state->need = 3;
+        if (byte == 0xF0)
+            state->low = 0x90;
+        if (byte == 0xF4)
+            state->high = 0x8F;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+bool utf8__feed(struct utf8 *state, const void *data, size_t len)
+{
+    const uint8_t *p = data, *end = p + len;
+
+    while (p < end) {
+        if (state->need == 0) {
+            uint64_t eight;
+
+            while (end - p >= 8 && (memcpy(&eight, p, 8), (eight & 0x8080808080808080ULL) == 0))
+                p += 8;
+            while (p < end && *p < 0x80)
+                p++;
+            if (p < end && !start_sequence(state, *p++))
+                return false;
+        } else {
+            if (*p < state->low || *p > state->high)
+                return false;
+            state->low = 0x80;
+            state->high = 0xBF;
+            state->need--;
+            p++;
+        }
+    }
+    return true;
+}
+
+bool utf8__valid(struct str s)
+{
+    struct utf8 state = UTF8_START;
+
+    return utf8__feed(&state, s.ptr, s.len) && utf8__complete(&state);
+}

@@ -1,0 +1,31 @@
+/* How one shard tells another something: a queue with many writers and one reader,
+ * and a wake-up function. What is posted by one thread arrives in order. */
+#ifndef BROKER_BUS_MAILBOX_H
+#define BROKER_BUS_MAILBOX_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+struct letter {
+    struct letter *next;
+    /* Called on the reader's thread; frees the letter. `reader` is the mailbox's. */
+    void (*open)(struct letter *letter, void *reader);
+};
+
+struct mailbox {
+    pthread_mutex_t lock;
+    struct letter *first;
+    struct letter **last;
+    void (*wake)(void *reader);
+    void *reader;
+};
+
+void mailbox__init(struct mailbox *m, void (*wake)(void *reader), void *reader);
+/* Opens nothing: letters still inside are handed to `discard` or leak if it is NULL. */
+void mailbox__free(struct mailbox *m, void (*discard)(struct letter *letter));
+/* Any thread. Wakes the reader when the box was empty. */
+void mailbox__post(struct mailbox *m, struct letter *letter);
+/* Reader's thread: opens all letters posted so far. */
+void mailbox__read(struct mailbox *m);
+
+#endif

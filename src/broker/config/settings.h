@@ -1,0 +1,79 @@
+/* What an operator can set: the command line and the configuration file
+ * (design: same names as the hub settings of the service) end up here. Plain data,
+ * read-only once the broker runs, shared by all shards. */
+#ifndef BROKER_CONFIG_SETTINGS_H
+#define BROKER_CONFIG_SETTINGS_H
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/mac.h"
+#include "pubhook/log.h"
+
+/* event-handler.md section 5; the emulator's key, so that connection strings are
+ * interchangeable. Refused off loopback. */
+#define SETTINGS_DEFAULT_KEY "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
+#define SETTINGS_MIN_KEY_LEN 32
+#define SETTINGS_MAX_KEYS 2 /* primary, secondary */
+#define SETTINGS_DEFAULT_LISTEN "127.0.0.1:8080"
+#define SETTINGS_MAX_THREADS 256
+
+enum { SYSTEM_EVENT_CONNECT = 1, SYSTEM_EVENT_CONNECTED = 2, SYSTEM_EVENT_DISCONNECTED = 4 };
+
+/* One row of a hub's eventHandlers; the first row that matches an event gets it. */
+struct event_handler {
+    struct str url_template;       /* with {hub} and {event}; absent for an in-process plugin */
+    struct str plugin;             /* FILE.so[?key=value&...] of --handler; absent for a URL */
+    struct str user_event_pattern; /* "*", one name or a comma list; absent: no user events */
+    unsigned system_events;        /* SYSTEM_EVENT_* */
+    void *app;                     /* struct ph_app of the plugin, set when it is loaded */
+};
+
+struct hub_settings {
+    struct str name; /* lower case */
+    bool anonymous_allowed;
+    unsigned keep_alive_seconds; /* 1 to 120, default 20 */
+    struct event_handler *handlers;
+    size_t handler_count;
+};
+
+struct settings {
+    struct arena arena; /* holds every string and array below */
+    struct str host;
+    uint16_t port;
+    struct mac_key *keys[SETTINGS_MAX_KEYS];
+    size_t key_count;
+    unsigned threads;
+    enum ph_log_level log_level;
+    enum ph_log_format log_format;
+    struct hub_settings *hubs;
+    size_t hub_count;
+};
+
+/* Defaults. False when memory is out. */
+bool settings__init(struct settings *s);
+void settings__free(struct settings *s);
+
+/* Reads a configuration file's text over what is there already. PH_ERR_CONFIG with
+ * "FILE:LINE: ..." in `diag`: unknown key, bad value, not JSON. */
+enum ph_err settings__parse_file(struct settings *s, const char *file_name, struct str text,
+                                 struct diag *diag);
+
+/* One setting from the command line; PH_ERR_ARGUMENT says what would be right. */
+enum ph_err settings__set_listen(struct settings *s, const char *value, struct diag *diag);
+enum ph_err settings__add_key(struct settings *s, const char *value, struct diag *diag);
+/* HUB=URL */
+enum ph_err settings__add_event_handler(struct settings *s, const char *value, struct diag *diag);
+/* HUB=PLUGIN.so[?key=value&...] */
+enum ph_err settings__add_plugin(struct settings *s, const char *value, struct diag *diag);
+
+/* What can only be checked when all is known: fills in the default key, refuses it
+ * off loopback, settles the number of threads. */
+enum ph_err settings__finish(struct settings *s, struct diag *diag);
+
+/* Settings of a hub (compared without case), or the defaults for one that has none. Never NULL. */
+const struct hub_settings *settings__hub(const struct settings *s, struct str hub);
+
+/* ^[A-Za-z][A-Za-z0-9_`,.[\]]{0,127}$ (client-and-rest.md section 1.1) */
+bool settings__valid_hub_name(struct str name);
+
+#endif

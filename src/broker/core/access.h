@@ -1,0 +1,42 @@
+/* Who may come in: access tokens of clients and REST callers (client-and-rest.md
+ * sections 1.2 and 5.6), and the reconnection tokens that we hand out (section 3). */
+#ifndef BROKER_CORE_ACCESS_H
+#define BROKER_CORE_ACCESS_H
+
+#include "base/http.h"
+#include "base/jwt.h"
+
+#define ACCESS_SKEW_SECONDS 300
+#define ACCESS_RECONNECTION_SECONDS (7 * 24 * 3600)
+
+/* What the audience of a token is compared with. */
+struct access_request {
+    struct str host;               /* Host header of the request: "localhost:8080" */
+    struct str path;               /* as sent, percent-encoded: "/client/hubs/chat" */
+    struct str query;              /* as sent; absent when there is none */
+    bool query_may_be_in_audience; /* REST: SDKs sign the full URL */
+    struct str own_host;           /* address and port the broker listens on, "127.0.0.1:8080" */
+};
+
+/* Token from `Authorization: Bearer` (scheme without case); absent when there is none. */
+struct str access__bearer(const struct http_headers *headers);
+
+/* Checks signature, times and audience. http, https, ws and wss are equal in an
+ * audience; so are the request's Host, own_host and loopback names with the same port.
+ * PH_ERR_AUTH or PH_ERR_SYNTAX with the reason; *claims in the arena. */
+enum ph_err access__check(struct arena *a, struct str token, const struct jwt_rules *rules,
+                          const struct access_request *request, const struct json **claims,
+                          struct diag *diag);
+
+/* A claim that is a string or an array of strings, as an array (client-and-rest.md 1.2). */
+enum ph_err access__claim_strings(struct arena *a, const struct json *claims, struct str name,
+                                  struct str **items, size_t *count, struct diag *diag);
+
+/* Tokens that let a client take up a lost session again: valid for one connection id. */
+void access__make_reconnection_token(struct buf *out, struct str connection_id,
+                                     const struct mac_key *key, int64_t now_seconds);
+enum ph_err access__check_reconnection_token(struct arena *a, struct str token,
+                                             struct str connection_id,
+                                             const struct jwt_rules *rules, struct diag *diag);
+
+#endif

@@ -1,0 +1,114 @@
+/* One shard's part of all hubs: its sessions, groups and users. No I/O, no clock,
+ * no randomness: commands go in, effects come out through `struct core_ops`.
+ *
+ * A session lives on one shard from connect to its end; its transport may go and
+ * another come. Commands for a hub (from REST, or from a client's publish) are
+ * applied on every shard, or on the one that owns the connection (connection_id.h).
+ * Everything here is for the thread of the shard alone. */
+#ifndef BROKER_CORE_CORE_H
+#define BROKER_CORE_CORE_H
+
+#include "base/log.h"
+#include "base/map.h"
+#include "broker/core/format.h"
+
+struct core;
+struct session;
+struct transport;     /* of broker/net; the core only remembers which one a session has */
+struct upstream_peer; /* of broker/upstream; likewise */
+
+/* client-and-rest.md section 6. */
+struct core_limits {
+    size_t group_name_len;      /* characters; 1024 */
+    size_t queue_messages;      /* waiting for a slow client; 1000 */
+    size_t queue_bytes;         /* 16 MiB */
+    size_t unacked_messages;    /* kept for a reliable client; 1000 */
+    size_t unacked_bytes;       /* 16 MiB */
+    size_t ack_ids;             /* remembered for Duplicate; 1000 */
+    size_t literal_permissions; /* names per connection and action; 1000 */
+    int64_t recovery_ms;        /* how long a lost reliable session is kept; 30000 */
+};
+#define CORE_LIMITS_DEFAULT                                                                        \
+    ((struct core_limits){1024, 1000, 16u << 20, 1000, 16u << 20, 1000, 1000, 30000})
+
+/* Whom a hub command is about. */
+enum scope { SCOPE_HUB, SCOPE_GROUP, SCOPE_USER, SCOPE_CONNECTION };
+enum hub_op {
+    HUB_SEND,   /* message to the scope */
+    HUB_EXISTS, /* does the scope have a connection? */
+    HUB_JOIN,   /* the scope's connections join `group` */
+    HUB_LEAVE,  /* ... leave `group`; all groups when it is absent */
+    HUB_CLOSE   /* close the scope's connections with `reason` */
+};
+
+/* A REST call and a client frame that mean the same become the same command. */
+struct hub_command {
+    enum hub_op op;
+    enum scope scope;
+    struct str hub;  /* lower case */
+    struct str name; /* group, user id or connection id of the scope */
+    struct str group;
+    struct str reason;          /* HUB_CLOSE; absent or empty: none given */
+    const struct str *excluded; /* connection ids left out */
+    size_t excluded_count;
+    struct message *message; /* HUB_SEND; borrowed */
+};
+
+struct hub_result {
+    size_t matched; /* connections of this shard that the scope named */
+};
+
+/* Why a session ends, and what the client is told (client-and-rest.md section 3). */
+struct close_reason {
+    uint16_t code;       /* WebSocket close code */
+    struct str text;     /* close frame's reason */
+    struct str message;  /* of the system/disconnected frame; absent: no such frame */
+    struct str category; /* Normal, SlowClient, ... for the log */
+    struct str upstream; /* `reason` of the disconnected event */
+};
+
+struct core_ops {
+    /* Apply the command on the other shards and nodes too. Copies what it keeps. */
+    void (*publish)(void *ctx, const struct hub_command *cmd);
+    /* A user event for the event handler. The answer comes back through
+     * session__event_answer, or never if the session ends first. `ack_id` is NULL
+     * when the client wants no ack. Copies what it keeps.
+     * False: queue full or memory out; the core then fails the event itself. */
+    bool (*event)(void *ctx, struct session *s, struct str event, enum ph_data_type type,
+                  struct str data, const uint64_t *ack_id);
+    /* Send what is queued (the frames are in the queue already), then a close frame,
+     * then drop the transport. The session's transport is no longer attached. */
+    void (*close)(void *ctx, struct transport *t, uint16_t code, struct str reason);
+    /* Drop a transport without a closing handshake (another one took its place). */
+    void (*abort)(void *ctx, struct transport *t);
+    /* The session is gone: raise `disconnected` with this reason, release the peer. */
+    void (*ended)(void *ctx, struct session *s, struct str reason);
+};
+
+struct core_config {
+    struct core_limits limits;
+    const struct core_ops *ops;
+    void *ctx;
+    struct map_seed seed;
+    struct ph_log *log;
+};
+
+struct core *core__new(const struct core_config *config);
+/* Frees everything without effects. */
+void core__free(struct core *core);
+
+/* Applies a command to this shard. Order of calls is the order of delivery. */
+void core__apply(struct core *core, const struct hub_command *cmd, struct hub_result *result);
+
+size_t core__session_count(const struct core *core);
+/* The next session with something to send, taken off the dirty list; NULL when the
+ * list is empty. Called once per loop turn until then. */
+struct session *core__next_dirty(struct core *core);
+/* Ends detached sessions whose recovery time is over. Returns the next deadline on
+ * the same clock, or INT64_MAX. */
+int64_t core__tick(struct core *core, int64_t now_ms);
+/* Ends every session (shutdown): clients are closed with this reason. */
+void core__close_all(struct core *core, const struct close_reason *why);
+struct session *core__find(struct core *core, struct str hub, struct str connection_id);
+
+#endif

@@ -1,0 +1,76 @@
+/* A client's logical connection: what survives the loss of a socket. */
+#ifndef BROKER_CORE_SESSION_H
+#define BROKER_CORE_SESSION_H
+
+#include "broker/core/core.h"
+
+struct session_config {
+    struct str hub;           /* lower case */
+    struct str connection_id; /* from connection_id.h */
+    struct str user_id;       /* absent: anonymous */
+    const struct format *format;
+    const struct str *roles;
+    size_t role_count;
+    const struct str *groups; /* joined at once, no role needed */
+    size_t group_count;
+    /* Raw clients in webpubsub_mode=sendToGroup; absent: sendEvent */
+    struct str publish_group;
+    bool publish_no_echo;
+};
+
+/* NULL: memory, or the id is in use. The session starts detached. */
+struct session *session__new(struct core *core, const struct session_config *config);
+
+/* What others may know. */
+struct str session__id(const struct session *s);
+struct str session__user(const struct session *s); /* absent: anonymous */
+struct str session__hub(const struct session *s);
+const struct format *session__format(const struct session *s);
+struct transport *session__transport(const struct session *s);
+struct upstream_peer *session__peer(const struct session *s);
+void session__set_peer(struct session *s, struct upstream_peer *peer);
+
+/* Gives the session a socket. The first time and at each recovery: an older
+ * transport is aborted, `connected` (if the format has it) is queued with this
+ * token, and unacknowledged messages are queued again behind it. */
+void session__attach(struct session *s, struct transport *t, struct str reconnection_token);
+/* The socket is gone without a deliberate end: a reliable session waits for
+ * recovery until now + recovery_ms, another one ends with this reason. */
+void session__detach(struct session *s, int64_t now_ms, struct str reason);
+/* The session is over: the client is told as `why` says if it has a transport, it
+ * leaves its groups, `ended` is raised, and `s` is freed. */
+void session__end(struct session *s, const struct close_reason *why);
+
+/* A decoded message of the client. May end the session: true if `s` still lives. */
+bool session__command(struct session *s, const struct command *cmd);
+
+/* The event handler's answer to a user event (event-handler.md sections 3.4, 3.5). */
+struct event_answer {
+    bool success;
+    bool has_data;
+    enum ph_data_type type;
+    struct str data;
+    const char *failure; /* for the log: why it failed and what to change */
+    bool no_handler;
+};
+/* Queues the message, then the ack; a failed event of a raw client closes it with
+ * 1011. May end the session: true if `s` still lives. */
+bool session__event_answer(struct session *s, const uint64_t *ack_id,
+                           const struct event_answer *answer);
+
+/* --- The queue of what goes out, as the transport sees it ------------------- */
+
+struct out_item {
+    struct frame *frame;
+    uint64_t sequence_id; /* of a sequenced frame */
+};
+/* Items not yet written, oldest first, up to `max`; returns how many. The frames stay
+ * the session's. */
+size_t session__outgoing(const struct session *s, struct out_item *items, size_t max);
+/* The first `count` of those are written in full. */
+void session__written(struct session *s, size_t count);
+/* Puts the session on the dirty list (again), e.g. when the socket took only a part
+ * and is writable once more. */
+void session__mark_dirty(struct session *s);
+
+#endif

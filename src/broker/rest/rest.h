@@ -1,0 +1,37 @@
+/* The data-plane REST API without I/O (client-and-rest.md section 5): a request goes
+ * in, and either a response comes out at once or a hub command whose result decides
+ * the response. Routes are rows of a table. */
+#ifndef BROKER_REST_REST_H
+#define BROKER_REST_REST_H
+
+#include "base/http.h"
+#include "broker/config/settings.h"
+#include "broker/core/access.h"
+#include "broker/core/core.h"
+
+#define REST_MAX_BODY (1024 * 1024)
+
+struct rest_route;
+
+struct rest_call {
+    const struct rest_route *route;
+    bool has_command; /* apply it, then rest__finish; otherwise `response` is the answer */
+    struct hub_command command; /* points into the request and the arena; its message is owned */
+    struct http_response response;
+};
+
+/* True for paths below /api/. */
+bool rest__is_path(struct str path);
+/* Judges the head of a request, before its body is read: 0, or a status with
+ * call->response filled (unknown route, token, api-version, length). */
+int rest__begin(struct arena *a, const struct http_request *head, const struct settings *settings,
+                struct str own_host, int64_t now_seconds, struct rest_call *call,
+                struct diag *diag);
+/* The rest, with req->body complete. */
+void rest__body(struct arena *a, const struct http_request *req, struct rest_call *call,
+                struct diag *diag);
+/* The response once the command was applied; `result` is the sum over all shards. */
+void rest__finish(struct arena *a, struct rest_call *call, const struct hub_result *result);
+void rest__free(struct rest_call *call);
+
+#endif

@@ -1,0 +1,97 @@
+/* Client activity towards event handlers, without I/O: which handler gets which
+ * event, in what order, validated how, tried again when (event-handler.md sections
+ * 1 to 3). HTTP exchanges and timers are the shell's; `now` is always a parameter.
+ *
+ * Rules. Events of one connection are sent one after the other, in the order they
+ * happened; those of different connections do not wait for each other. A URL is
+ * validated before its first event; the outcome is cached. 408, 5xx and transport
+ * errors are tried again after 1, 3 and 5 s, 100 s in all. Every queue is bounded. */
+#ifndef BROKER_UPSTREAM_UPSTREAM_H
+#define BROKER_UPSTREAM_UPSTREAM_H
+
+#include "base/log.h"
+#include "base/map.h"
+#include "broker/config/settings.h"
+#include "event/event.h"
+
+struct upstream;
+struct upstream_peer; /* one client connection, from its connect event to its disconnected event */
+struct exchange;      /* one HTTP request under way */
+
+#define UPSTREAM_TIMEOUT_MS 100000
+#define UPSTREAM_MAX_RESPONSE (16u << 20)
+#define UPSTREAM_PEER_QUEUE 256        /* events waiting for one connection */
+#define UPSTREAM_PEER_BYTES (4u << 20) /* their data */
+
+struct upstream_request {
+    const struct http_request *http; /* headers and body; method POST, OPTIONS or GET */
+    struct str url;                  /* absent for an in-process handler */
+    void *app;                       /* struct ph_app of an in-process handler, else NULL */
+    int64_t timeout_ms;
+};
+
+struct upstream_ops {
+    /* Start a request. Everything in `req` lives until upstream__response or
+     * upstream__failed is called for `x`, or until `cancel`. Neither may be called
+     * from inside `send`. */
+    void (*send)(void *ctx, struct exchange *x, const struct upstream_request *req);
+    /* Nobody waits for it any more; do not report on `x` again. */
+    void (*cancel)(void *ctx, struct exchange *x);
+    /* Outcome of upstream__connect. `status` 0: accept, as `answer` says (NULL: no
+     * handler, as the token says); else refuse with this HTTP status. The peer lives
+     * on if accepted and is freed if refused. */
+    void (*connect_done)(void *ctx, void *token, int status, const struct answer *answer,
+                         const char *why);
+    /* Outcome of upstream__event; `owner` is the peer's. `answer` NULL or not
+     * successful: the event failed, `why` says what to change. */
+    void (*event_done)(void *ctx, void *owner, const uint64_t *ack_id, const struct answer *answer,
+                       bool no_handler, const char *why);
+    /* A fresh GUID (x-ms-client-request-id), 36 characters and a NUL. */
+    void (*make_guid)(void *ctx, char out[37]);
+};
+
+struct upstream_config {
+    const struct settings *settings;
+    struct str origin; /* value of WebHook-Request-Origin: host name without port */
+    const struct upstream_ops *ops;
+    void *ctx;
+    struct map_seed seed;
+    struct ph_log *log;
+};
+
+struct upstream *upstream__new(const struct upstream_config *config);
+/* Frees everything; exchanges under way are cancelled. */
+void upstream__free(struct upstream *up);
+
+/* Asks the connect handler of the hub. `connect` has hub, connection_id, user_id,
+ * claims, query, headers, subprotocols; all is copied. `connect_done` is called with
+ * `token` later or, when no handler wants the event, at once. Returns the peer, NULL
+ * when it was refused at once or memory is out (connect_done was called). */
+struct upstream_peer *upstream__connect(struct upstream *up, const struct ph_event *connect,
+                                        void *token, int64_t now_ms, int64_t unix_ms);
+/* Nobody waits for the connect any more (the client went away). Frees the peer. */
+void upstream__abandon(struct upstream_peer *peer);
+
+/* The connection is established: `owner` is handed to event_done, user_id and
+ * subprotocol are the final ones; raises `connected`. */
+void upstream__connected(struct upstream_peer *peer, void *owner, struct str user_id,
+                         struct str subprotocol, int64_t now_ms, int64_t unix_ms);
+/* A user event. False: the peer's queue is full or memory is out; nothing was queued. */
+bool upstream__event(struct upstream_peer *peer, struct str event, enum ph_data_type type,
+                     struct str data, const uint64_t *ack_id, int64_t now_ms, int64_t unix_ms);
+/* The connection is gone for good: user events not yet answered are dropped (one
+ * under way is cancelled), event_done is not called any more, `disconnected` is
+ * raised behind what remains, and the peer frees itself after it. */
+void upstream__disconnected(struct upstream_peer *peer, struct str reason, int64_t now_ms,
+                            int64_t unix_ms);
+
+/* What became of an exchange. `x` is freed. */
+void upstream__response(struct exchange *x, const struct http_response *res, int64_t now_ms);
+void upstream__failed(struct exchange *x, const char *why, int64_t now_ms);
+
+/* Does what is due (retries, time limits); returns the next deadline, INT64_MAX if none. */
+int64_t upstream__tick(struct upstream *up, int64_t now_ms);
+/* Events not yet delivered or given up, of all peers; shutdown waits for 0. */
+size_t upstream__pending(const struct upstream *up);
+
+#endif

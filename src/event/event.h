@@ -1,0 +1,161 @@
+/* CloudEvents webhooks of Azure Web PubSub, both directions, without I/O
+ * (event-handler.md sections 2 to 4). The broker encodes what the framework decodes,
+ * with the code in this folder. */
+#ifndef EVENT_EVENT_H
+#define EVENT_EVENT_H
+
+#include "base/http.h"
+#include "base/json.h"
+#include "base/mac.h"
+#include "pubhook/reply.h"
+
+/* A name with its values: a row of claims, query or headers (connect), or metadata. */
+struct event_field {
+    struct str name;
+    const struct str *values; /* each with a NUL behind it when decoded */
+    size_t count;
+};
+
+struct event_fields {
+    const struct event_field *items;
+    size_t count;
+};
+
+struct event_certificate {
+    struct str thumbprint;
+    struct str pem;
+};
+
+/* A decoded event, or one to be encoded. An absent attribute has a NULL pointer.
+ * When decoded, every string has a NUL behind it and lives in the request's arena. */
+struct ph_event {
+    enum ph_event_kind kind;
+    struct str hub;
+    struct str connection_id;
+    struct str name;
+    struct str user_id;
+    struct str subprotocol;
+    struct str id;
+    struct str time;
+    struct str source;
+    struct str origin;
+    struct str state;
+    enum ph_data_type type;
+    struct str data;   /* user events; when decoded, the body of the others too */
+    struct str reason; /* disconnected */
+    struct event_fields claims, query, headers, metadata;
+    const struct str *subprotocols;
+    size_t subprotocol_count;
+    const struct event_certificate *certificates;
+    size_t certificate_count;
+    const struct http_headers *http; /* of the webhook request, when decoded */
+};
+
+struct event_limits {
+    uint32_t json_depth;
+};
+
+/* --- decode.c: the event handler's side ------------------------------------ */
+
+/* Decodes a POST. PH_ERR_SYNTAX: a header is missing or wrong, the body is not what
+ * it should be (400). PH_ERR_UNSUPPORTED: unknown ce-type or Content-Type (400, 415).
+ * PH_ERR_LIMIT (400), PH_ERR_MEMORY (500). */
+enum ph_err event__decode(struct arena *a, const struct http_request *req,
+                          const struct event_limits *limits, struct ph_event **out,
+                          struct diag *diag);
+
+/* --- encode.c: the broker's side --------------------------------------------- */
+
+/* Fills the headers and body of the webhook request for `ev` (method, path and query
+ * are the caller's). `signature` is the value of ce-signature, made once for each
+ * connection. PH_ERR_MEMORY; PH_ERR_ARGUMENT: an attribute cannot be a header value. */
+enum ph_err event__encode(struct arena *a, const struct ph_event *ev, struct str signature,
+                          struct http_request *out, struct diag *diag);
+
+/* --- signature.c ------------------------------------------------------------ */
+
+/* "sha256=<hex>[,sha256=<hex>]" over the connection id, one entry a key (section 4). */
+bool event__sign(struct buf *out, struct str connection_id, struct mac_key *const *keys,
+                 size_t key_count);
+/* True when any entry of any ce-signature line matches any key. Constant time over all
+ * candidates. Never true without a key. */
+bool event__signature_ok(const struct http_headers *headers, struct str connection_id,
+                         struct mac_key *const *keys, size_t key_count);
+
+/* --- validation.c: the abuse-protection handshake (section 1) ---------------- */
+
+/* Answers OPTIONS or GET with WebHook-Request-Origin. `allowed` are host names, "*"
+ * for any; none means any. */
+void event__validate(struct arena *a, const struct http_request *req, const struct str *allowed,
+                     size_t allowed_count, struct http_response *res, struct diag *diag);
+/* True when a WebHook-Request-Origin value (a host or a comma list) names one that is allowed. */
+bool event__origin_allowed(struct str origin, const struct str *allowed, size_t allowed_count);
+/* The broker's side: headers of the request, and whether the answer consents. */
+bool event__validation_request(struct arena *a, struct str origin, struct http_request *out);
+bool event__validation_consent(const struct http_response *res, struct str origin,
+                               struct diag *diag);
+
+/* --- reply.c: what a handler decided ------------------------------------------ */
+
+enum reply_kind { REPLY_ACCEPT, REPLY_REJECT, REPLY_OK, REPLY_PASS, REPLY_DATA };
+
+struct ph_reply {
+    struct arena arena; /* first bytes are the tail of the reply's own allocation */
+    bool failed;        /* something could not be added: answer 500 */
+    enum reply_kind kind;
+    int status;         /* REPLY_REJECT */
+    struct str text;    /* REPLY_REJECT */
+    struct str user_id; /* REPLY_ACCEPT, as all up to `state`; absent: not given */
+    struct str subprotocol;
+    struct str *groups;
+    size_t group_count;
+    bool has_roles; /* replace the token's roles, even by none */
+    struct str *roles;
+    size_t role_count;
+    struct str state; /* absent: keep */
+    enum ph_data_type type;
+    struct str data; /* REPLY_DATA */
+};
+
+/* --- response.c ---------------------------------------------------------------- */
+
+/* Turns a reply into the HTTP response to `ev` (sections 3.1 to 3.4). A reply of a
+ * kind that does not fit the event is PH_ERR_STATE, with `diag` saying which would;
+ * the response is then a 500. `reply` NULL: 500. */
+enum ph_err response__encode(struct arena *a, const struct ph_event *ev,
+                             const struct ph_reply *reply, struct http_response *out,
+                             struct diag *diag);
+
+/* The broker's side: what an answer means (section 3). Strings point into the
+ * response or the arena. */
+struct answer {
+    bool success;
+    int status;
+    /* connect */
+    struct str user_id; /* absent: keep the token's */
+    struct str *groups; /* group_count 0: keep */
+    size_t group_count;
+    bool has_roles;
+    struct str *roles;
+    size_t role_count;
+    struct str subprotocol;
+    /* user event */
+    bool has_data;
+    enum ph_data_type type;
+    struct str data;
+    /* both */
+    struct str state;       /* absent: keep */
+    struct str cookies[16]; /* values of Set-Cookie */
+    size_t cookie_count;
+};
+/* PH_OK with success or not; PH_ERR_SYNTAX, PH_ERR_UNSUPPORTED when a 2xx answer
+ * breaks the contract, which counts as a failure (`diag` says what is wrong). */
+enum ph_err response__decode(struct arena *a, enum ph_event_kind kind,
+                             const struct http_response *res, struct answer *out,
+                             struct diag *diag);
+
+/* Content-Type of a data type, and back (false: none of ours). */
+struct str event__content_type(enum ph_data_type type);
+bool event__data_type(struct str content_type, enum ph_data_type *out);
+
+#endif

@@ -1,0 +1,350 @@
+/* The foundations: strings, buffers, arena, map, base64, JSON, JWT, URLs, HTTP checks. */
+#include "base/arena.h"
+#include "base/base64.h"
+#include "base/buf.h"
+#include "base/http.h"
+#include "base/json.h"
+#include "base/jwt.h"
+#include "base/map.h"
+#include "base/url.h"
+#include "base/utf8.h"
+#include "unit.h"
+
+#include <stdio.h>
+
+static void split_keeps_empty_parts(void **state)
+{
+    struct str rest = STR("a,,b,"), part;
+    const char *want[] = {"a", "", "b", ""};
+    size_t n = 0;
+
+    (void)state;
+    while (str__split(&rest, ',', &part)) {
+        assert_true(n < 4);
+        assert_str(part, want[n++]);
+    }
+    assert_int_equal(n, 4);
+}
+
+static void u64_refuses_overflow(void **state)
+{
+    uint64_t v;
+
+    (void)state;
+    assert_true(str__to_u64(STR("18446744073709551615"), &v));
+    assert_true(v == UINT64_MAX);
+    assert_false(str__to_u64(STR("18446744073709551616"), &v));
+    assert_false(str__to_u64(STR("-1"), &v));
+    assert_false(str__to_u64(STR(""), &v));
+}
+
+static void buffer_stops_at_its_maximum(void **state)
+{
+    struct buf b;
+
+    (void)state;
+    buf__init(&b, 4);
+    buf__append(&b, "abcd", 4);
+    assert_false(b.failed);
+    buf__byte(&b, 'e');
+    assert_true(b.failed);
+    assert_int_equal(b.len, 4);
+    buf__free(&b);
+}
+
+static void arena_uses_first_bytes_then_the_heap(void **state)
+{
+    char first[64];
+    struct arena a;
+    char *p;
+
+    (void)state;
+    arena__init(&a, first, sizeof(first), 8192);
+    p = arena__alloc(&a, 16);
+    assert_true(p >= first && p < first + sizeof(first));
+    p = arena__alloc(&a, 100);
+    assert_non_null(p);
+    assert_true(p < first || p >= first + sizeof(first));
+    assert_null(arena__alloc(&a, 10000));
+    arena__free(&a);
+}
+
+struct item {
+    char key[16];
+};
+
+static struct str item_key(const void *item)
+{
+    return str__of(((const struct item *)item)->key);
+}
+
+static void map_survives_many_adds_and_removes(void **state)
+{
+    static struct item items[5000];
+    struct map_seed seed = {1, 2};
+    struct map m;
+    uint32_t at = 0, n = 0;
+
+    (void)state;
+    map__init(&m, item_key, &seed);
+    for (int i = 0; i < 5000; i++) {
+        snprintf(items[i].key, sizeof(items[i].key), "k%d", i);
+        assert_true(map__add(&m, &items[i]));
+    }
+    for (int i = 0; i < 5000; i += 2)
+        assert_ptr_equal(map__remove(&m, str__of(items[i].key)), &items[i]);
+    for (int i = 0; i < 5000; i++)
+        assert_ptr_equal(map__get(&m, str__of(items[i].key)), i % 2 ? &items[i] : NULL);
+    while (map__next(&m, &at))
+        n++;
+    assert_int_equal(n, 2500);
+    assert_null(map__remove(&m, STR("nobody")));
+    map__free(&m);
+}
+
+static void base64_is_strict(void **state)
+{
+    char first[256];
+    struct arena a;
+    struct buf b;
+
+    (void)state;
+    arena__init(&a, first, sizeof(first), 4096);
+    buf__init(&b, 100);
+    base64__encode(&b, "\x00\xff\xfe", 3);
+    assert_str(buf__view(&b), "AP/+");
+    buf__reset(&b);
+    base64__encode_url(&b, "\x00\xff\xfe\x01", 4);
+    assert_str(buf__view(&b), "AP_-AQ");
+    assert_int_equal(base64__decode(&a, STR("AP/+")).len, 3);
+    assert_int_equal(base64__decode_url(&a, STR("AP_-AQ")).len, 4);
+    assert_non_null(base64__decode(&a, STR("")).ptr);
+    assert_null(base64__decode(&a, STR("AP/")).ptr);
+    assert_null(base64__decode(&a, STR("A=/+")).ptr);
+    assert_null(base64__decode(&a, STR(" P/+")).ptr);
+    assert_null(base64__decode(&a, STR("AP_-")).ptr);
+    assert_null(base64__decode_url(&a, STR("AP/+")).ptr);
+    buf__free(&b);
+    arena__free(&a);
+}
+
+static enum ph_err parse(struct arena *a, const char *text, struct json **out)
+{
+    struct json_limits limits = {.depth = 4, .nodes = 100};
+
+    return json__parse(a, str__of(text), &limits, out, NULL);
+}
+
+static void json_nodes_know_their_bytes(void **state)
+{
+    struct arena a;
+    struct json *root;
+    uint64_t v;
+
+    (void)state;
+    arena__init(&a, NULL, 0, 1 << 20);
+    assert_int_equal(parse(&a,
+                           " {\"a\" : [1, -2.50e3,{\"x\":null} ] ,\"s\":\"\\u0041\\n\", "
+                           "\"o\":{ }, \"n\":12}  ",
+                           &root),
+                     PH_OK);
+    assert_str(json__get(root, STR("a"))->raw, "[1, -2.50e3,{\"x\":null} ]");
+    assert_int_equal(json__get(root, STR("a"))->count, 3);
+    assert_str(json__get(root, STR("a"))->child->next->raw, "-2.50e3");
+    assert_str(json__get(root, STR("s"))->raw, "\"\\u0041\\n\"");
+    assert_str(json__get_string(root, STR("s")), "A\n");
+    assert_str(json__get(root, STR("o"))->raw, "{ }");
+    assert_true(json__to_u64(json__get(root, STR("n")), &v) && v == 12);
+    assert_int_equal(parse(&a, "12", &root), PH_OK);
+    assert_str(root->raw, "12");
+    assert_str(root->string, "12");
+    assert_int_equal(parse(&a, "  \"x\" ", &root), PH_OK);
+    assert_str(root->raw, "\"x\"");
+    arena__free(&a);
+}
+
+static void json_refuses(void **state)
+{
+    static const struct {
+        const char *text;
+        enum ph_err err;
+    } rows[] = {
+        {"", PH_ERR_SYNTAX},         {"{", PH_ERR_SYNTAX},        {"tru", PH_ERR_SYNTAX},
+        {"1 2", PH_ERR_SYNTAX},      {"{\"a\":}", PH_ERR_SYNTAX}, {"[1,]", PH_ERR_SYNTAX},
+        {"\"\xff\"", PH_ERR_SYNTAX}, {"// c\n1", PH_ERR_SYNTAX},  {"[[[[[1]]]]]", PH_ERR_LIMIT},
+        {"{} x", PH_ERR_SYNTAX},     {"nul", PH_ERR_SYNTAX},      {"\"a", PH_ERR_SYNTAX},
+    };
+    struct arena a;
+    struct json *root;
+
+    (void)state;
+    arena__init(&a, NULL, 0, 1 << 20);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        if (parse(&a, rows[i].text, &root) != rows[i].err)
+            fail_msg("%s", rows[i].text);
+    }
+    assert_int_equal(parse(&a, "[[[[1]]]]", &root), PH_OK);
+    arena__free(&a);
+}
+
+static void json_comments_do_not_shift_values(void **state)
+{
+    struct json_limits limits = {.depth = 4, .nodes = 100, .comments = true};
+    struct str text = STR("// top\n{ /* a, b: */ \"k\": /* x */ 5, // y\n \"l\": \"z\" }\n");
+    struct arena a;
+    struct json *root;
+
+    (void)state;
+    arena__init(&a, NULL, 0, 1 << 20);
+    assert_int_equal(json__parse(&a, text, &limits, &root, NULL), PH_OK);
+    assert_str(json__get(root, STR("k"))->raw, "5");
+    assert_str(json__get(root, STR("l"))->raw, "\"z\"");
+    assert_int_equal(json__line(text, json__get(root, STR("l"))), 3);
+    arena__free(&a);
+}
+
+static void json_quote_escapes(void **state)
+{
+    struct buf b;
+
+    (void)state;
+    buf__init(&b, 1000);
+    json__quote(&b, str__n("a\"b\\\x01\n\xc3\xa9\0", 9));
+    assert_str(buf__view(&b), "\"a\\\"b\\\\\\u0001\\n\xc3\xa9\\u0000\"");
+    buf__free(&b);
+}
+
+static void jwt_round_trip_and_refusals(void **state)
+{
+    struct mac_key *key = mac__key_new(STR("k1")), *other = mac__key_new(STR("k2"));
+    struct mac_key *both[] = {other, key};
+    struct jwt_rules rules = {both, 2, 1000, 300};
+    const struct json *claims;
+    struct arena a;
+    struct buf b;
+
+    (void)state;
+    arena__init(&a, NULL, 0, 1 << 20);
+    buf__init(&b, JWT_MAX_LEN);
+    jwt__sign(&b, STR("{\"sub\":\"u\",\"exp\":2000,\"nbf\":1200.5}"), key);
+    assert_int_equal(jwt__verify(&a, buf__view(&b), &rules, &claims, NULL), PH_OK);
+    assert_str(json__get_string(claims, STR("sub")), "u");
+    rules.key_count = 1; /* only the other key */
+    assert_int_equal(jwt__verify(&a, buf__view(&b), &rules, &claims, NULL), PH_ERR_AUTH);
+    rules.key_count = 0;
+    assert_int_equal(jwt__verify(&a, buf__view(&b), &rules, &claims, NULL), PH_ERR_AUTH);
+    rules.key_count = 2;
+    rules.now = 2299;
+    assert_int_equal(jwt__verify(&a, buf__view(&b), &rules, &claims, NULL), PH_OK);
+    rules.now = 2300;
+    assert_int_equal(jwt__verify(&a, buf__view(&b), &rules, &claims, NULL), PH_ERR_AUTH);
+    rules.now = 899;
+    assert_int_equal(jwt__verify(&a, buf__view(&b), &rules, &claims, NULL), PH_ERR_AUTH);
+    b.data[b.len - 1] = b.data[b.len - 1] == 'A' ? 'E' : 'A';
+    rules.now = 1000;
+    assert_int_equal(jwt__verify(&a, buf__view(&b), &rules, &claims, NULL), PH_ERR_AUTH);
+    /* {"alg":"none"} . {"exp":2000} . empty */
+    assert_int_equal(
+        jwt__verify(&a, STR("eyJhbGciOiJub25lIn0.eyJleHAiOjIwMDB9."), &rules, &claims, NULL),
+        PH_ERR_AUTH);
+    assert_int_equal(jwt__verify(&a, STR("a.b"), &rules, &claims, NULL), PH_ERR_SYNTAX);
+    buf__free(&b);
+    arena__free(&a);
+    mac__key_free(key);
+    mac__key_free(other);
+}
+
+static void utf8_at_every_split(void **state)
+{
+    static const char good[] = "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xef\xbf\xbfz";
+    static const char *const bad[] = {"\xc0\x80",     "\xed\xa0\x80",    "\xf4\x90\x80\x80",
+                                      "\x80",         "\xe2\x82",        "\xff",
+                                      "\xe0\x9f\xbf", "\xf0\x8f\xbf\xbf"};
+
+    (void)state;
+    for (size_t i = 0; i <= sizeof(good) - 1; i++) {
+        struct utf8 u = UTF8_START;
+
+        assert_true(utf8__feed(&u, good, i));
+        assert_true(utf8__feed(&u, good + i, sizeof(good) - 1 - i));
+        assert_true(utf8__complete(&u));
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        assert_false(utf8__valid(str__of(bad[i])));
+}
+
+static void urls(void **state)
+{
+    struct url_query q;
+    struct arena a;
+    struct str host;
+    uint16_t port;
+
+    (void)state;
+    arena__init(&a, NULL, 0, 1 << 16);
+    assert_str(url__decode(&a, STR("gr%20oup%2F1%3A2+"), false), "gr oup/1:2+");
+    assert_null(url__decode(&a, STR("%0"), false).ptr);
+    assert_null(url__decode(&a, STR("%00"), false).ptr);
+    assert_true(url__parse_query(&a, STR("a=1&b=x%26y&a=2&&c"), 10, &q));
+    assert_int_equal(q.count, 4);
+    assert_str(url__query_get(&q, STR("B"), true), "x&y");
+    assert_str(url__query_get(&q, STR("c"), false), "");
+    assert_null(url__query_get(&q, STR("d"), false).ptr);
+    assert_false(url__parse_query(&a, STR("a&b&c"), 2, &q));
+    assert_true(url__host_port(STR("[::1]:80"), &host, &port) && port == 80);
+    assert_str(host, "::1");
+    assert_false(url__host_port(STR("localhost"), &host, &port));
+    assert_false(url__host_port(STR("h:65536"), &host, &port));
+    assert_false(url__host_port(STR("::1:80"), &host, &port));
+    assert_str(url__host_only(STR("example.com:81")), "example.com");
+    assert_true(url__is_loopback(STR("LocalHost")));
+    assert_true(url__is_loopback(STR("127.1.2.3")));
+    assert_false(url__is_loopback(STR("127.evil.example")));
+    arena__free(&a);
+}
+
+static int check(const char *name1, const char *value1, const char *name2, const char *value2)
+{
+    struct http_header items[] = {{str__of(name1), str__of(value1)},
+                                  {str__of(name2), str__of(value2)}};
+    struct http_headers h = {items, name2 ? 2 : 1, 2};
+    struct http_limits limits = {.headers = 2, .header_bytes = 40};
+
+    return http__check(&h, &limits, NULL);
+}
+
+static void http_refuses_smuggling(void **state)
+{
+    (void)state;
+    assert_int_equal(check("Host", "a", "X", "b"), 0);
+    assert_int_equal(check("Host", "a", "host", "a"), 400);
+    assert_int_equal(check("Content-Length", "1", "content-length", "1"), 400);
+    assert_int_equal(check("Content-Length", "1", "Transfer-Encoding", "chunked"), 400);
+    assert_int_equal(check("X", "a\x01", NULL, NULL), 400);
+    assert_int_equal(check("X", "a\r", NULL, NULL), 400);
+    assert_int_equal(check("X", "\xd0\xba\t", NULL, NULL), 0);
+    assert_int_equal(check("X Y", "a", NULL, NULL), 400);
+    assert_int_equal(check("X", "0123456789012345678901234567890123456789", NULL, NULL), 431);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(split_keeps_empty_parts),
+        cmocka_unit_test(u64_refuses_overflow),
+        cmocka_unit_test(buffer_stops_at_its_maximum),
+        cmocka_unit_test(arena_uses_first_bytes_then_the_heap),
+        cmocka_unit_test(map_survives_many_adds_and_removes),
+        cmocka_unit_test(base64_is_strict),
+        cmocka_unit_test(json_nodes_know_their_bytes),
+        cmocka_unit_test(json_refuses),
+        cmocka_unit_test(json_comments_do_not_shift_values),
+        cmocka_unit_test(json_quote_escapes),
+        cmocka_unit_test(jwt_round_trip_and_refusals),
+        cmocka_unit_test(utf8_at_every_split),
+        cmocka_unit_test(urls),
+        cmocka_unit_test(http_refuses_smuggling),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,23 @@
+/* What every unit test needs around cmocka. */
+#ifndef TESTS_UNIT_UNIT_H
+#define TESTS_UNIT_UNIT_H
+
+#include "base/str.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+/* A view holds exactly these characters. */
+#define assert_str(view, want)                                                                     \
+    do {                                                                                           \
+        struct str unit_view = (view);                                                             \
+        const char *unit_want = (want);                                                            \
+        if (!str__eq(unit_view, str__of(unit_want)) || (unit_want && !unit_view.ptr))              \
+            fail_msg("got \"%.*s\", expected \"%s\"", STR_FMT(unit_view), unit_want);              \
+    } while (0)
+
+#endif
