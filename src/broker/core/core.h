@@ -67,6 +67,8 @@ struct close_reason {
     struct str upstream; /* `reason` of the disconnected event */
 };
 
+/* Effects. They may come in the middle of a fan-out, so none of them may call back into
+ * the core, except that `close` may answer with session__detach at once. */
 struct core_ops {
     /* Apply the command on the other shards and nodes too. Copies what it keeps. */
     void (*publish)(void *ctx, const struct hub_command *cmd);
@@ -76,12 +78,15 @@ struct core_ops {
      * False: queue full or memory out; the core then fails the event itself. */
     bool (*event)(void *ctx, struct session *s, struct str event, enum ph_data_type type,
                   struct str data, const uint64_t *ack_id);
-    /* Send what is queued (the frames are in the queue already), then a close frame,
-     * then drop the transport. The session's transport is no longer attached. */
+    /* The session of this transport has ended. Send what is queued (the frames are in the
+     * queue already, session__outgoing gives them as before), then a close frame, then
+     * drop the socket and call session__detach, which frees what is left of the session. */
     void (*close)(void *ctx, struct transport *t, uint16_t code, struct str reason);
-    /* Drop a transport without a closing handshake (another one took its place). */
+    /* Drop a transport without a closing handshake: another one took its place. The
+     * session is no longer its own, so it must not call session__detach. */
     void (*abort)(void *ctx, struct transport *t);
-    /* The session is gone: raise `disconnected` with this reason, release the peer. */
+    /* The session is over: raise `disconnected` with this reason, release the peer.
+     * Comes once for each session; `s` answers questions about itself only until return. */
     void (*ended)(void *ctx, struct session *s, struct str reason);
 };
 

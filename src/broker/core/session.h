@@ -35,10 +35,12 @@ void session__set_peer(struct session *s, struct upstream_peer *peer);
  * token, and unacknowledged messages are queued again behind it. */
 void session__attach(struct session *s, struct transport *t, struct str reconnection_token);
 /* The socket is gone without a deliberate end: a reliable session waits for
- * recovery until now + recovery_ms, another one ends with this reason. */
+ * recovery until now + recovery_ms, another one ends with this reason. A session
+ * that has ended already is freed: each transport calls this once, as its last act. */
 void session__detach(struct session *s, int64_t now_ms, struct str reason);
-/* The session is over: the client is told as `why` says if it has a transport, it
- * leaves its groups, `ended` is raised, and `s` is freed. */
+/* The session is over: it leaves its groups, `ended` is raised, and the client is told
+ * as `why` says if it has a transport (ops->close); then only the queue below is left,
+ * until session__detach frees it. Without a transport `s` is freed at once. */
 void session__end(struct session *s, const struct close_reason *why);
 
 /* A decoded message of the client. May end the session: true if `s` still lives. */
