@@ -1,0 +1,67 @@
+#include "broker/bus/mailbox.h"
+
+#include <stddef.h>
+
+void mailbox__init(struct mailbox *m, void (*wake)(void *reader), void *reader)
+{
+    pthread_mutex_init(&m->lock, NULL);
+    m->first = NULL;
+    m->last = &m->first;
+    m->wake = wake;
+    m->reader = reader;
+}
+
+/* Takes everything out at once, so that the lock is held for a few instructions
+ * however many letters there are. */
+static struct letter *take_all(struct mailbox *m)
+{
+    struct letter *first;
+
+    pthread_mutex_lock(&m->lock);
+    first = m->first;
+    m->first = NULL;
+    m->last = &m->first;
+    pthread_mutex_unlock(&m->lock);
+    return first;
+}
+
+void mailbox__free(struct mailbox *m, void (*discard)(struct letter *letter))
+{
+    struct letter *letter = take_all(m);
+
+    while (letter) {
+        struct letter *next = letter->next;
+
+        if (discard)
+            discard(letter);
+        letter = next;
+    }
+    pthread_mutex_destroy(&m->lock);
+}
+
+void mailbox__post(struct mailbox *m, struct letter *letter)
+{
+    bool was_empty;
+
+    letter->next = NULL;
+    pthread_mutex_lock(&m->lock);
+    was_empty = !m->first;
+    *m->last = letter;
+    m->last = &letter->next;
+    pthread_mutex_unlock(&m->lock);
+    /* One wake-up a batch: the reader takes all that came until it looks. */
+    if (was_empty)
+        m->wake(m->reader);
+}
+
+void mailbox__read(struct mailbox *m)
+{
+    struct letter *letter = take_all(m);
+
+    while (letter) {
+        struct letter *next = letter->next;
+
+        letter->open(letter, m->reader);
+        letter = next;
+    }
+}
