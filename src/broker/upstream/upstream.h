@@ -27,19 +27,30 @@ struct upstream_request {
     const struct http_request *http; /* headers and body; method POST, OPTIONS or GET */
     struct str url;                  /* absent for an in-process handler */
     void *app;                       /* struct ph_app of an in-process handler, else NULL */
-    int64_t timeout_ms;
+    int64_t timeout_ms;              /* until the headers of the response are there */
 };
 
+/* What became of a request. */
+struct exchange_result {
+    const struct http_response *response; /* NULL: there is none */
+    const char *why;                      /* without a response: what happened, what to change */
+    bool transient;                       /* without a response: trying again may help */
+};
+
+/* `send`, `cancel` and `make_guid` may be called from inside any function here; the
+ * outcomes (`connect_done`, `event_done`) come from inside upstream__done and
+ * upstream__tick only, and may call anything here but upstream__free. What they are
+ * handed is valid until they return. */
 struct upstream_ops {
-    /* Start a request. Everything in `req` lives until upstream__response or
-     * upstream__failed is called for `x`, or until `cancel`. Neither may be called
-     * from inside `send`. */
-    void (*send)(void *ctx, struct exchange *x, const struct upstream_request *req);
+    /* Start a request. Everything in `req` lives until upstream__done is called for
+     * `x`, or until `cancel`. upstream__done must not be called from inside. False:
+     * out of memory, nothing was started. */
+    bool (*send)(void *ctx, struct exchange *x, const struct upstream_request *req);
     /* Nobody waits for it any more; do not report on `x` again. */
     void (*cancel)(void *ctx, struct exchange *x);
     /* Outcome of upstream__connect. `status` 0: accept, as `answer` says (NULL: no
      * handler, as the token says); else refuse with this HTTP status. The peer lives
-     * on if accepted and is freed if refused. */
+     * on if accepted and is freed after this call if refused. `why` is NULL when accepted. */
     void (*connect_done)(void *ctx, void *token, int status, const struct answer *answer,
                          const char *why);
     /* Outcome of upstream__event; `owner` is the peer's. `answer` NULL or not
@@ -65,11 +76,11 @@ void upstream__free(struct upstream *up);
 
 /* Asks the connect handler of the hub. `connect` has hub, connection_id, user_id,
  * claims, query, headers, subprotocols; all is copied. `connect_done` is called with
- * `token` later or, when no handler wants the event, at once. Returns the peer, NULL
- * when it was refused at once or memory is out (connect_done was called). */
+ * `token` later. NULL: out of memory, `connect_done` is not called. */
 struct upstream_peer *upstream__connect(struct upstream *up, const struct ph_event *connect,
                                         void *token, int64_t now_ms, int64_t unix_ms);
-/* Nobody waits for the connect any more (the client went away). Frees the peer. */
+/* Nobody waits for the connect any more (the client went away before connect_done).
+ * Frees the peer. After an accepted connect, upstream__disconnected is the way out. */
 void upstream__abandon(struct upstream_peer *peer);
 
 /* The connection is established: `owner` is handed to event_done, user_id and
@@ -85,11 +96,15 @@ bool upstream__event(struct upstream_peer *peer, struct str event, enum ph_data_
 void upstream__disconnected(struct upstream_peer *peer, struct str reason, int64_t now_ms,
                             int64_t unix_ms);
 
-/* What became of an exchange. `x` is freed. */
-void upstream__response(struct exchange *x, const struct http_response *res, int64_t now_ms);
-void upstream__failed(struct exchange *x, const char *why, int64_t now_ms);
+/* Reports on an exchange. `x` is done for; its memory may be used for another try. */
+void upstream__done(struct exchange *x, const struct exchange_result *result, int64_t now_ms);
+/* A pointer of the shell's own, kept with the exchange: NULL in `send`. */
+void exchange__set_shell(struct exchange *x, void *shell);
+void *exchange__shell(const struct exchange *x);
 
-/* Does what is due (retries, time limits); returns the next deadline, INT64_MAX if none. */
+/* Does what is due (retries, time limits, outcomes that need no request); returns the
+ * next deadline, INT64_MAX if none. Call it before the loop sleeps, after anything else
+ * here may have changed the deadline. */
 int64_t upstream__tick(struct upstream *up, int64_t now_ms);
 /* Events not yet delivered or given up, of all peers; shutdown waits for 0. */
 size_t upstream__pending(const struct upstream *up);
