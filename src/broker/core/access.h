@@ -11,11 +11,12 @@
 
 /* What the audience of a token is compared with. */
 struct access_request {
-    struct str host;               /* Host header of the request: "localhost:8080" */
-    struct str path;               /* as sent, percent-encoded: "/client/hubs/chat" */
-    struct str query;              /* as sent; absent when there is none */
-    bool query_may_be_in_audience; /* REST: SDKs sign the full URL */
-    struct str own_host;           /* address and port the broker listens on, "127.0.0.1:8080" */
+    struct str host;     /* Host header of the request: "localhost:8080" */
+    struct str own_host; /* address and port the broker listens on, "127.0.0.1:8080" */
+    struct str path;     /* as sent, percent-encoded: "/client/hubs/chat" */
+    struct str query;    /* what may stand behind '?' in the audience (REST: the query as sent,
+                            because SDKs sign the full URL); absent: nothing may */
+    bool parent_paths;   /* REST: the audience may also name a parent of the path */
 };
 
 /* Token from `Authorization: Bearer` (scheme without case); absent when there is none. */

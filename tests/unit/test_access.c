@@ -1,0 +1,359 @@
+/* Access tokens, reconnection tokens, connection ids, names. */
+#include "broker/core/access.h"
+#include "broker/core/connection_id.h"
+#include "broker/core/names.h"
+#include "unit.h"
+
+#define NOW 1800000000
+#define KEY "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
+#define OTHER_KEY "another-key-of-more-than-thirty-two-bytes"
+
+struct fixture {
+    struct arena arena;
+    struct mac_key *keys[2];
+    struct jwt_rules rules;
+    struct buf token;
+    struct diag diag;
+};
+
+static int setup(void **state)
+{
+    static struct fixture f;
+
+    arena__init(&f.arena, NULL, 0, 1 << 20);
+    f.keys[0] = mac__key_new(STR(KEY));
+    f.keys[1] = mac__key_new(STR(OTHER_KEY));
+    f.rules = (struct jwt_rules){f.keys, 2, NOW, ACCESS_SKEW_SECONDS};
+    buf__init(&f.token, JWT_MAX_LEN);
+    f.diag.text[0] = '\0';
+    *state = &f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    arena__free(&f->arena);
+    mac__key_free(f->keys[0]);
+    mac__key_free(f->keys[1]);
+    buf__free(&f->token);
+    return 0;
+}
+
+static struct str sign(struct fixture *f, const char *claims)
+{
+    buf__reset(&f->token);
+    jwt__sign(&f->token, str__of(claims), f->keys[0]);
+    assert_false(f->token.failed);
+    return buf__view(&f->token);
+}
+
+static const struct access_request client = {.host = {"localhost:8080", 14},
+                                             .own_host = {"127.0.0.1:8080", 14},
+                                             .path = {"/client/hubs/chat", 17}};
+
+static enum ph_err check(struct fixture *f, const struct access_request *request,
+                         const char *claims)
+{
+    const struct json *found;
+    enum ph_err err =
+        access__check(&f->arena, sign(f, claims), &f->rules, request, &found, &f->diag);
+
+    assert_int_equal(err == PH_OK, found != NULL);
+    return err;
+}
+
+static bool audience_ok(struct fixture *f, const struct access_request *request, const char *aud)
+{
+    const char *claims = arena__printf(&f->arena, "{\"exp\":%d,\"aud\":\"%s\"}", NOW + 60, aud);
+
+    return check(f, request, claims) == PH_OK;
+}
+
+static void bearer_is_read_without_case_of_the_scheme(void **state)
+{
+    static const struct {
+        const char *header, *token;
+    } rows[] = {
+        {"Bearer abc", "abc"},
+        {"bearer   abc ", "abc"},
+        {"BEARER abc", "abc"},
+        {"Basic abc", NULL},
+        {"Bearer", NULL},
+        {"Bearerabc", NULL},
+        {"", NULL},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct http_headers h = {0};
+        struct str token;
+
+        http__add(&f->arena, &h, STR("authorization"), str__of(rows[i].header));
+        token = access__bearer(&h);
+        if (rows[i].token)
+            assert_str(token, rows[i].token);
+        else
+            assert_null(token.ptr);
+    }
+    assert_null(access__bearer(&(struct http_headers){0}).ptr);
+}
+
+/* client-and-rest.md section 1.2 */
+static void client_audiences(void **state)
+{
+    static const struct {
+        const char *aud;
+        bool ok;
+    } rows[] = {
+        {"http://localhost:8080/client/hubs/chat", true},
+        {"https://localhost:8080/client/hubs/chat", true},
+        {"ws://localhost:8080/client/hubs/chat", true},
+        {"WSS://LOCALHOST:8080/CLIENT/hubs/Chat", true},
+        {"http://127.0.0.1:8080/client/hubs/chat", true},
+        {"http://127.1.2.3:8080/client/hubs/chat", true},
+        {"http://[::1]:8080/client/hubs/chat", true},
+        {"http://localhost:8080/client%2Fhubs/chat", true},
+        {"http://localhost:8081/client/hubs/chat", false},
+        {"http://localhost/client/hubs/chat", false},
+        {"http://example.com:8080/client/hubs/chat", false},
+        {"http://localhost:8080/client/hubs/other", false},
+        {"http://localhost:8080/client/hubs/chat/", false},
+        {"http://localhost:8080/client/hubs", false},
+        {"http://localhost:8080/client/hubs/chat?x=1", false},
+        {"ftp://localhost:8080/client/hubs/chat", false},
+        {"localhost:8080/client/hubs/chat", false},
+        {"http:///client/hubs/chat", false},
+        {"http:localhost", false},
+        {"", false},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        if (audience_ok(f, &client, rows[i].aud) != rows[i].ok)
+            fail_msg("audience %s: expected %d", rows[i].aud, rows[i].ok);
+    }
+}
+
+/* client-and-rest.md section 5.6, official-emulator.md section 2.2 */
+static void rest_audiences(void **state)
+{
+    static const struct {
+        const char *aud;
+        bool ok;
+    } rows[] = {
+        {"http://example.com/api/hubs/chat/groups/a%20b/:send?excluded=a%20b&x=1", true},
+        {"http://example.com/api/hubs/chat/groups/a%20b/:send?excluded=a b&x=1", true},
+        {"http://example.com/api/hubs/chat/groups/a%20b/:send", true},
+        {"http://example.com/api/hubs/chat/groups/a b/:send", true},
+        {"https://EXAMPLE.com:443/api/hubs/chat/groups/a%20b/:send/", true},
+        {"http://example.com:80/api/hubs/chat/groups", true},
+        {"http://example.com/api/hubs/chat/", true},
+        {"http://example.com/api/hubs/cha", false},
+        {"http://example.com/api/hubs/chat/groups/a%20b/:send/more", false},
+        {"http://example.com/api/hubs/chat/groups/a%20b/:send?excluded=b", false},
+        {"http://example.com:8080/api/hubs/chat", false},
+        {"http://localhost/api/hubs/chat", false},
+        {"http://localhost:8080/api/hubs/chat", true}, /* loopback with the port of own_host */
+        {"http://0.0.0.0:8080/api/hubs/chat", true},
+    };
+    static const struct access_request rest = {.host = {"example.com", 11},
+                                               .own_host = {"0.0.0.0:8080", 12},
+                                               .path = {"/api/hubs/chat/groups/a%20b/:send", 33},
+                                               .query = {"excluded=a%20b&x=1", 18},
+                                               .parent_paths = true};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        if (audience_ok(f, &rest, rows[i].aud) != rows[i].ok)
+            fail_msg("audience %s: expected %d", rows[i].aud, rows[i].ok);
+    }
+}
+
+static void audience_may_be_a_list(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(check(f, &client,
+                           "{\"exp\":1800000060,\"aud\":[\"x\",\"ws://localhost:8080/client/hubs/"
+                           "chat\"]}"),
+                     PH_OK);
+    assert_int_equal(check(f, &client, "{\"exp\":1800000060,\"aud\":[]}"), PH_ERR_AUTH);
+    assert_int_equal(check(f, &client, "{\"exp\":1800000060,\"aud\":[1]}"), PH_ERR_SYNTAX);
+    assert_int_equal(check(f, &client, "{\"exp\":1800000060}"), PH_ERR_AUTH);
+    assert_non_null(strstr(f->diag.text, "add a claim `aud`"));
+}
+
+static void refusal_names_both_audiences(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_false(audience_ok(f, &client, "http://other/client/hubs/chat"));
+    assert_string_equal(f->diag.text, "Failed to validate audience. Expected Audiences: "
+                                      "http://localhost:8080/client/hubs/chat. Actual Audiences: "
+                                      "http://other/client/hubs/chat");
+}
+
+static void expiry_has_five_minutes_of_skew(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        int exp;
+        enum ph_err err;
+    } rows[] = {{NOW - 299, PH_OK}, {NOW - 300, PH_ERR_AUTH}, {NOW - 301, PH_ERR_AUTH}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        assert_int_equal(check(f, &client,
+                               arena__printf(&f->arena,
+                                             "{\"exp\":%d,\"aud\":\"http://localhost:8080/client/"
+                                             "hubs/chat\"}",
+                                             rows[i].exp)),
+                         rows[i].err);
+}
+
+static void claims_are_strings_or_arrays(void **state)
+{
+    struct fixture *f = *state;
+    struct json *claims;
+    struct str *items;
+    size_t count;
+
+    assert_int_equal(json__parse(&f->arena,
+                                 STR("{\"one\":\"a\",\"two\":[\"b\",\"c\"],\"none\":[],"
+                                     "\"null\":null,\"bad\":[\"d\",{}],\"number\":7}"),
+                                 &JSON_LIMITS_DEFAULT, &claims, &f->diag),
+                     PH_OK);
+    assert_int_equal(access__claim_strings(&f->arena, claims, STR("one"), &items, &count, &f->diag),
+                     PH_OK);
+    assert_int_equal(count, 1);
+    assert_str(items[0], "a");
+    assert_int_equal(access__claim_strings(&f->arena, claims, STR("two"), &items, &count, &f->diag),
+                     PH_OK);
+    assert_int_equal(count, 2);
+    assert_str(items[1], "c");
+    assert_int_equal(
+        access__claim_strings(&f->arena, claims, STR("none"), &items, &count, &f->diag), PH_OK);
+    assert_int_equal(count, 0);
+    assert_int_equal(
+        access__claim_strings(&f->arena, claims, STR("null"), &items, &count, &f->diag), PH_OK);
+    assert_int_equal(count, 0);
+    assert_int_equal(
+        access__claim_strings(&f->arena, claims, STR("absent"), &items, &count, &f->diag), PH_OK);
+    assert_int_equal(count, 0);
+    assert_int_equal(access__claim_strings(&f->arena, claims, STR("bad"), &items, &count, &f->diag),
+                     PH_ERR_SYNTAX);
+    assert_int_equal(
+        access__claim_strings(&f->arena, claims, STR("number"), &items, &count, &f->diag),
+        PH_ERR_SYNTAX);
+    assert_non_null(strstr(f->diag.text, "`number`"));
+}
+
+static void reconnection_token_is_for_one_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct jwt_rules later = f->rules;
+
+    later.skew = 0;
+    access__make_reconnection_token(&f->token, STR("abc"), f->keys[1], NOW);
+    assert_false(f->token.failed);
+    assert_int_equal(access__check_reconnection_token(&f->arena, buf__view(&f->token), STR("abc"),
+                                                      &f->rules, &f->diag),
+                     PH_OK);
+    assert_int_equal(access__check_reconnection_token(&f->arena, buf__view(&f->token), STR("abd"),
+                                                      &f->rules, &f->diag),
+                     PH_ERR_AUTH);
+    later.now = NOW + ACCESS_RECONNECTION_SECONDS - 1;
+    assert_int_equal(access__check_reconnection_token(&f->arena, buf__view(&f->token), STR("abc"),
+                                                      &later, &f->diag),
+                     PH_OK);
+    later.now++;
+    assert_int_equal(access__check_reconnection_token(&f->arena, buf__view(&f->token), STR("abc"),
+                                                      &later, &f->diag),
+                     PH_ERR_AUTH);
+}
+
+static void access_token_is_no_reconnection_token(void **state)
+{
+    struct fixture *f = *state;
+    const char *claims = "{\"exp\":1800000060}";
+
+    assert_int_equal(
+        access__check_reconnection_token(&f->arena, sign(f, claims), STR(""), &f->rules, &f->diag),
+        PH_ERR_AUTH);
+}
+
+static void connection_id_names_its_shard(void **state)
+{
+    uint8_t random[CONNECTION_ID_RANDOM_BYTES] = {0x01, 0xff};
+    char id[CONNECTION_ID_LEN + 1];
+    uint16_t node;
+    uint8_t shard;
+
+    (void)state;
+    connection_id__make(id, random, 0xbeef, 0x0a);
+    assert_string_equal(id, "01ff0000000000000000000000beef0a");
+    assert_true(connection_id__owner(str__of(id), &node, &shard));
+    assert_int_equal(node, 0xbeef);
+    assert_int_equal(shard, 0x0a);
+    assert_false(connection_id__owner(str__n(id, 31), &node, &shard));
+    assert_false(connection_id__owner(str__n(id, 33), &node, &shard));
+    id[3] = 'F'; /* ids are lower case, and compare with case */
+    assert_false(connection_id__owner(str__of(id), &node, &shard));
+}
+
+static struct str repeat(struct arena *a, const char *unit, size_t times)
+{
+    size_t len = strlen(unit);
+    char *text = arena__alloc(a, len * times);
+
+    for (size_t i = 0; i < times; i++)
+        memcpy(text + i * len, unit, len);
+    return str__n(text, len * times);
+}
+
+static void group_names_have_1_to_1024_characters(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_false(names__valid_group(STR("")));
+    assert_true(names__valid_group(STR("g")));
+    assert_true(names__valid_group(STR(" a/b%.* \xc3\xa9")));
+    assert_false(names__valid_group(STR(" \t\xc2\xa0\xe3\x80\x80")));
+    assert_false(names__valid_group(STR("\xff")));
+    assert_true(names__valid_group(repeat(&f->arena, "x", 1023)));
+    assert_true(names__valid_group(repeat(&f->arena, "x", 1024)));
+    assert_false(names__valid_group(repeat(&f->arena, "x", 1025)));
+    assert_true(names__valid_group(repeat(&f->arena, "\xf0\x9f\x98\x80", 1024)));
+    assert_false(names__valid_group(repeat(&f->arena, "\xf0\x9f\x98\x80", 1025)));
+}
+
+static void ids_hold_no_control_characters(void **state)
+{
+    (void)state;
+    assert_true(names__valid_id(STR("J\xc3\xbcrgen")));
+    assert_false(names__valid_id(STR("")));
+    assert_false(names__valid_id(STR("a\r\nce-hub: x")));
+    assert_false(names__valid_id(STR("\x7f")));
+    assert_false(names__valid_id(STR("\xc3")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(bearer_is_read_without_case_of_the_scheme, setup, teardown),
+        cmocka_unit_test_setup_teardown(client_audiences, setup, teardown),
+        cmocka_unit_test_setup_teardown(rest_audiences, setup, teardown),
+        cmocka_unit_test_setup_teardown(audience_may_be_a_list, setup, teardown),
+        cmocka_unit_test_setup_teardown(refusal_names_both_audiences, setup, teardown),
+        cmocka_unit_test_setup_teardown(expiry_has_five_minutes_of_skew, setup, teardown),
+        cmocka_unit_test_setup_teardown(claims_are_strings_or_arrays, setup, teardown),
+        cmocka_unit_test_setup_teardown(reconnection_token_is_for_one_connection, setup, teardown),
+        cmocka_unit_test_setup_teardown(access_token_is_no_reconnection_token, setup, teardown),
+        cmocka_unit_test(connection_id_names_its_shard),
+        cmocka_unit_test_setup_teardown(group_names_have_1_to_1024_characters, setup, teardown),
+        cmocka_unit_test(ids_hold_no_control_characters),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
