@@ -106,7 +106,8 @@ bool ws__valid_close_code(uint16_t code);
 
 /* Sec-WebSocket-Key: base64 of 16 bytes (section 4.2.1). */
 bool ws__valid_key(struct str key);
-/* Sec-WebSocket-Accept for it, with a NUL (section 4.2.2). False only when OpenSSL fails. */
+/* Sec-WebSocket-Accept for a valid key, with a NUL (section 4.2.2). False only when
+ * OpenSSL fails. */
 bool ws__accept_key(struct str key, char out[WS_ACCEPT_LEN + 1]);
 
 #endif

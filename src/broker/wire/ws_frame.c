@@ -1,0 +1,66 @@
+/* Frames that the broker sends (RFC 6455 section 5): final and never masked. */
+#include "broker/wire/ws.h"
+
+#define FIN 0x80
+
+size_t ws__header(char out[WS_MAX_HEADER], enum ws_opcode opcode, uint64_t len)
+{
+    size_t bytes = len < 126 ? 0 : len <= UINT16_MAX ? 2 : 8;
+
+    out[0] = (char)(FIN | opcode);
+    out[1] = (char)(bytes == 0 ? len : bytes == 2 ? 126 : 127);
+    for (size_t i = 0; i < bytes; i++)
+        out[2 + i] = (char)(len >> 8 * (bytes - 1 - i));
+    return 2 + bytes;
+}
+
+size_t ws__control_frame(char out[WS_MAX_CONTROL_FRAME], enum ws_opcode opcode, struct str payload)
+{
+    size_t len = payload.len < WS_MAX_CONTROL ? payload.len : WS_MAX_CONTROL;
+    size_t head = ws__header(out, opcode, len);
+
+    if (len > 0)
+        memcpy(out + head, payload.ptr, len);
+    return head + len;
+}
+
+/* The longest start of `s` that fits into `max` bytes and ends with a whole character. */
+static size_t cut_utf8(struct str s, size_t max)
+{
+    size_t len = s.len;
+
+    if (len <= max)
+        return len;
+    for (len = max; len > 0 && (s.ptr[len] & 0xC0) == 0x80;)
+        len--;
+    return len;
+}
+
+size_t ws__close_frame(char out[WS_MAX_CONTROL_FRAME], uint16_t code, struct str reason)
+{
+    char payload[WS_MAX_CONTROL];
+    size_t len = cut_utf8(reason, sizeof(payload) - 2);
+
+    if (!ws__valid_close_code(code))
+        return ws__control_frame(out, WS_OP_CLOSE, STR(""));
+    payload[0] = (char)(code >> 8);
+    payload[1] = (char)code;
+    if (len > 0)
+        memcpy(payload + 2, reason.ptr, len);
+    return ws__control_frame(out, WS_OP_CLOSE, str__n(payload, 2 + len));
+}
+
+bool ws__valid_close_code(uint16_t code)
+{
+    /* Section 7.4.1; 1012 to 1014 were registered with IANA later. Those left out
+     * are reserved (1004), never on the wire (1005, 1006, 1015), or unassigned. */
+    static const struct {
+        uint16_t first, last;
+    } valid[] = {{1000, 1003}, {1007, 1014}, {3000, 4999}};
+
+    for (size_t i = 0; i < sizeof(valid) / sizeof(valid[0]); i++) {
+        if (code >= valid[i].first && code <= valid[i].last)
+            return true;
+    }
+    return false;
+}
