@@ -87,6 +87,7 @@ static int check_single(const struct http_headers *h, struct diag *diag)
 {
     static const struct str singles[] = {
         {"Host", 4}, {"Content-Length", 14}, {"Transfer-Encoding", 17}};
+    struct str coding;
 
     for (size_t i = 0; i < sizeof(singles) / sizeof(*singles); i++) {
         size_t count = http__count(h, singles[i]);
@@ -100,6 +101,12 @@ static int check_single(const struct http_headers *h, struct diag *diag)
     if (http__count(h, STR("Content-Length")) && http__count(h, STR("Transfer-Encoding"))) {
         diag__set(diag, PH_ERR_SYNTAX, "Content-Length and Transfer-Encoding came together");
         return 400;
+    }
+    coding = http__get(h, STR("Transfer-Encoding"));
+    if (coding.ptr && !str__eq_nocase(str__trim(coding), STR("chunked"))) {
+        diag__set(diag, PH_ERR_UNSUPPORTED, "Transfer-Encoding is \"%.*s\", expected \"chunked\"",
+                  STR_FMT(coding));
+        return 501;
     }
     return 0;
 }

@@ -51,8 +51,9 @@ struct http_limits {
 /* Refuses what a strict reader refuses even though some HTTP libraries let it pass:
  * a repeated Host, Content-Length or Transfer-Encoding, Content-Length beside
  * Transfer-Encoding (RFC 9112 section 6.1, request smuggling), control characters
- * in values, characters that are none of a token in names.
- * Returns 0, or the status to answer with (400, 431) and why in `diag`. */
+ * in values, characters that are none of a token in names, a transfer coding other
+ * than chunked (without an end that a server could know).
+ * Returns 0, or the status to answer with (400, 431, 501) and why in `diag`. */
 int http__check(const struct http_headers *h, const struct http_limits *limits, struct diag *diag);
 
 const char *http__reason(int status);

@@ -320,6 +320,8 @@ static void http_refuses_smuggling(void **state)
     assert_int_equal(check("Host", "a", "host", "a"), 400);
     assert_int_equal(check("Content-Length", "1", "content-length", "1"), 400);
     assert_int_equal(check("Content-Length", "1", "Transfer-Encoding", "chunked"), 400);
+    assert_int_equal(check("Host", "a", "Transfer-Encoding", "Chunked"), 0);
+    assert_int_equal(check("Host", "a", "Transfer-Encoding", "gzip, chunked"), 501);
     assert_int_equal(check("X", "a\x01", NULL, NULL), 400);
     assert_int_equal(check("X", "a\r", NULL, NULL), 400);
     assert_int_equal(check("X", "\xd0\xba\t", NULL, NULL), 0);
