@@ -1,0 +1,81 @@
+#include "serve/head.h"
+
+/* libmicrohttpd 0.9.75 reads lines as C strings: what stands behind a NUL byte is
+ * dropped, and "a\0b" would pass as "a". The parts of the head are in its buffer one
+ * behind the other, and only the separators, overwritten with NULs, are between them;
+ * anything else there was cut off by a NUL, or is a line that was folded and so moved
+ * (RFC 9112 section 5.2 lets a server refuse those). That is a fact of these versions, not of
+ * the interface, so nothing is concluded from the buffers of others. */
+static bool knows_layout(void)
+{
+    return strcmp(MHD_get_version(), "0.9.75") == 0;
+}
+
+/* True when only separators are between the end of one part and the next. */
+static bool clean_gap(const char *end, const char *next)
+{
+    for (; end < next; end++) {
+        if (*end != '\0' && *end != ' ' && *end != '\t')
+            return false;
+    }
+    return true;
+}
+
+struct taker {
+    struct ph_request *request;
+    const char *end; /* of the value before; NULL at first */
+    bool layout;
+    bool cut; /* something is between the parts */
+    bool failed;
+};
+
+static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const char *name,
+                                   size_t name_len, const char *value, size_t value_len)
+{
+    struct taker *t = cls;
+
+    (void)kind;
+    if (t->layout && t->end && !clean_gap(t->end, name))
+        t->cut = true;
+    t->end = value ? value + value_len : NULL;
+    t->failed = !app__request_add_borrowed(t->request, str__n(name, name_len),
+                                           str__n(value ? value : "", value_len));
+    return t->failed ? MHD_NO : MHD_YES;
+}
+
+static bool line_is_cut(const struct head_line *line)
+{
+    return !clean_gap(line->method + strlen(line->method), line->raw_target) ||
+           !clean_gap(line->raw_target + strlen(line->target), line->version);
+}
+
+static bool has_blank(const char *target)
+{
+    for (; *target; target++) {
+        if ((unsigned char)*target <= 0x20 || *target == 0x7f)
+            return true;
+    }
+    return false;
+}
+
+struct ph_request *head__take(struct MHD_Connection *mhd, const struct head_line *line,
+                              const char **malformed)
+{
+    struct taker t = {.layout = knows_layout()};
+
+    t.request = app__request_borrow(str__of(line->method), str__of(line->target));
+    if (!t.request)
+        return NULL;
+    MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, take_header, &t);
+    if (t.failed) {
+        ph_request_free(t.request);
+        return NULL;
+    }
+    /* behind the last line stands the empty one, overwritten too */
+    if (t.layout && (line_is_cut(line) || (t.end && !clean_gap(t.end, t.end + 2))))
+        t.cut = true;
+    *malformed = t.cut                     ? "the head holds a NUL byte or a folded line"
+                 : has_blank(line->target) ? "the request target holds a control character"
+                                           : NULL;
+    return t.request;
+}

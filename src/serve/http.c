@@ -1,0 +1,370 @@
+/* The HTTP listener, on libmicrohttpd: an epoll loop on each of N threads, and the
+ * handlers run in them. */
+#include "app/app.h"
+#include "base/buf.h"
+#include "serve/head.h"
+#include "serve/listen.h"
+#include "serve/reaper.h"
+#include "serve/server.h"
+
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A body buffer up to this size is kept for the connection's next request. */
+#define KEEP_BODY 65536
+/* libmicrohttpd keeps a request's head, its index of it and the response's head in one
+ * pool for each connection: room for what is not limited by PH_LIMIT_HEADER_BYTES. */
+#define POOL_EXTRA 8192
+#define POOL_PER_HEADER 96
+
+struct http_server {
+    struct ph_server base;
+    struct MHD_Daemon *daemon;
+    struct reaper *reaper;
+    atomic_size_t under_way; /* requests between their head and the end of their response */
+    atomic_bool draining;
+    pthread_mutex_t lock; /* of the last request that leaves while draining */
+    pthread_cond_t idle;
+};
+
+/* A client's TCP connection with the request it is sending. */
+struct connection {
+    struct http_server *server;
+    struct reaper_watch watch;
+    bool unread; /* answered without reading the body */
+    bool entered;
+    char *target;           /* a copy from before libmicrohttpd decodes it in place */
+    const char *raw_target; /* where it stood in libmicrohttpd's buffer */
+    struct ph_request *request;
+    struct ph_response *response;
+    struct buf body;
+};
+
+static void enter(struct connection *c)
+{
+    atomic_fetch_add(&c->server->under_way, 1);
+    c->entered = true;
+}
+
+static void leave(struct connection *c)
+{
+    struct http_server *s = c->server;
+
+    if (!c->entered)
+        return;
+    c->entered = false;
+    if (atomic_fetch_sub(&s->under_way, 1) != 1 || !atomic_load(&s->draining))
+        return;
+    pthread_mutex_lock(&s->lock);
+    pthread_cond_signal(&s->idle);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Forgets the request and gets ready for the next on the same connection. */
+static void reset(struct connection *c)
+{
+    leave(c);
+    ph_request_free(c->request);
+    ph_response_free(c->response);
+    free(c->target);
+    c->request = NULL;
+    c->response = NULL;
+    c->target = NULL;
+    if (c->body.cap > KEEP_BODY)
+        buf__free(&c->body);
+    buf__reset(&c->body);
+}
+
+static struct connection *connection_of(struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    return info ? info->socket_context : NULL;
+}
+
+static void open_connection(struct http_server *s, struct MHD_Connection *mhd, void **context)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct connection *c = info ? calloc(1, sizeof(*c)) : NULL;
+
+    *context = c; /* NULL: its requests are refused */
+    if (!c)
+        return;
+    c->server = s;
+    buf__init(&c->body, ph_app_limit(s->base.app, PH_LIMIT_BODY));
+    reaper__add(s->reaper, &c->watch, info->connect_fd);
+}
+
+static void close_connection(struct connection *c)
+{
+    int fd;
+
+    if (!c)
+        return;
+    reaper__remove(c->server->reaper, &c->watch);
+    if (c->unread && (fd = fcntl(c->watch.fd, F_DUPFD_CLOEXEC, 0)) >= 0)
+        reaper__drain(c->server->reaper, fd);
+    leave(c);
+    ph_request_free(c->request);
+    ph_response_free(c->response);
+    free(c->target);
+    buf__free(&c->body);
+    free(c);
+}
+
+static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        open_connection(cls, mhd, context);
+    else
+        close_connection(*context);
+}
+
+/* The request line is here; the rest of the request has its own time from now on. */
+static void *on_target(void *cls, const char *uri, struct MHD_Connection *mhd)
+{
+    struct connection *c = connection_of(mhd);
+
+    (void)cls;
+    if (c) {
+        reaper__restart(&c->watch);
+        c->raw_target = uri;
+        c->target = strdup(uri);
+    }
+    return c;
+}
+
+static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
+                         enum MHD_RequestTerminationCode code)
+{
+    struct connection *c = *context;
+
+    (void)cls, (void)mhd, (void)code;
+    if (!c)
+        return;
+    reset(c);
+    reaper__restart(&c->watch);
+}
+
+static bool add_headers(struct MHD_Response *out, const struct http_headers *headers)
+{
+    for (size_t i = 0; i < headers->count; i++) {
+        const struct http_header *h = &headers->items[i];
+
+        if (MHD_add_response_header(out, h->name.ptr, h->value.ptr) != MHD_YES)
+            return false;
+    }
+    return true;
+}
+
+/* The body stays in our response, which lives until on_completed. */
+static enum MHD_Result send_response(struct connection *c, struct MHD_Connection *mhd, bool close)
+{
+    const struct http_response *res = &c->response->http;
+    struct MHD_Response *out;
+    enum MHD_Result result = MHD_NO;
+
+    out = MHD_create_response_from_buffer(res->body.len, (void *)(uintptr_t)res->body.ptr,
+                                          MHD_RESPMEM_PERSISTENT);
+    if (!out)
+        return MHD_NO;
+    if (add_headers(out, &res->headers) &&
+        (!close || MHD_add_response_header(out, "Connection", "close") == MHD_YES))
+        result = MHD_queue_response(mhd, (unsigned)res->status, out);
+    MHD_destroy_response(out);
+    reaper__restart(&c->watch);
+    return result;
+}
+
+/* Answers by the head alone and ends the connection, whatever body is to come. */
+static enum MHD_Result refuse(struct connection *c, struct MHD_Connection *mhd)
+{
+    c->unread = true;
+    return send_response(c, mhd, true);
+}
+
+/* The head is complete: take it over, and refuse now what need not be read. */
+static enum MHD_Result begin(struct connection *c, struct MHD_Connection *mhd, const char *method,
+                             const char *version)
+{
+    struct head_line line = {method, c->raw_target, c->target, version};
+    const char *malformed;
+
+    if (!c->target)
+        return MHD_NO;
+    c->request = head__take(mhd, &line, &malformed);
+    c->response = ph_response_new();
+    if (!c->request || !c->response)
+        return MHD_NO;
+    enter(c);
+    if (malformed) {
+        app__respond(c->response, 400, str__of(malformed));
+        return refuse(c, mhd);
+    }
+    if (app__check_head(c->server->base.app, c->request, c->response))
+        return refuse(c, mhd);
+    return MHD_YES;
+}
+
+/* The request is complete. One whose body grew past the limit was read to its end, or
+ * to its deadline, because libmicrohttpd cannot answer in the middle of a body. */
+static enum MHD_Result finish(struct connection *c, struct MHD_Connection *mhd)
+{
+    bool close = atomic_load_explicit(&c->server->draining, memory_order_relaxed);
+
+    reaper__pause(&c->watch);
+    if (c->body.failed) {
+        app__respond(c->response, 413, STR("the body is larger than this server allows"));
+        return send_response(c, mhd, true);
+    }
+    ph_request_set_body(c->request, buf__view(&c->body).ptr, c->body.len);
+    ph_app_serve(c->server->base.app, c->request, c->response);
+    return send_response(c, mhd, close);
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *size, void **context)
+{
+    struct connection *c = *context;
+
+    (void)cls, (void)url;
+    if (!c)
+        return MHD_NO;
+    if (!c->request)
+        return begin(c, mhd, method, version);
+    if (*size == 0)
+        return finish(c, mhd);
+    buf__append(&c->body, data, *size);
+    *size = 0;
+    return MHD_YES;
+}
+
+static void __attribute__((format(printf, 2, 0)))
+on_message(void *cls, const char *fmt, va_list args)
+{
+    struct ph_log *log = app__log(cls);
+    char text[512];
+
+    if (!log__wants(log, PH_LOG_DEBUG))
+        return;
+    vsnprintf(text, sizeof(text), fmt, args);
+    text[strcspn(text, "\n")] = '\0';
+    log__debug(log, LOG_NONE, "http: %s", text);
+}
+
+/* Requests that were begun get their answer, for as long as a request may take. */
+static void drain(struct http_server *s)
+{
+    struct timespec until;
+    size_t ms = ph_app_limit(s->base.app, PH_LIMIT_REQUEST_MS);
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (time_t)(ms / 1000) + 1;
+    atomic_store(&s->draining, true);
+    pthread_mutex_lock(&s->lock);
+    while (atomic_load(&s->under_way) > 0 &&
+           pthread_cond_timedwait(&s->idle, &s->lock, &until) == 0)
+        ;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void http_close(struct ph_server *base)
+{
+    struct http_server *s = (struct http_server *)base;
+
+    if (s->daemon) {
+        int fd = MHD_quiesce_daemon(s->daemon);
+
+        drain(s);
+        MHD_stop_daemon(s->daemon);
+        if (fd >= 0)
+            close(fd);
+    }
+    reaper__free(s->reaper);
+    pthread_cond_destroy(&s->idle);
+    pthread_mutex_destroy(&s->lock);
+    server__fini(base);
+    free(s);
+}
+
+static size_t pool_size(const struct ph_app *app)
+{
+    return ph_app_limit(app, PH_LIMIT_HEADER_BYTES) +
+           POOL_PER_HEADER * ph_app_limit(app, PH_LIMIT_HEADERS) + POOL_EXTRA;
+}
+
+static struct MHD_Daemon *start(struct http_server *s, int fd)
+{
+    const struct ph_app *app = s->base.app;
+    unsigned seconds = (unsigned)(ph_app_limit(app, PH_LIMIT_REQUEST_MS) / 1000) + 1;
+    unsigned pool = s->base.threads > 1 ? s->base.threads : 0; /* libmicrohttpd's word for one */
+
+    return MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
+        s, MHD_OPTION_EXTERNAL_LOGGER, on_message, app, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_THREAD_POOL_SIZE, pool, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)SERVER_MAX_CONNECTIONS,
+        MHD_OPTION_CONNECTION_TIMEOUT, seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool_size(app),
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+        s, MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_END);
+}
+
+static bool set_address(struct ph_server *base, const char *actual)
+{
+    struct str path = app__path(base->app);
+
+    return asprintf(&base->address, "http://%s%.*s", actual, STR_FMT(path)) >= 0;
+}
+
+static enum ph_err http_open(struct http_server *s, const char *listen, struct diag *diag)
+{
+    char actual[LISTEN_ADDRESS_SIZE];
+    enum ph_err err;
+    int fd;
+
+    err = listen__tcp(listen, &fd, actual, diag);
+    if (err)
+        return err;
+    s->reaper = reaper__new(ph_app_limit(s->base.app, PH_LIMIT_REQUEST_MS));
+    if (!s->reaper || !set_address(&s->base, actual)) {
+        close(fd);
+        return PH_ERR_MEMORY;
+    }
+    s->daemon = start(s, fd);
+    if (!s->daemon) {
+        close(fd);
+        return diag__set(diag, PH_ERR_SYSTEM, "libmicrohttpd does not start on %s: %m", actual);
+    }
+    return PH_OK;
+}
+
+enum ph_err ph_serve_http(struct ph_app *app, const char *listen, unsigned threads,
+                          struct ph_server **out, const char **why)
+{
+    struct http_server *s = calloc(1, sizeof(*s));
+    enum ph_err err;
+
+    if (!s)
+        return server__fail(PH_ERR_MEMORY, why);
+    s->base.close = http_close;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->idle, NULL);
+    err = server__init(&s->base, app, threads, server__diag());
+    if (!err)
+        err = http_open(s, listen, server__diag());
+    if (err) {
+        http_close(&s->base);
+        return server__fail(err, why);
+    }
+    *out = &s->base;
+    return PH_OK;
+}
