@@ -1,0 +1,36 @@
+// The programs of pubhook, by the command lines that they promise.
+
+import { program, plugin } from "./paths.mjs";
+import { start } from "./program.mjs";
+
+export const defaultKey = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH";
+
+// A running broker. `handlers` maps hubs to plugins, `upstreams` hubs to URLs.
+export async function startBroker(t, { listen = "127.0.0.1:0", threads = 2, handlers = {}, upstreams = {}, args = [] } = {}) {
+  const command = ["--listen", listen, "--threads", String(threads), ...args];
+  for (const [hub, name] of Object.entries(handlers)) {
+    command.push("--handler", `${hub}=${name.includes("/") ? name : plugin(name)}`);
+  }
+  for (const [hub, url] of Object.entries(upstreams)) command.push("--event-handler", `${hub}=${url}`);
+  const broker = start(t, program("pubhook-broker"), command);
+  broker.url = await broker.line("ready");
+  broker.connectionString = await broker.line("connection-string");
+  broker.port = Number(new URL(broker.url).port);
+  broker.host = `127.0.0.1:${broker.port}`;
+  return broker;
+}
+
+// pubhookd over HTTP with the named plugins ("echo", "chat?key=value", or a path).
+export async function startHandler(t, plugins, { listen = "127.0.0.1:0", fastcgi, key = defaultKey, threads = 2, args = [] } = {}) {
+  const command = fastcgi ? ["--fastcgi", fastcgi] : ["--listen", listen];
+  command.push("--threads", String(threads), ...args);
+  if (key) command.push("--access-key", key);
+  for (const name of [plugins].flat()) {
+    const [, file, settings] = name.match(/^([^?]*)(\?.*)?$/);
+    command.push("--plugin", (file.includes("/") ? file : plugin(file)) + (settings ?? ""));
+  }
+  const handler = start(t, program("pubhookd"), command);
+  handler.url = await handler.line("ready");
+  if (!fastcgi) handler.port = Number(new URL(handler.url).port);
+  return handler;
+}
