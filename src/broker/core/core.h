@@ -17,19 +17,20 @@ struct session;
 struct transport;     /* of broker/net; the core only remembers which one a session has */
 struct upstream_peer; /* of broker/upstream; likewise */
 
+struct queue_limits {
+    size_t messages, bytes;
+};
+
 /* client-and-rest.md section 6. */
 struct core_limits {
-    size_t group_name_len;      /* characters; 1024 */
-    size_t queue_messages;      /* waiting for a slow client; 1000 */
-    size_t queue_bytes;         /* 16 MiB */
-    size_t unacked_messages;    /* kept for a reliable client; 1000 */
-    size_t unacked_bytes;       /* 16 MiB */
-    size_t ack_ids;             /* remembered for Duplicate; 1000 */
-    size_t literal_permissions; /* names per connection and action; 1000 */
-    int64_t recovery_ms;        /* how long a lost reliable session is kept; 30000 */
+    struct queue_limits queue;   /* waiting for a slow client; 1000, 16 MiB */
+    struct queue_limits unacked; /* kept for a reliable client; 1000, 16 MiB */
+    size_t ack_ids;              /* remembered for Duplicate; 1000 */
+    size_t literal_permissions;  /* names per connection and action; 1000 */
+    int64_t recovery_ms;         /* how long a lost reliable session is kept; 30000 */
 };
 #define CORE_LIMITS_DEFAULT                                                                        \
-    ((struct core_limits){1024, 1000, 16u << 20, 1000, 16u << 20, 1000, 1000, 30000})
+    ((struct core_limits){{1000, 16u << 20}, {1000, 16u << 20}, 1000, 1000, 30000})
 
 /* Whom a hub command is about. */
 enum scope { SCOPE_HUB, SCOPE_GROUP, SCOPE_USER, SCOPE_CONNECTION };
@@ -68,7 +69,8 @@ struct close_reason {
 };
 
 /* Effects. They may come in the middle of a fan-out, so none of them may call back into
- * the core, except that `close` may answer with session__detach at once. */
+ * the core, except that `event` may answer with session__event_answer at once, and
+ * `close` with session__detach. */
 struct core_ops {
     /* Apply the command on the other shards and nodes too. Copies what it keeps. */
     void (*publish)(void *ctx, const struct hub_command *cmd);
@@ -102,7 +104,8 @@ struct core *core__new(const struct core_config *config);
 /* Frees everything without effects. */
 void core__free(struct core *core);
 
-/* Applies a command to this shard. Order of calls is the order of delivery. */
+/* Applies a command to this shard. Order of calls is the order of delivery. `result`
+ * may be NULL. */
 void core__apply(struct core *core, const struct hub_command *cmd, struct hub_result *result);
 
 size_t core__session_count(const struct core *core);

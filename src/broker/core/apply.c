@@ -1,0 +1,168 @@
+/* Hub commands: an operation on each connection of a scope. */
+#include "base/buf.h"
+#include "broker/core/farewell.h"
+#include "broker/core/state.h"
+
+/* A REST caller's close reason is cut here, so that the log and the frame stay readable. */
+#define REASON_MAX 1024
+#define REASON_FIXED "Application server closed the connection."
+
+/* One command under way. */
+struct walk {
+    const struct hub_command *cmd;
+    struct hub *hub;
+    size_t matched;
+    struct close_reason close;
+    struct frame *frames[FORMAT_COUNT]; /* the message in each wire format, made on first use */
+};
+
+/* --- Operations ------------------------------------------------------------ */
+
+static void send_to(struct walk *w, struct session *s)
+{
+    struct frame **f = &w->frames[s->format->index];
+
+    if (!*f)
+        *f = s->format->message(w->cmd->message);
+    if (*f)
+        session__deliver(s, *f);
+    else
+        session__end(s, &farewell_memory); /* better than a gap that nobody sees */
+}
+
+static void count_only(struct walk *w, struct session *s)
+{
+    (void)w;
+    (void)s;
+}
+
+static void join(struct walk *w, struct session *s)
+{
+    if (!group__join(w->hub, s, w->cmd->group))
+        session__end(s, &farewell_memory);
+}
+
+static void leave(struct walk *w, struct session *s)
+{
+    if (w->cmd->group.ptr)
+        group__leave(w->hub, s, w->cmd->group);
+    else
+        group__leave_all(w->hub, s);
+}
+
+static void close_it(struct walk *w, struct session *s)
+{
+    session__end(s, &w->close);
+}
+
+static void (*const operations[])(struct walk *, struct session *) = {
+    [HUB_SEND] = send_to, [HUB_EXISTS] = count_only, [HUB_JOIN] = join,
+    [HUB_LEAVE] = leave,  [HUB_CLOSE] = close_it,
+};
+
+static void visit(struct walk *w, struct session *s)
+{
+    if (s->ended || s->excluded)
+        return;
+    w->matched++;
+    operations[w->cmd->op](w, s);
+}
+
+/* --- Scopes ---------------------------------------------------------------- */
+
+static void walk_hub(struct walk *w)
+{
+    struct session *s;
+
+    for (uint32_t at = 0; (s = map__next(&w->hub->connections, &at));)
+        visit(w, s);
+}
+
+/* From the end, so that a member may leave while it is visited: whoever takes its place
+ * was visited before. The group itself may go with its last member. */
+static void walk_group(struct walk *w)
+{
+    struct group *g = map__get(&w->hub->groups, w->cmd->name);
+
+    for (uint32_t i = g ? g->count : 0; i-- > 0;)
+        visit(w, g->members[i].session);
+}
+
+static void walk_user(struct walk *w)
+{
+    struct user *u = map__get(&w->hub->users, w->cmd->name);
+
+    for (struct session *s = u ? u->first : NULL; s; s = s->user_next)
+        visit(w, s);
+}
+
+static void walk_connection(struct walk *w)
+{
+    struct session *s = map__get(&w->hub->connections, w->cmd->name);
+
+    if (s)
+        visit(w, s);
+}
+
+static void (*const scopes[])(struct walk *) = {
+    [SCOPE_HUB] = walk_hub,
+    [SCOPE_GROUP] = walk_group,
+    [SCOPE_USER] = walk_user,
+    [SCOPE_CONNECTION] = walk_connection,
+};
+
+/* --- The command ----------------------------------------------------------- */
+
+/* A mark on each excluded session costs the others one look at memory that they need
+ * anyway, however many are excluded. */
+static void mark_excluded(struct walk *w, bool excluded)
+{
+    for (size_t i = 0; i < w->cmd->excluded_count; i++) {
+        struct session *s = map__get(&w->hub->connections, w->cmd->excluded[i]);
+
+        if (s)
+            s->excluded = excluded;
+    }
+}
+
+/* Closed by REST: code 1000, no text, and a frame that says who did it
+ * (client-and-rest.md section 3; official-emulator section 2.7). */
+static void word_close(struct walk *w, struct buf *text)
+{
+    struct str reason = w->cmd->reason;
+
+    buf__str(text, STR(REASON_FIXED));
+    if (reason.len > 0)
+        buf__printf(text, " Reason: %.*s", STR_FMT(reason));
+    w->close = (struct close_reason){
+        .code = 1000,
+        .text = STR(""),
+        .message = text->failed ? STR(REASON_FIXED) : buf__view(text),
+        .category = STR("ClosedByAppServer"),
+        .upstream = text->failed ? STR(REASON_FIXED) : buf__view(text),
+    };
+}
+
+void core__apply(struct core *core, const struct hub_command *cmd, struct hub_result *result)
+{
+    struct walk w = {.cmd = cmd, .hub = map__get(&core->hubs, cmd->hub)};
+    struct buf close_text;
+
+    if (result)
+        *result = (struct hub_result){0};
+    if (!w.hub)
+        return;
+    buf__init(&close_text, REASON_MAX);
+    core__enter(core);
+    if (cmd->op == HUB_CLOSE)
+        word_close(&w, &close_text);
+    mark_excluded(&w, true);
+    scopes[cmd->scope](&w);
+    mark_excluded(&w, false);
+    core__leave(core);
+    for (size_t i = 0; i < FORMAT_COUNT; i++)
+        frame__unref(w.frames[i]);
+    buf__free(&close_text);
+    if (result)
+        result->matched = w.matched;
+}

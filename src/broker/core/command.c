@@ -1,0 +1,283 @@
+/* What a client asks for, in the order of official-emulator section 2.4: ping, sequence
+ * ack, repeated request, permission, operation. */
+#include "broker/core/farewell.h"
+#include "broker/core/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum outcome {
+    DONE,   /* acknowledge */
+    FAILED, /* say so; the client may try again with the same id */
+    LATER   /* the event handler decides */
+};
+
+/* --- Acks (client-and-rest.md section 2.3) --------------------------------- */
+
+static void acknowledge(struct session *s, uint64_t id, const struct ack_error *error)
+{
+    if (s->format->ack)
+        session__deliver_new(s, s->format->ack(id, error));
+}
+
+static void acknowledge_success(struct session *s, uint64_t id)
+{
+    if (!ack_ids__add(&s->ack_ids, id, s->core->config.limits.ack_ids))
+        log__warn(s->core->config.log, LOG_FIELDS("connection", s->id),
+                  "out of memory: a repetition of this request will not be recognized");
+    acknowledge(s, id, NULL);
+}
+
+static void acknowledge_failure(struct session *s, uint64_t id)
+{
+    acknowledge(s, id, &(struct ack_error){"InternalServerError", STR("Internal server error")});
+}
+
+static void refuse_duplicate(struct session *s, uint64_t id)
+{
+    char text[80];
+    int len = snprintf(text, sizeof(text), "Message with ack-id: %llu has been processed",
+                       (unsigned long long)id);
+
+    acknowledge(s, id, &(struct ack_error){"Duplicate", str__n(text, (size_t)len)});
+}
+
+/* Ids of events that wait for their handler. There are as many as the handler's queue
+ * lets wait, they come and go at the ends: a plain array does. */
+static uint32_t find_in_flight(const struct session *s, uint64_t id)
+{
+    uint32_t i = 0;
+
+    while (i < s->in_flight_count && s->in_flight[i] != id)
+        i++;
+    return i;
+}
+
+static bool add_in_flight(struct session *s, uint64_t id)
+{
+    if (s->in_flight_count == s->in_flight_size) {
+        uint32_t size = s->in_flight_size ? s->in_flight_size * 2 : 2;
+        uint64_t *ids = realloc(s->in_flight, size * sizeof(*ids));
+
+        if (!ids)
+            return false;
+        s->in_flight = ids;
+        s->in_flight_size = size;
+    }
+    s->in_flight[s->in_flight_count++] = id;
+    return true;
+}
+
+static void remove_in_flight(struct session *s, uint64_t id)
+{
+    uint32_t i = find_in_flight(s, id);
+
+    if (i == s->in_flight_count)
+        return;
+    s->in_flight[i] = s->in_flight[--s->in_flight_count];
+    if (s->in_flight_count == 0) {
+        free(s->in_flight);
+        s->in_flight = NULL;
+        s->in_flight_size = 0;
+    }
+}
+
+/* --- Operations ------------------------------------------------------------ */
+
+static enum outcome join_group(struct session *s, const struct command *cmd)
+{
+    return group__join(s->hub, s, cmd->group) ? DONE : FAILED;
+}
+
+static enum outcome leave_group(struct session *s, const struct command *cmd)
+{
+    group__leave(s->hub, s, cmd->group);
+    return DONE;
+}
+
+static enum outcome send_to_group(struct session *s, const struct command *cmd)
+{
+    struct core *core = s->core;
+    struct str self = session__id(s);
+    struct message *m =
+        message__new(MESSAGE_FROM_GROUP, cmd->type, cmd->group, session__user(s), cmd->data);
+    struct hub_command send = {
+        .op = HUB_SEND,
+        .scope = SCOPE_GROUP,
+        .hub = session__hub(s),
+        .name = cmd->group,
+        .excluded = &self,
+        .excluded_count = cmd->no_echo ? 1 : 0,
+        .message = m,
+    };
+
+    if (!m)
+        return FAILED;
+    core__apply(core, &send, NULL);
+    core->config.ops->publish(core->config.ctx, &send);
+    message__unref(m);
+    return DONE;
+}
+
+static void explain_failure(const struct session *s, const char *why)
+{
+    log__warn(
+        s->core->config.log,
+        LOG_FIELDS("hub", s->hub->name, "connection", s->id, "user", s->user ? s->user->id : NULL),
+        "user event failed: %s", why);
+}
+
+static enum outcome send_event(struct session *s, const struct command *cmd)
+{
+    struct core *core = s->core;
+
+    if (cmd->has_ack_id && !add_in_flight(s, cmd->ack_id))
+        return FAILED;
+    if (core->config.ops->event(core->config.ctx, s, cmd->event, cmd->type, cmd->data,
+                                cmd->has_ack_id ? &cmd->ack_id : NULL))
+        return LATER;
+    if (cmd->has_ack_id)
+        remove_in_flight(s, cmd->ack_id);
+    explain_failure(s, "too many events of this connection wait for the event handler; "
+                       "let the client wait for acks, or make the handler faster");
+    return FAILED;
+}
+
+/* --- Requests -------------------------------------------------------------- */
+
+static const struct verb {
+    enum outcome (*run)(struct session *s, const struct command *cmd);
+    bool guarded; /* needs a permission */
+    enum permission_action action;
+    const char *deed, *role;
+} verbs[] = {
+    [COMMAND_JOIN_GROUP] = {join_group, true, PERMISSION_JOIN_LEAVE_GROUP, "join", "joinLeave"},
+    [COMMAND_LEAVE_GROUP] = {leave_group, true, PERMISSION_JOIN_LEAVE_GROUP, "leave", "joinLeave"},
+    [COMMAND_SEND_TO_GROUP] = {send_to_group, true, PERMISSION_SEND_TO_GROUP, "send to", "sendTo"},
+    [COMMAND_EVENT] = {.run = send_event},
+};
+
+static void refuse_forbidden(struct session *s, const struct command *cmd, const struct verb *verb)
+{
+    char text[4 * 1024 + 128]; /* a group name has at most 1024 characters */
+    int len =
+        snprintf(text, sizeof(text), "The client does not have permission to %s group '%.*s'.",
+                 verb->deed, STR_FMT(cmd->group));
+
+    log__info(s->core->config.log, LOG_FIELDS("hub", s->hub->name, "connection", s->id),
+              "forbidden to %s group %.*s; the role webpubsub.%sGroup.%.*s would allow it",
+              verb->deed, STR_FMT(cmd->group), verb->role, STR_FMT(cmd->group));
+    if (cmd->has_ack_id)
+        acknowledge(s, cmd->ack_id, &(struct ack_error){"Forbidden", str__n(text, (size_t)len)});
+}
+
+static void fail_event_of_raw(struct session *s, bool no_handler)
+{
+    /* A client without acks learns of a failure by its end (event-handler section 3.5). */
+    if (!s->format->ack)
+        session__end(s, no_handler ? &farewell_no_handler : &farewell_event_failed);
+}
+
+static void request(struct session *s, const struct command *cmd)
+{
+    const struct verb *verb = &verbs[cmd->kind];
+    enum outcome outcome;
+
+    if (cmd->has_ack_id && ack_ids__has(s->ack_ids, cmd->ack_id)) {
+        refuse_duplicate(s, cmd->ack_id);
+        return;
+    }
+    /* Sent again while the handler still works on it: one run and one ack answer both. A
+     * Duplicate now would promise a success that may not come. */
+    if (cmd->has_ack_id && find_in_flight(s, cmd->ack_id) < s->in_flight_count)
+        return;
+    if (verb->guarded && !permissions__allow(&s->permissions, verb->action, cmd->group)) {
+        refuse_forbidden(s, cmd, verb);
+        return;
+    }
+    outcome = verb->run(s, cmd);
+    if (outcome == LATER || s->ended)
+        return;
+    if (outcome == FAILED && cmd->kind == COMMAND_EVENT)
+        fail_event_of_raw(s, false);
+    if (cmd->has_ack_id && outcome == DONE)
+        acknowledge_success(s, cmd->ack_id);
+    else if (cmd->has_ack_id)
+        acknowledge_failure(s, cmd->ack_id);
+}
+
+/* Raw clients in sendToGroup mode: every message is for their group (client-and-rest.md
+ * section 2.8). */
+static void publish_raw(struct session *s, const struct command *cmd)
+{
+    struct command send = *cmd;
+
+    send.kind = COMMAND_SEND_TO_GROUP;
+    send.group = str__of(s->publish_group);
+    send.no_echo = s->publish_no_echo;
+    if (permissions__allow(&s->permissions, PERMISSION_SEND_TO_GROUP, send.group))
+        request(s, &send);
+    else
+        session__end(s, &farewell_raw_publish);
+}
+
+bool session__command(struct session *s, const struct command *cmd)
+{
+    struct core *core = s->core;
+    bool lives;
+
+    if (s->ended)
+        return false;
+    core__enter(core);
+    if (cmd->kind == COMMAND_PING)
+        session__deliver_new(s, s->format->pong());
+    else if (cmd->kind == COMMAND_SEQUENCE_ACK)
+        outbox__ack(&s->outbox, cmd->sequence_id);
+    else if (s->publish_group)
+        publish_raw(s, cmd);
+    else
+        request(s, cmd);
+    lives = !s->ended;
+    core__leave(core);
+    return lives;
+}
+
+/* --- The event handler's answer -------------------------------------------- */
+
+static bool deliver_answer(struct session *s, const struct event_answer *answer)
+{
+    struct message *m;
+
+    if (!answer->has_data)
+        return true;
+    m = message__new(MESSAGE_FROM_SERVER, answer->type, STR_NONE, STR_NONE, answer->data);
+    if (!m)
+        return false;
+    session__deliver_new(s, s->format->message(m));
+    message__unref(m);
+    return true;
+}
+
+bool session__event_answer(struct session *s, const uint64_t *ack_id,
+                           const struct event_answer *answer)
+{
+    struct core *core = s->core;
+    bool lives;
+
+    if (s->ended)
+        return false;
+    core__enter(core);
+    if (ack_id)
+        remove_in_flight(s, *ack_id);
+    if (!answer->success || !deliver_answer(s, answer)) {
+        explain_failure(s, answer->failure ? answer->failure : "out of memory");
+        fail_event_of_raw(s, answer->no_handler);
+        if (ack_id)
+            acknowledge_failure(s, *ack_id);
+    } else if (ack_id && !s->ended) {
+        acknowledge_success(s, *ack_id);
+    }
+    lives = !s->ended;
+    core__leave(core);
+    return lives;
+}

@@ -1,0 +1,113 @@
+#include "broker/core/core.h"
+
+#include "broker/core/farewell.h"
+#include "broker/core/state.h"
+
+#include <stdlib.h>
+
+struct core *core__new(const struct core_config *config)
+{
+    struct core *core = malloc(sizeof(*core));
+
+    if (!core)
+        return NULL;
+    *core = (struct core){.config = *config};
+    map__init(&core->hubs, hub__key, &core->config.seed);
+    list__init(&core->dirty);
+    list__init(&core->detached);
+    list__init(&core->ended);
+    list__init(&core->closing);
+    return core;
+}
+
+static void free_hub(struct hub *hub)
+{
+    struct session *s;
+
+    for (uint32_t at = 0; (s = map__next(&hub->connections, &at));)
+        session__free(s);
+    hub__free(hub);
+}
+
+void core__free(struct core *core)
+{
+    struct hub *hub;
+
+    if (!core)
+        return;
+    for (uint32_t at = 0; (hub = map__next(&core->hubs, &at));)
+        free_hub(hub);
+    while (!list__empty(&core->closing))
+        session__free(LIST_ITEM(core->closing.next, struct session, waiting));
+    map__free(&core->hubs);
+    free(core);
+}
+
+void core__enter(struct core *core)
+{
+    core->depth++;
+}
+
+void core__leave(struct core *core)
+{
+    if (core->depth == 1) {
+        while (!list__empty(&core->ended))
+            session__retire(LIST_ITEM(core->ended.next, struct session, waiting));
+    }
+    core->depth--;
+}
+
+size_t core__session_count(const struct core *core)
+{
+    return core->sessions;
+}
+
+struct session *core__next_dirty(struct core *core)
+{
+    struct session *s;
+
+    if (list__empty(&core->dirty))
+        return NULL;
+    s = LIST_ITEM(core->dirty.next, struct session, dirty);
+    list__remove(&s->dirty);
+    return s;
+}
+
+int64_t core__tick(struct core *core, int64_t now_ms)
+{
+    int64_t next = INT64_MAX;
+
+    core__enter(core);
+    while (!list__empty(&core->detached)) {
+        struct session *s = LIST_ITEM(core->detached.next, struct session, waiting);
+
+        if (s->recover_until > now_ms) {
+            next = s->recover_until;
+            break;
+        }
+        session__end(s, &farewell_expired);
+    }
+    core__leave(core);
+    return next;
+}
+
+void core__close_all(struct core *core, const struct close_reason *why)
+{
+    struct hub *hub;
+    struct session *s;
+
+    core__enter(core);
+    for (uint32_t i = 0; (hub = map__next(&core->hubs, &i));) {
+        for (uint32_t j = 0; (s = map__next(&hub->connections, &j));)
+            session__end(s, why);
+    }
+    core__leave(core);
+}
+
+struct session *core__find(struct core *core, struct str hub, struct str connection_id)
+{
+    struct hub *h = map__get(&core->hubs, hub);
+    struct session *s = h ? map__get(&h->connections, connection_id) : NULL;
+
+    return s && !s->ended ? s : NULL;
+}

@@ -1,0 +1,63 @@
+#include "broker/core/farewell.h"
+
+#include "broker/core/state.h"
+
+/* The client and the event handler are told the same sentence. */
+#define FAREWELL(code, sentence, category)                                                         \
+    {                                                                                              \
+        (code), STR(sentence), STR(sentence), STR(category), STR(sentence)                         \
+    }
+
+const struct close_reason farewell_slow =
+    FAREWELL(1008, "The outbound message queue is full.", "SlowClient");
+const struct close_reason farewell_unacked =
+    FAREWELL(1008, "The reliable message buffer is full.", "UnackedClient");
+const struct close_reason farewell_memory =
+    FAREWELL(1011, "Internal server error", "ServiceTransientError");
+const struct close_reason farewell_expired =
+    FAREWELL(1008, "The connection recovery timeout expired.", "Normal");
+const struct close_reason farewell_raw_publish =
+    FAREWELL(1008, "The connection is not authorized for raw sendToGroup mode.", "Unauthorized");
+const struct close_reason farewell_event_failed =
+    FAREWELL(1011, "Internal server error", "SendEventFailed");
+const struct close_reason farewell_no_handler =
+    FAREWELL(1011, "Internal server error", "EventHandlerNotFound");
+
+/* What an operator can do about it. A category without a row is business as usual. */
+static const struct {
+    struct str category;
+    const char *advice;
+} advices[] = {
+    {STR("SlowClient"), "it reads more slowly than messages arrive: send it less, or let it "
+                        "read in another thread than the one that works"},
+    {STR("UnackedClient"), "it does not acknowledge messages in time: use an SDK that sends "
+                           "sequenceAck, or a subprotocol that is not reliable"},
+    {STR("Unauthorized"), "give its access token the role webpubsub.sendToGroup.GROUP"},
+    {STR("SendEventFailed"), "see why the event handler failed, in the line before; raw clients "
+                             "are closed by it, clients of a JSON subprotocol get an ack"},
+    {STR("EventHandlerNotFound"), "start the broker with --event-handler HUB=URL or --handler "
+                                  "HUB=PLUGIN.so, or let the client use a JSON subprotocol"},
+    {STR("ServiceTransientError"), "the broker has no memory left: limit the number of clients "
+                                   "or give it more"},
+};
+
+static const char *advice_for(struct str category)
+{
+    for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++) {
+        if (str__eq(advices[i].category, category))
+            return advices[i].advice;
+    }
+    return NULL;
+}
+
+void farewell__log(struct ph_log *log, const struct session *s, const struct close_reason *why)
+{
+    const char *advice = advice_for(why->category);
+    struct str reason = why->upstream.len > 0 ? why->upstream : why->text;
+
+    log__write(
+        log, advice ? PH_LOG_WARN : PH_LOG_INFO,
+        LOG_FIELDS("hub", s->hub->name, "connection", s->id, "user", s->user ? s->user->id : NULL),
+        "closed (%.*s): %.*s%s%s", STR_FMT(why->category), STR_FMT(reason),
+        advice ? " To change it: " : "", advice ? advice : "");
+}

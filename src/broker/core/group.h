@@ -1,0 +1,33 @@
+/* A group: the array of its members, which a send walks from end to end. A member and
+ * its session point at each other by place, so joining and leaving are O(1): the last
+ * member takes the place of the one that leaves. */
+#ifndef BROKER_CORE_GROUP_H
+#define BROKER_CORE_GROUP_H
+
+#include "base/str.h"
+
+struct hub;
+struct session;
+
+struct member {
+    struct session *session;
+    uint32_t membership; /* place in the session's memberships */
+};
+
+struct group {
+    struct member *members;
+    uint32_t count, size;
+    size_t name_len;
+    char name[];
+};
+
+struct str group__key(const void *group); /* for the hub's map */
+/* The group comes into being with its first member. True also for one who is a member
+ * already; false when memory is out. */
+bool group__join(struct hub *hub, struct session *s, struct str name);
+/* The group vanishes with its last member. */
+void group__leave(struct hub *hub, struct session *s, struct str name);
+void group__leave_all(struct hub *hub, struct session *s);
+void group__free(struct group *g);
+
+#endif

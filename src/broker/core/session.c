@@ -1,0 +1,286 @@
+#include "broker/core/session.h"
+
+#include "broker/core/farewell.h"
+#include "broker/core/state.h"
+
+#include <stdlib.h>
+
+struct str session__id(const struct session *s)
+{
+    return str__n(s->id, s->id_len);
+}
+
+struct str session__user(const struct session *s)
+{
+    return s->user ? str__n(s->user->id, s->user->id_len) : STR_NONE;
+}
+
+struct str session__hub(const struct session *s)
+{
+    return s->hub ? hub__key(s->hub) : STR_NONE;
+}
+
+const struct format *session__format(const struct session *s)
+{
+    return s->format;
+}
+
+struct transport *session__transport(const struct session *s)
+{
+    return s->transport;
+}
+
+struct upstream_peer *session__peer(const struct session *s)
+{
+    return s->peer;
+}
+
+void session__set_peer(struct session *s, struct upstream_peer *peer)
+{
+    s->peer = peer;
+}
+
+/* --- Coming --------------------------------------------------------------- */
+
+static struct session *allocate(struct core *core, const struct session_config *config)
+{
+    struct session *s;
+
+    if (config->connection_id.len == 0 || config->connection_id.len > UINT8_MAX)
+        return NULL;
+    s = calloc(1, sizeof(*s) + config->connection_id.len + 1);
+    if (!s)
+        return NULL;
+    s->core = core;
+    s->format = config->format;
+    s->publish_no_echo = config->publish_no_echo;
+    s->id_len = (uint8_t)config->connection_id.len;
+    memcpy(s->id, config->connection_id.ptr, s->id_len);
+    list__init(&s->dirty);
+    list__init(&s->waiting);
+    return s;
+}
+
+/* A role beyond the limit is refused, and the client does without it (official-emulator
+ * section 2.6). */
+static void grant_roles(struct session *s, const struct session_config *config)
+{
+    size_t limit = s->core->config.limits.literal_permissions;
+
+    for (size_t i = 0; i < config->role_count; i++) {
+        if (!permissions__grant_role(&s->permissions, config->roles[i], limit,
+                                     &s->core->config.seed))
+            log__warn(s->core->config.log, LOG_FIELDS("hub", s->hub->name, "connection", s->id),
+                      "role %.*s is refused: a connection has at most %zu group names for an "
+                      "action; grant the role without a group name instead",
+                      STR_FMT(config->roles[i]), limit);
+    }
+}
+
+static bool join_groups(struct session *s, const struct session_config *config)
+{
+    for (size_t i = 0; i < config->group_count; i++) {
+        if (!group__join(s->hub, s, config->groups[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool set_publish_group(struct session *s, struct str group)
+{
+    if (!group.ptr)
+        return true;
+    s->publish_group = malloc(group.len + 1);
+    if (!s->publish_group)
+        return false;
+    memcpy(s->publish_group, group.ptr, group.len);
+    s->publish_group[group.len] = '\0';
+    return true;
+}
+
+struct session *session__new(struct core *core, const struct session_config *config)
+{
+    struct session *s = allocate(core, config);
+    struct hub *hub = s ? hub__get(core, config->hub) : NULL;
+
+    if (!hub)
+        goto no_hub;
+    if (!hub__enter(hub, s, config->user_id))
+        goto not_entered;
+    s->hub = hub;
+    if (!set_publish_group(s, config->publish_group) || !join_groups(s, config))
+        goto not_joined;
+    grant_roles(s, config);
+    core->sessions++;
+    return s;
+
+not_joined:
+    hub__leave(hub, s);
+not_entered:
+    hub__release(core, hub);
+no_hub:
+    if (s)
+        session__free(s);
+    return NULL;
+}
+
+static bool greet(struct session *s, struct str reconnection_token)
+{
+    struct connected_info info = {session__id(s), session__user(s), reconnection_token};
+    struct frame *f;
+    bool done;
+
+    if (!s->format->connected)
+        return true;
+    f = s->format->connected(&info);
+    done = f && outbox__push_front(&s->outbox, f);
+    frame__unref(f);
+    return done;
+}
+
+void session__attach(struct session *s, struct transport *t, struct str reconnection_token)
+{
+    struct core *core = s->core;
+
+    core__enter(core);
+    if (s->transport)
+        core->config.ops->abort(core->config.ctx, s->transport);
+    s->transport = t;
+    list__remove(&s->waiting);
+    outbox__rewind(&s->outbox);
+    if (!greet(s, reconnection_token))
+        session__end(s, &farewell_memory);
+    session__mark_dirty(s);
+    core__leave(core);
+}
+
+/* --- What goes out --------------------------------------------------------- */
+
+static const struct queue_limits *room(const struct session *s)
+{
+    const struct core_limits *limits = &s->core->config.limits;
+
+    return s->format->reliable ? &limits->unacked : &limits->queue;
+}
+
+void session__deliver(struct session *s, struct frame *f)
+{
+    if (s->ended || (f->control && !s->transport))
+        return;
+    switch (outbox__push(&s->outbox, f, room(s))) {
+    case OUTBOX_OK:
+        session__mark_dirty(s);
+        break;
+    case OUTBOX_FULL:
+        session__end(s, f->sequenced ? &farewell_unacked : &farewell_slow);
+        break;
+    case OUTBOX_MEMORY:
+        session__end(s, &farewell_memory);
+        break;
+    }
+}
+
+void session__deliver_new(struct session *s, struct frame *f)
+{
+    if (f)
+        session__deliver(s, f);
+    else
+        session__end(s, &farewell_memory);
+    frame__unref(f);
+}
+
+size_t session__outgoing(const struct session *s, struct out_item *items, size_t max)
+{
+    return outbox__peek(&s->outbox, items, max);
+}
+
+void session__written(struct session *s, size_t count)
+{
+    outbox__written(&s->outbox, count);
+}
+
+void session__mark_dirty(struct session *s)
+{
+    if (s->transport && list__empty(&s->dirty) && outbox__pending(&s->outbox))
+        list__append(&s->core->dirty, &s->dirty);
+}
+
+/* --- Going ----------------------------------------------------------------- */
+
+void session__detach(struct session *s, int64_t now_ms, struct str reason)
+{
+    struct core *core = s->core;
+
+    s->transport = NULL;
+    list__remove(&s->dirty);
+    if (s->ended) {
+        if (!s->hub)
+            session__free(s);
+        return; /* else the walk that ended it frees it at its end */
+    }
+    if (s->format->reliable) {
+        s->recover_until = now_ms + core->config.limits.recovery_ms;
+        list__append(&core->detached, &s->waiting);
+        return;
+    }
+    session__end(s, &(struct close_reason){.category = STR("Normal"), .upstream = reason});
+}
+
+/* Queued even if it is the last straw: the client is being closed anyway. */
+static void say_goodbye(struct session *s, struct str message)
+{
+    struct frame *f = NULL;
+
+    if (s->transport && s->format->disconnected && message.ptr)
+        f = s->format->disconnected(message);
+    if (f && outbox__push(&s->outbox, f, room(s)) == OUTBOX_OK)
+        session__mark_dirty(s);
+    frame__unref(f);
+}
+
+void session__end(struct session *s, const struct close_reason *why)
+{
+    struct core *core = s->core;
+    const struct core_ops *ops = core->config.ops;
+
+    if (s->ended)
+        return;
+    core__enter(core);
+    farewell__log(core->config.log, s, why);
+    say_goodbye(s, why->message);
+    s->ended = true;
+    core->sessions--;
+    list__remove(&s->waiting);
+    list__append(&core->ended, &s->waiting);
+    ops->ended(core->config.ctx, s, why->upstream);
+    if (s->transport)
+        ops->close(core->config.ctx, s->transport, why->code, why->text);
+    core__leave(core);
+}
+
+void session__retire(struct session *s)
+{
+    struct hub *hub = s->hub;
+
+    hub__leave(hub, s);
+    hub__release(s->core, hub);
+    s->hub = NULL;
+    list__remove(&s->waiting);
+    if (s->transport)
+        list__append(&s->core->closing, &s->waiting);
+    else
+        session__free(s);
+}
+
+void session__free(struct session *s)
+{
+    list__remove(&s->dirty);
+    list__remove(&s->waiting);
+    memberships__free(&s->groups);
+    permissions__free(&s->permissions);
+    outbox__free(&s->outbox);
+    ack_ids__free(s->ack_ids);
+    free(s->in_flight);
+    free(s->publish_group);
+    free(s);
+}

@@ -1,0 +1,63 @@
+/* What the files of the core know of each other, and nobody else. */
+#ifndef BROKER_CORE_STATE_H
+#define BROKER_CORE_STATE_H
+
+#include "broker/core/ack_ids.h"
+#include "broker/core/hub.h"
+#include "broker/core/list.h"
+#include "broker/core/membership.h"
+#include "broker/core/outbox.h"
+#include "broker/core/permission.h"
+
+struct core {
+    struct core_config config;
+    struct map hubs;
+    struct link dirty;    /* sessions with something to send, in the order they got it */
+    struct link detached; /* waiting for recovery, the next to expire first */
+    struct link ended;    /* to be taken out of their hubs when nobody walks these any more */
+    struct link closing;  /* out of everything; their transports still send the rest */
+    size_t sessions;      /* that have not ended */
+    unsigned depth;       /* calls from outside that are under way */
+};
+
+/* An idle client costs one of these and its entries in maps and groups: keep it small. */
+struct session {
+    struct core *core;
+    struct hub *hub; /* NULL once it is taken out */
+    struct user *user;
+    struct session *user_prev, *user_next;
+    const struct format *format;
+    struct transport *transport; /* NULL: detached */
+    struct upstream_peer *peer;
+    struct memberships groups;
+    struct permissions permissions;
+    struct outbox outbox;
+    struct ack_ids *ack_ids;
+    uint64_t *in_flight; /* ids of events that are not answered yet */
+    uint32_t in_flight_count, in_flight_size;
+    struct link dirty;     /* on core->dirty, or alone */
+    struct link waiting;   /* on core->detached, ended or closing, or alone */
+    int64_t recover_until; /* while detached */
+    char *publish_group;   /* raw clients in sendToGroup mode, else NULL */
+    bool publish_no_echo;
+    bool ended;
+    bool excluded; /* from the command that is being applied */
+    uint8_t id_len;
+    char id[]; /* with a NUL */
+};
+
+/* Every call from outside that may end a session stands between these two. A session
+ * that ends stays where it is until the outermost one is left, so that whoever walks a
+ * group, a user or a hub finds it unchanged. */
+void core__enter(struct core *core);
+void core__leave(struct core *core);
+
+/* Queues a frame for the client; one who cannot take it is ended. */
+void session__deliver(struct session *s, struct frame *f);
+/* The same for a new frame, whose reference is taken over; NULL: memory was out. */
+void session__deliver_new(struct session *s, struct frame *f);
+/* Out of its hub, and freed unless its transport still needs it. */
+void session__retire(struct session *s);
+void session__free(struct session *s);
+
+#endif
