@@ -59,8 +59,7 @@ struct str http__media_type(struct str content_type)
     return str__trim(type);
 }
 
-/* RFC 9110 section 5.6.2. */
-static bool is_token(struct str s)
+bool http__is_token(struct str s)
 {
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.ptr[i];
@@ -122,7 +121,7 @@ int http__check(const struct http_headers *h, const struct http_limits *limits, 
     }
     for (size_t i = 0; i < h->count; i++) {
         bytes += h->items[i].name.len + h->items[i].value.len;
-        if (!is_token(h->items[i].name)) {
+        if (!http__is_token(h->items[i].name)) {
             diag__set(diag, PH_ERR_SYNTAX, "header line %zu: the name is not a token", i + 1);
             return 400;
         }

@@ -43,6 +43,9 @@ void http__set_target(struct http_request *req, struct str target);
 /* The media type of a Content-Type value, without parameters and white space around. */
 struct str http__media_type(struct str content_type);
 
+/* RFC 9110 section 5.6.2: one or more characters that need no quotes. */
+bool http__is_token(struct str s);
+
 struct http_limits {
     size_t headers;      /* number of header lines */
     size_t header_bytes; /* names and values together */

@@ -329,9 +329,21 @@ static void http_refuses_smuggling(void **state)
     assert_int_equal(check("X", "0123456789012345678901234567890123456789", NULL, NULL), 431);
 }
 
+static void http_token_needs_no_quotes(void **state)
+{
+    (void)state;
+    assert_true(http__is_token(STR("json.webpubsub.azure.v1")));
+    assert_false(http__is_token(STR("")));
+    assert_false(http__is_token(STR("a b")));
+    assert_false(http__is_token(STR("a,b")));
+    assert_false(http__is_token(STR("a\x7f")));
+    assert_false(http__is_token(STR("\xc3\xa9")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(http_token_needs_no_quotes),
         cmocka_unit_test(split_keeps_empty_parts),
         cmocka_unit_test(u64_refuses_overflow),
         cmocka_unit_test(buffer_stops_at_its_maximum),

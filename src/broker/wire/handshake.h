@@ -45,7 +45,8 @@ void handshake__read(struct arena *a, const struct http_request *req,
                      struct handshake *out, struct diag *diag);
 
 /* Applies the subprotocol that a connect handler chose: it must be one of those
- * offered (section 1.5); a custom one makes a raw client. PH_ERR_CONFIG if not. */
+ * offered (section 1.5); a custom one makes a raw client; an absent or empty one changes
+ * nothing. PH_ERR_CONFIG if not. */
 enum ph_err handshake__choose(struct handshake *h, struct str subprotocol, struct diag *diag);
 
 #endif
