@@ -1,0 +1,321 @@
+#include "broker/upstream/delivery.h"
+
+#include "broker/upstream/route.h"
+#include "broker/upstream/state.h"
+
+#include <stdlib.h>
+
+#define QUOTE_MAX 200 /* of a refusing answer's text in a log line */
+
+/* --- sending -------------------------------------------------------------------- */
+
+static enum ph_err encode(struct upstream_peer *p, const struct queued_event *q, struct diag *diag)
+{
+    struct ph_event ev = {
+        .user_id = str__of(p->user_id),
+        .subprotocol = str__of(p->subprotocol),
+        .state = p->state ? str__n(p->state, p->state_len) : STR_NONE,
+        .type = q->type,
+    };
+
+    if (q->kind == PH_EVENT_USER)
+        ev.data = q->data;
+    else
+        ev.reason = q->data;
+    return peer__encode(p, &ev, q, p->url, diag);
+}
+
+static void settle(struct upstream_peer *p, const char *why, int64_t now_ms)
+{
+    const char *copy = arena__strdup(&p->work, str__of(why));
+
+    exchange__settle(&p->exchange, copy ? copy : "out of memory", now_ms);
+}
+
+static void send_first(struct upstream_peer *p, int64_t now_ms)
+{
+    struct queued_event *q = p->first;
+    struct upstream_request request = {.http = &p->http, .app = q->handler->app};
+    struct diag diag = {.text = ""};
+
+    if (q->kind != PH_EVENT_CONNECT && encode(p, q, &diag) != PH_OK) {
+        settle(p, diag.text, now_ms);
+        return;
+    }
+    request.url = p->url;
+    exchange__start(&p->exchange, &request, p->target, UPSTREAM_TIMEOUT_MS, now_ms);
+}
+
+static void validated(struct validation_waiter *w, const char *why, int64_t now_ms)
+{
+    struct upstream_peer *p =
+        (struct upstream_peer *)((char *)w - offsetof(struct upstream_peer, waiter));
+
+    if (why)
+        settle(p, why, now_ms);
+    else
+        send_first(p, now_ms);
+}
+
+static void validate_first(struct upstream_peer *p, int64_t now_ms)
+{
+    struct str url = route__url(&p->work, p->first->handler->url_template, p->hub, STR("validate"));
+    const char *why = "out of memory";
+    const char *target = url.ptr ? route__show(&p->work, p->first->handler, url) : NULL;
+
+    p->waiter.ready = validated;
+    if (!target) {
+        settle(p, "the URL of the event handler is too long, or memory is out", now_ms);
+        return;
+    }
+    switch (validation__check(p->up, url, target, &p->waiter, &why, now_ms)) {
+    case VALIDATION_CONSENT:
+        send_first(p, now_ms);
+        break;
+    case VALIDATION_REFUSED:
+        settle(p, why, now_ms);
+        break;
+    case VALIDATION_WAIT:
+        break;
+    }
+}
+
+/* Where the event goes. False when memory is out. */
+static bool aim(struct upstream_peer *p, const struct queued_event *q)
+{
+    const struct event_handler *h = q->handler;
+
+    p->url = h->app ? STR_NONE : route__url(&p->work, h->url_template, p->hub, q->name);
+    p->target = h->app || p->url.ptr ? route__show(&p->work, h, p->url) : NULL;
+    return p->target != NULL;
+}
+
+static void begin(struct upstream_peer *p, int64_t now_ms)
+{
+    struct queued_event *q = p->first;
+
+    p->active = true;
+    p->exchange.tries = 0;
+    if (!q->handler)
+        exchange__settle(&p->exchange, NULL, now_ms);
+    else if (q->kind != PH_EVENT_CONNECT && !aim(p, q))
+        settle(p, "the URL of the event handler is too long, or memory is out", now_ms);
+    else if (q->handler->app)
+        send_first(p, now_ms);
+    else
+        validate_first(p, now_ms);
+}
+
+void delivery__proceed(struct upstream_peer *p, int64_t now_ms)
+{
+    if (p->active)
+        return;
+    if (p->first)
+        begin(p, now_ms);
+    else if (p->ended)
+        peer__free(p);
+}
+
+/* The encoder may leave views into the event in the request: copy what it points to. */
+static bool own_request(struct arena *a, struct http_request *req)
+{
+    for (size_t i = 0; i < req->headers.count; i++) {
+        struct str *value = &req->headers.items[i].value;
+
+        value->ptr = arena__strdup(a, *value);
+        if (!value->ptr)
+            return false;
+    }
+    req->body.ptr = arena__strdup(a, req->body);
+    return req->body.ptr != NULL;
+}
+
+bool delivery__prepare_connect(struct upstream_peer *p, const struct ph_event *connect,
+                               const struct queued_event *q)
+{
+    struct diag diag = {.text = ""};
+
+    if (!q->handler)
+        return true;
+    return aim(p, q) && peer__encode(p, connect, q, p->url, &diag) == PH_OK &&
+           own_request(&p->work, &p->http);
+}
+
+void delivery__drop_user_events(struct upstream_peer *p)
+{
+    struct queued_event **at = &p->first;
+
+    if (p->active && !p->delivering && p->first->kind == PH_EVENT_USER) {
+        validation__leave(&p->waiter);
+        exchange__stop(&p->exchange);
+        arena__reset(&p->work);
+        p->active = false;
+    }
+    while (*at) {
+        if ((*at)->kind == PH_EVENT_USER)
+            free(peer__take(p, at));
+        else
+            at = &(*at)->next;
+    }
+}
+
+/* --- outcomes ------------------------------------------------------------------- */
+
+struct outcome {
+    const struct answer *answer; /* NULL: there is none that can be used */
+    bool success;
+    const char *why; /* of a failure */
+};
+
+static const char *describe(struct upstream_peer *p, const struct queued_event *q)
+{
+    const char *text = arena__printf(
+        &p->work, q->kind == PH_EVENT_USER ? "user event `%.*s` of hub %.*s" : "%.*s of hub %.*s",
+        STR_FMT(q->name), STR_FMT(p->hub));
+
+    return text ? text : "an event";
+}
+
+static const char *or_memory(const char *text)
+{
+    return text ? text : "out of memory";
+}
+
+static const char *why_no_handler(struct upstream_peer *p, const struct queued_event *q)
+{
+    return or_memory(arena__printf(&p->work,
+                                   "no event handler matches %s: add one under "
+                                   "hubs.%.*s.eventHandlers or with --event-handler %.*s=URL",
+                                   describe(p, q), STR_FMT(p->hub), STR_FMT(p->hub)));
+}
+
+struct hint {
+    int status;
+    const char *text;
+};
+
+static const struct hint hints[] = {
+    {301, "redirects are not followed: use the final URL"},
+    {302, "redirects are not followed: use the final URL"},
+    {307, "redirects are not followed: use the final URL"},
+    {308, "redirects are not followed: use the final URL"},
+    {401, "if the handler did not mean it, check that it has the broker's access key"},
+    {404, "is the path of the URL right?"},
+    {405, "the handler must take POST"},
+    {413, "the handler's limit for bodies is too low"},
+    {415, "the handler does not know this type of data"},
+    {429, "the handler asks for fewer events; this status is not tried again"},
+};
+
+static const char *hint_for(int status)
+{
+    for (size_t i = 0; i < sizeof(hints) / sizeof(*hints); i++) {
+        if (hints[i].status == status)
+            return hints[i].text;
+    }
+    return NULL;
+}
+
+/* A handler says in its text what it did not like: worth more than any hint of ours. */
+static const char *why_status(struct upstream_peer *p, const struct queued_event *q,
+                              const struct http_response *res)
+{
+    struct str text = str__trim(res->body);
+    const char *hint = hint_for(res->status);
+    bool quote = text.len > 0 && text.len <= QUOTE_MAX && !memchr(text.ptr, 0, text.len);
+
+    return or_memory(arena__printf(&p->work, "%s answered %d to %s%s%.*s%s%s%s", p->target,
+                                   res->status, describe(p, q), quote ? ", saying \"" : "",
+                                   quote ? (int)text.len : 0, quote ? text.ptr : "",
+                                   quote ? "\"" : "", hint ? ": " : "", hint ? hint : ""));
+}
+
+static void judge(struct upstream_peer *p, const struct queued_event *q,
+                  const struct exchange_result *result, struct answer *answer, struct outcome *out)
+{
+    struct diag diag = {.text = ""};
+    enum ph_err err;
+
+    if (!q->handler) {
+        out->success = q->kind == PH_EVENT_CONNECT;
+        out->why = out->success ? NULL : why_no_handler(p, q);
+        return;
+    }
+    if (!result->response) {
+        out->why = p->exchange.tries == 0
+                       ? result->why /* of the validation or the encoder: names the handler */
+                       : or_memory(arena__printf(&p->work, "%s failed for %s: %s", p->target,
+                                                 describe(p, q), result->why));
+        return;
+    }
+    err = response__decode(&p->work, q->kind, result->response, answer, &diag);
+    if (err) {
+        out->why =
+            or_memory(arena__printf(&p->work, "%s broke the contract in its answer to %s: %s",
+                                    p->target, describe(p, q), diag.text));
+        return;
+    }
+    out->answer = answer;
+    out->success = answer->success;
+    out->why = out->success ? NULL : why_status(p, q, result->response);
+}
+
+static void tell_connect(struct upstream_peer *p, const struct queued_event *q,
+                         const struct outcome *out)
+{
+    const struct upstream_config *config = &p->up->config;
+    int status = 0;
+
+    if (!out->success) {
+        p->refused = true;
+        status = out->answer ? out->answer->status : 500;
+        if (status < 400 || status > 599)
+            status = 500;
+    }
+    config->ops->connect_done(config->ctx, q->token, status, out->success ? out->answer : NULL,
+                              out->why);
+}
+
+static void tell(struct upstream_peer *p, const struct queued_event *q, const struct outcome *out)
+{
+    const struct upstream_config *config = &p->up->config;
+
+    switch (q->kind) {
+    case PH_EVENT_CONNECT:
+        tell_connect(p, q, out);
+        break;
+    case PH_EVENT_USER:
+        if (!p->ended)
+            config->ops->event_done(config->ctx, p->owner, q->has_ack_id ? &q->ack_id : NULL,
+                                    out->answer, !q->handler, out->why);
+        break;
+    case PH_EVENT_CONNECTED:
+    case PH_EVENT_DISCONNECTED:
+        if (!out->success) /* nobody else hears of it (event-handler section 3.3) */
+            log__warn(config->log, LOG_FIELDS("handler", p->target, "event", q->text), "%s",
+                      out->why);
+        break;
+    }
+}
+
+void delivery__finished(struct exchange *x, const struct exchange_result *result, int64_t now_ms)
+{
+    struct upstream_peer *p = (struct upstream_peer *)x;
+    struct queued_event *q = peer__take(p, &p->first);
+    struct answer answer = {0};
+    struct outcome out = {0};
+
+    judge(p, q, result, &answer, &out);
+    if (out.success && out.answer)
+        peer__keep(p, out.answer, q->kind == PH_EVENT_CONNECT || q->kind == PH_EVENT_USER, p->url);
+    p->delivering = true;
+    tell(p, q, &out);
+    p->delivering = false;
+    p->active = false;
+    free(q);
+    arena__reset(&p->work);
+    if (p->refused)
+        peer__free(p);
+    else
+        delivery__proceed(p, now_ms);
+}

@@ -1,0 +1,20 @@
+/* Moves a peer's queue on: finds where the first event goes, has that validated, sends
+ * it, and tells what came of it. */
+#ifndef BROKER_UPSTREAM_DELIVERY_H
+#define BROKER_UPSTREAM_DELIVERY_H
+
+#include "broker/upstream/peer.h"
+
+/* Encodes a connect, whose attributes live no longer than this call, and readies the
+ * peer for it. False when memory is out. */
+bool delivery__prepare_connect(struct upstream_peer *p, const struct ph_event *connect,
+                               const struct queued_event *q);
+/* Starts on the first event unless that has been done; frees a peer that has ended and
+ * has none. */
+void delivery__proceed(struct upstream_peer *p, int64_t now_ms);
+/* Drops all user events; the one under way is cancelled. */
+void delivery__drop_user_events(struct upstream_peer *p);
+/* What a peer's exchange calls. */
+exchange_finished_fn delivery__finished;
+
+#endif

@@ -1,0 +1,177 @@
+#include "broker/upstream/peer.h"
+
+#include "broker/upstream/state.h"
+
+#include <stdlib.h>
+
+/* An answer decoded in place, the request, and texts for the log. */
+#define WORK_MAX (2 * UPSTREAM_MAX_RESPONSE + UPSTREAM_PEER_BYTES)
+
+static char *dup(struct str s)
+{
+    char *copy = s.ptr ? malloc(s.len + 1) : NULL;
+
+    if (!copy)
+        return NULL;
+    memcpy(copy, s.ptr, s.len);
+    copy[s.len] = '\0';
+    return copy;
+}
+
+static struct str place(char **at, struct str s)
+{
+    char *start = *at;
+
+    memcpy(start, s.ptr, s.len);
+    *at += s.len;
+    return str__n(start, s.len);
+}
+
+struct upstream_peer *peer__new(struct upstream *up, const struct ph_event *connect,
+                                exchange_finished_fn *finished)
+{
+    const struct settings *settings = up->config.settings;
+    struct upstream_peer *p = NULL;
+    struct buf signature;
+    size_t room;
+    char *at;
+
+    buf__init(&signature, 1024);
+    if (!event__sign(&signature, connect->connection_id, settings->keys, settings->key_count))
+        goto out;
+    room = connect->hub.len + connect->connection_id.len + signature.len;
+    p = calloc(1, sizeof(*p) + room);
+    if (!p)
+        goto out;
+    if (!exchange__init(&p->exchange, up, finished)) {
+        free(p);
+        p = NULL;
+        goto out;
+    }
+    at = p->text;
+    p->hub = place(&at, connect->hub);
+    p->connection_id = place(&at, connect->connection_id);
+    p->signature = place(&at, buf__view(&signature));
+    p->up = up;
+    p->last = &p->first;
+    p->next_id = 1; /* 0 is connect's */
+    arena__init(&p->work, NULL, 0, WORK_MAX);
+    p->next = up->peers;
+    if (p->next)
+        p->next->previous = p;
+    up->peers = p;
+out:
+    buf__free(&signature);
+    return p;
+}
+
+void peer__free(struct upstream_peer *p)
+{
+    struct upstream *up = p->up;
+
+    validation__leave(&p->waiter);
+    exchange__free(&p->exchange);
+    while (p->first)
+        free(peer__take(p, &p->first));
+    if (p->previous)
+        p->previous->next = p->next;
+    else
+        up->peers = p->next;
+    if (p->next)
+        p->next->previous = p->previous;
+    arena__free(&p->work);
+    cookies__free(&p->cookies);
+    free(p->user_id);
+    free(p->subprotocol);
+    free(p->state);
+    free(p);
+}
+
+bool peer__name(struct upstream_peer *p, struct str user_id, struct str subprotocol)
+{
+    free(p->user_id);
+    free(p->subprotocol);
+    p->user_id = dup(user_id);
+    p->subprotocol = dup(subprotocol);
+    return !(user_id.ptr && !p->user_id) && !(subprotocol.ptr && !p->subprotocol);
+}
+
+/* --- the queue ------------------------------------------------------------------ */
+
+struct queued_event *peer__take(struct upstream_peer *p, struct queued_event **at)
+{
+    struct queued_event *q = *at;
+
+    *at = q->next;
+    if (p->last == &q->next)
+        p->last = at;
+    p->up->pending--;
+    if (q->kind == PH_EVENT_USER) {
+        p->user_events--;
+        p->user_bytes -= q->data.len;
+    }
+    return q;
+}
+
+void peer__append(struct upstream_peer *p, struct queued_event *q)
+{
+    *p->last = q;
+    p->last = &q->next;
+    p->up->pending++;
+    if (q->kind == PH_EVENT_USER) {
+        p->user_events++;
+        p->user_bytes += q->data.len;
+    }
+}
+
+bool peer__has_room(const struct upstream_peer *p, size_t bytes)
+{
+    return p->user_events < UPSTREAM_PEER_QUEUE && bytes <= UPSTREAM_PEER_BYTES - p->user_bytes;
+}
+
+/* --- requests and answers --------------------------------------------------------- */
+
+enum ph_err peer__encode(struct upstream_peer *p, const struct ph_event *ev,
+                         const struct queued_event *q, struct str url, struct diag *diag)
+{
+    struct ph_event full = *ev;
+    struct str cookie = url.ptr ? cookies__header(&p->cookies, &p->work, url) : STR_NONE;
+    enum ph_err err;
+
+    full.kind = q->kind;
+    full.hub = p->hub;
+    full.connection_id = p->connection_id;
+    full.name = q->name;
+    full.id = str__of(q->id);
+    full.time = str__of(q->time);
+    full.origin = p->up->config.origin;
+    p->http = (struct http_request){.method = STR("POST")};
+    err = event__encode(&p->work, &full, p->signature, &p->http, diag);
+    if (err)
+        return err;
+    if (!http__add(&p->work, &p->http.headers, STR("x-ms-client-request-id"), str__of(q->guid)) ||
+        (cookie.ptr && !http__add(&p->work, &p->http.headers, STR("Cookie"), cookie)))
+        return diag__set(diag, PH_ERR_MEMORY, "out of memory");
+    return PH_OK;
+}
+
+static void keep_state(struct upstream_peer *p, struct str value)
+{
+    char *copy = dup(value);
+
+    if (!copy) {
+        log__error(p->up->config.log, LOG_NONE, "out of memory: a connection state is lost");
+        return;
+    }
+    free(p->state);
+    p->state = copy;
+    p->state_len = value.len;
+}
+
+void peer__keep(struct upstream_peer *p, const struct answer *answer, bool blocking, struct str url)
+{
+    if (blocking && answer->state.ptr)
+        keep_state(p, answer->state);
+    for (size_t i = 0; url.ptr && i < answer->cookie_count; i++)
+        cookies__set(&p->cookies, url, answer->cookies[i]);
+}

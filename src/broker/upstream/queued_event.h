@@ -1,0 +1,28 @@
+/* An event that waits for its turn to be told to an event handler. */
+#ifndef BROKER_UPSTREAM_QUEUED_EVENT_H
+#define BROKER_UPSTREAM_QUEUED_EVENT_H
+
+#include "base/clock.h"
+#include "broker/upstream/upstream.h"
+
+struct queued_event {
+    struct queued_event *next;
+    const struct event_handler *handler; /* NULL: none wants it */
+    void *token;                         /* of a connect */
+    bool has_ack_id;
+    uint64_t ack_id;
+    enum ph_event_kind kind;
+    enum ph_data_type type;
+    struct str name;
+    struct str data; /* of a user event; the reason of disconnected */
+    char id[24];
+    char time[CLOCK_RFC3339_SIZE];
+    char guid[37]; /* x-ms-client-request-id, the same on each try */
+    char text[];
+};
+
+/* Name and data are copied; the data may be absent. NULL when memory is out. */
+struct queued_event *queued_event__new(enum ph_event_kind kind, struct str name, struct str data,
+                                       uint64_t id, int64_t unix_ms);
+
+#endif

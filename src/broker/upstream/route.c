@@ -1,0 +1,102 @@
+#include "broker/upstream/route.h"
+
+#include "base/buf.h"
+#include "base/url.h"
+
+#define URL_MAX 8192
+
+static const unsigned system_event[] = {
+    [PH_EVENT_CONNECT] = SYSTEM_EVENT_CONNECT,
+    [PH_EVENT_CONNECTED] = SYSTEM_EVENT_CONNECTED,
+    [PH_EVENT_DISCONNECTED] = SYSTEM_EVENT_DISCONNECTED,
+};
+
+bool route__pattern_matches(struct str pattern, struct str name)
+{
+    struct str part;
+
+    while (str__split(&pattern, ',', &part)) {
+        part = str__trim(part);
+        if (str__eq(part, STR("*")) || (part.len > 0 && str__eq_nocase(part, name)))
+            return true;
+    }
+    return false;
+}
+
+static bool wants(const struct event_handler *h, enum ph_event_kind kind, struct str name)
+{
+    if (kind == PH_EVENT_USER)
+        return h->user_event_pattern.ptr && route__pattern_matches(h->user_event_pattern, name);
+    return (h->system_events & system_event[kind]) != 0;
+}
+
+const struct event_handler *route__find(const struct hub_settings *hub, enum ph_event_kind kind,
+                                        struct str name)
+{
+    for (size_t i = 0; i < hub->handler_count; i++) {
+        if (wants(&hub->handlers[i], kind, name))
+            return &hub->handlers[i];
+    }
+    return NULL;
+}
+
+struct str route__url(struct arena *a, struct str url_template, struct str hub, struct str event)
+{
+    struct str rest = url_template;
+    struct buf out;
+    struct str url = STR_NONE;
+    char *copy;
+
+    buf__init(&out, URL_MAX);
+    while (rest.len > 0) {
+        struct str parameter = STR_NONE, value = STR_NONE;
+
+        if (str__starts_with_nocase(rest, STR("{hub}")))
+            parameter = STR("{hub}"), value = hub;
+        else if (str__starts_with_nocase(rest, STR("{event}")))
+            parameter = STR("{event}"), value = event;
+        if (parameter.ptr)
+            url__encode(&out, value);
+        else
+            buf__byte(&out, rest.ptr[0]);
+        rest.ptr += parameter.ptr ? parameter.len : 1;
+        rest.len -= parameter.ptr ? parameter.len : 1;
+    }
+    copy = out.failed ? NULL : arena__strdup(a, buf__view(&out));
+    if (copy)
+        url = str__n(copy, out.len);
+    buf__free(&out);
+    return url;
+}
+
+/* Start of the host: behind the last '@' of the authority. */
+static struct str without_user(struct str rest)
+{
+    size_t end = 0;
+
+    while (end < rest.len && rest.ptr[end] != '/')
+        end++;
+    for (size_t i = end; i > 0; i--) {
+        if (rest.ptr[i - 1] == '@')
+            return str__n(rest.ptr + i, rest.len - i);
+    }
+    return rest;
+}
+
+const char *route__show(struct arena *a, const struct event_handler *handler, struct str url)
+{
+    struct str rest = url, shown, scheme;
+
+    if (!url.ptr) {
+        rest = handler->plugin;
+        str__split(&rest, '?', &shown);
+        return arena__printf(a, "plugin %.*s", STR_FMT(shown));
+    }
+    str__split(&rest, '?', &shown);
+    rest = shown;
+    str__split(&rest, ':', &scheme);
+    if (!str__starts_with(rest, STR("//")))
+        return arena__printf(a, "event handler %.*s", STR_FMT(shown));
+    rest = without_user(str__n(rest.ptr + 2, rest.len - 2));
+    return arena__printf(a, "event handler %.*s://%.*s", STR_FMT(scheme), STR_FMT(rest));
+}

@@ -1,0 +1,24 @@
+/* Which event handler gets an event, and at which URL (event-handler section 5). */
+#ifndef BROKER_UPSTREAM_ROUTE_H
+#define BROKER_UPSTREAM_ROUTE_H
+
+#include "base/arena.h"
+#include "broker/config/settings.h"
+#include "pubhook/event.h"
+
+/* The first handler in the list that wants the event; NULL when none does. */
+const struct event_handler *route__find(const struct hub_settings *hub, enum ph_event_kind kind,
+                                        struct str name);
+/* `pattern` is "*", one name, or a comma list of names; compared without case. */
+bool route__pattern_matches(struct str pattern, struct str name);
+
+/* The template with {hub} and {event} (without case) replaced by the percent-escaped
+ * names. Absent when memory is out. */
+struct str route__url(struct arena *a, struct str url_template, struct str hub, struct str event);
+
+/* A handler as people may see it in a log: "event handler http://host/path" without
+ * user, password and query, where secrets are kept; or "plugin FILE". `url` is absent
+ * for a plugin. NULL when memory is out. */
+const char *route__show(struct arena *a, const struct event_handler *handler, struct str url);
+
+#endif

@@ -1,0 +1,16 @@
+/* What the files of this folder share. */
+#ifndef BROKER_UPSTREAM_STATE_H
+#define BROKER_UPSTREAM_STATE_H
+
+#include "broker/upstream/deadlines.h"
+#include "broker/upstream/upstream.h"
+
+struct upstream {
+    struct upstream_config config;
+    struct deadlines deadlines; /* of exchanges */
+    struct map validations;     /* validation URL -> struct validation */
+    struct upstream_peer *peers;
+    size_t pending;
+};
+
+#endif

@@ -1,0 +1,141 @@
+#include "broker/upstream/upstream.h"
+
+#include "broker/upstream/delivery.h"
+#include "broker/upstream/route.h"
+#include "broker/upstream/state.h"
+
+#include <stdlib.h>
+
+struct upstream *upstream__new(const struct upstream_config *config)
+{
+    struct upstream *up = calloc(1, sizeof(*up));
+
+    if (!up)
+        return NULL;
+    up->config = *config;
+    map__init(&up->validations, validation__url, &up->config.seed);
+    return up;
+}
+
+void upstream__free(struct upstream *up)
+{
+    if (!up)
+        return;
+    while (up->peers)
+        peer__free(up->peers);
+    validation__free_all(up);
+    deadlines__free(&up->deadlines);
+    free(up);
+}
+
+size_t upstream__pending(const struct upstream *up)
+{
+    return up->pending;
+}
+
+int64_t upstream__tick(struct upstream *up, int64_t now_ms)
+{
+    struct deadline *d;
+
+    while ((d = deadlines__first(&up->deadlines)) && d->at_ms <= now_ms)
+        exchange__due((struct exchange *)d, now_ms);
+    return d ? d->at_ms : INT64_MAX;
+}
+
+static struct queued_event *new_event(struct upstream_peer *p, enum ph_event_kind kind,
+                                      struct str name, struct str data, uint64_t id,
+                                      int64_t unix_ms)
+{
+    const struct upstream_config *config = &p->up->config;
+    struct queued_event *q = queued_event__new(kind, name, data, id, unix_ms);
+
+    if (!q)
+        return NULL;
+    q->handler = route__find(settings__hub(config->settings, p->hub), kind, name);
+    if (q->handler)
+        config->ops->make_guid(config->ctx, q->guid);
+    return q;
+}
+
+/* connected and disconnected: nobody waits for an outcome, so one that no handler wants
+ * only takes its number. */
+static void notify(struct upstream_peer *p, enum ph_event_kind kind, struct str name,
+                   struct str data, int64_t unix_ms)
+{
+    struct queued_event *q = new_event(p, kind, name, data, p->next_id++, unix_ms);
+
+    if (!q)
+        log__error(p->up->config.log, LOG_NONE, "out of memory: a `%.*s` event of hub %.*s is lost",
+                   STR_FMT(name), STR_FMT(p->hub));
+    else if (q->handler)
+        peer__append(p, q);
+    else
+        free(q);
+}
+
+struct upstream_peer *upstream__connect(struct upstream *up, const struct ph_event *connect,
+                                        void *token, int64_t now_ms, int64_t unix_ms)
+{
+    struct upstream_peer *p = peer__new(up, connect, delivery__finished);
+    struct queued_event *q;
+
+    if (!p)
+        return NULL;
+    q = new_event(p, PH_EVENT_CONNECT, STR("connect"), STR_NONE, 0, unix_ms);
+    if (!q || !delivery__prepare_connect(p, connect, q)) {
+        free(q);
+        peer__free(p);
+        return NULL;
+    }
+    q->token = token;
+    peer__append(p, q);
+    delivery__proceed(p, now_ms);
+    return p;
+}
+
+void upstream__abandon(struct upstream_peer *peer)
+{
+    if (peer->delivering)
+        peer->refused = true;
+    else
+        peer__free(peer);
+}
+
+void upstream__connected(struct upstream_peer *peer, void *owner, struct str user_id,
+                         struct str subprotocol, int64_t now_ms, int64_t unix_ms)
+{
+    peer->owner = owner;
+    if (!peer__name(peer, user_id, subprotocol))
+        log__error(peer->up->config.log, LOG_NONE,
+                   "out of memory: the events of a connection will lack its user");
+    notify(peer, PH_EVENT_CONNECTED, STR("connected"), STR_NONE, unix_ms);
+    delivery__proceed(peer, now_ms);
+}
+
+bool upstream__event(struct upstream_peer *peer, struct str event, enum ph_data_type type,
+                     struct str data, const uint64_t *ack_id, int64_t now_ms, int64_t unix_ms)
+{
+    struct queued_event *q;
+
+    if (peer->ended || !peer__has_room(peer, data.len))
+        return false;
+    q = new_event(peer, PH_EVENT_USER, event, data, peer->next_id, unix_ms);
+    if (!q)
+        return false;
+    peer->next_id++;
+    q->type = type;
+    q->has_ack_id = ack_id != NULL;
+    q->ack_id = ack_id ? *ack_id : 0;
+    peer__append(peer, q);
+    delivery__proceed(peer, now_ms);
+    return true;
+}
+
+void upstream__disconnected(struct upstream_peer *peer, struct str reason, int64_t now_ms,
+                            int64_t unix_ms)
+{
+    delivery__drop_user_events(peer);
+    notify(peer, PH_EVENT_DISCONNECTED, STR("disconnected"), reason, unix_ms);
+    peer->ended = true;
+    delivery__proceed(peer, now_ms);
+}

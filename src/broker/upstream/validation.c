@@ -1,0 +1,248 @@
+#include "broker/upstream/validation.h"
+
+#include "broker/upstream/exchange.h"
+#include "broker/upstream/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WORK_MAX 65536
+#define WHY_MAX 1024
+
+struct validation {
+    struct exchange exchange; /* first member */
+    bool known, consent, checking;
+    bool by_get;       /* OPTIONS was answered 404 */
+    int64_t stale_ms;  /* the verdict is to be checked again from here on */
+    unsigned failures; /* in a row */
+    char why[WHY_MAX]; /* of the last refusal */
+    struct arena work; /* of the check under way */
+    struct http_request http;
+    struct validation_waiter *first, *last;
+    struct str url;
+    char *target; /* behind the url in `text` */
+    char text[];
+};
+
+struct str validation__url(const void *entry)
+{
+    return ((const struct validation *)entry)->url;
+}
+
+/* --- who waits ------------------------------------------------------------------ */
+
+static void join(struct validation *v, struct validation_waiter *w)
+{
+    w->of = v;
+    w->next = NULL;
+    w->previous = v->last;
+    if (v->last)
+        v->last->next = w;
+    else
+        v->first = w;
+    v->last = w;
+}
+
+void validation__leave(struct validation_waiter *w)
+{
+    struct validation *v = w->of;
+
+    if (!v)
+        return;
+    if (w->previous)
+        w->previous->next = w->next;
+    else
+        v->first = w->next;
+    if (w->next)
+        w->next->previous = w->previous;
+    else
+        v->last = w->previous;
+    w->of = NULL;
+}
+
+static void wake_all(struct validation *v, int64_t now_ms)
+{
+    while (v->first) {
+        struct validation_waiter *w = v->first;
+
+        validation__leave(w);
+        w->ready(w, v->consent ? NULL : v->why, now_ms);
+    }
+}
+
+/* --- verdicts -------------------------------------------------------------------- */
+
+static int64_t backoff_ms(unsigned failures)
+{
+    int64_t ms = VALIDATION_BACKOFF_MS;
+
+    while (--failures > 0 && ms < VALIDATION_MAX_BACKOFF_MS)
+        ms *= 2;
+    return ms < VALIDATION_MAX_BACKOFF_MS ? ms : VALIDATION_MAX_BACKOFF_MS;
+}
+
+static void settle(struct validation *v, bool consent, int64_t now_ms)
+{
+    struct ph_log *log = v->exchange.up->config.log;
+    bool changed = !v->known || v->consent != consent;
+
+    v->checking = false;
+    v->known = true;
+    v->consent = consent;
+    v->failures = consent ? 0 : v->failures + 1;
+    v->stale_ms = now_ms + (consent ? VALIDATION_FRESH_MS : backoff_ms(v->failures));
+    arena__reset(&v->work);
+    if (consent && changed)
+        log__info(log, LOG_FIELDS("handler", v->target), "%s is validated", v->target);
+    else if (!consent && !v->first) /* else those who wait report it */
+        log__warn(log, LOG_FIELDS("handler", v->target), "%s", v->why);
+    wake_all(v, now_ms);
+}
+
+struct hint {
+    int status;
+    const char *text;
+};
+
+static const struct hint hints[] = {
+    {401, ": let the validation request through without credentials, or put them into the URL "
+          "(?code=...)"},
+    {403, ": let the validation request through without credentials, or put them into the URL "
+          "(?code=...)"},
+    {404, ": is the path of the URL right?"},
+    {405, ": the handler must answer OPTIONS"},
+    {301, ": redirects are not followed, use the final URL"},
+    {302, ": redirects are not followed, use the final URL"},
+    {307, ": redirects are not followed, use the final URL"},
+    {308, ": redirects are not followed, use the final URL"},
+};
+
+static const char *hint_for(int status)
+{
+    for (size_t i = 0; i < sizeof(hints) / sizeof(*hints); i++) {
+        if (hints[i].status == status)
+            return hints[i].text;
+    }
+    return "";
+}
+
+static void refuse(struct validation *v, const struct exchange_result *result,
+                   const struct diag *diag)
+{
+    const char *method = v->by_get ? "OPTIONS, then GET" : "OPTIONS";
+    int status = result->response ? result->response->status : 0;
+
+    if (!result->response)
+        snprintf(v->why, WHY_MAX, "validation (%s) of %s failed: %s", method, v->target,
+                 result->why);
+    else if (status / 100 != 2)
+        snprintf(v->why, WHY_MAX, "%s answered %d to the validation (%s)%s", v->target, status,
+                 method, hint_for(status));
+    else
+        snprintf(v->why, WHY_MAX, "%s answered %d to the validation (%s) without consent: %s",
+                 v->target, status, method, diag->text);
+}
+
+/* --- checks -------------------------------------------------------------------- */
+
+static bool ask(struct validation *v, int64_t now_ms)
+{
+    struct upstream_request request = {.http = &v->http, .url = v->url};
+
+    v->http = (struct http_request){0};
+    if (!event__validation_request(&v->work, v->exchange.up->config.origin, &v->http))
+        return false;
+    v->http.method = v->by_get ? STR("GET") : STR("OPTIONS");
+    exchange__start(&v->exchange, &request, v->target, VALIDATION_LIMIT_MS, now_ms);
+    return true;
+}
+
+static void checked(struct exchange *x, const struct exchange_result *result, int64_t now_ms)
+{
+    struct validation *v = (struct validation *)x;
+    struct diag diag = {.text = ""};
+    bool consent;
+
+    if (result->response && result->response->status == 404 && !v->by_get) {
+        v->by_get = true;
+        if (ask(v, now_ms))
+            return;
+    }
+    consent = result->response &&
+              event__validation_consent(result->response, x->up->config.origin, &diag);
+    if (!consent)
+        refuse(v, result, &diag);
+    settle(v, consent, now_ms);
+}
+
+static void check(struct validation *v, int64_t now_ms)
+{
+    v->checking = true;
+    v->by_get = false;
+    if (!ask(v, now_ms))
+        exchange__settle(&v->exchange, "out of memory", now_ms);
+}
+
+/* --- the cache ------------------------------------------------------------------ */
+
+static void entry_free(struct validation *v)
+{
+    exchange__free(&v->exchange);
+    arena__free(&v->work);
+    free(v);
+}
+
+static struct validation *entry_new(struct upstream *up, struct str url, const char *target)
+{
+    struct validation *v = calloc(1, sizeof(*v) + url.len + strlen(target) + 1);
+
+    if (!v)
+        return NULL;
+    if (!exchange__init(&v->exchange, up, checked)) {
+        free(v);
+        return NULL;
+    }
+    arena__init(&v->work, NULL, 0, WORK_MAX);
+    memcpy(v->text, url.ptr, url.len);
+    v->url = str__n(v->text, url.len);
+    v->target = strcpy(v->text + url.len, target);
+    if (!map__add(&up->validations, v)) {
+        entry_free(v);
+        return NULL;
+    }
+    return v;
+}
+
+enum validation_verdict validation__check(struct upstream *up, struct str url, const char *target,
+                                          struct validation_waiter *w, const char **why,
+                                          int64_t now_ms)
+{
+    struct validation *v = map__get(&up->validations, url);
+
+    if (!v)
+        v = entry_new(up, url, target);
+    if (!v) {
+        *why = "out of memory";
+        return VALIDATION_REFUSED;
+    }
+    if (!v->checking && (!v->known || now_ms >= v->stale_ms))
+        check(v, now_ms);
+    if (v->known && v->consent)
+        return VALIDATION_CONSENT;
+    if (v->checking) {
+        join(v, w);
+        return VALIDATION_WAIT;
+    }
+    *why = v->why;
+    return VALIDATION_REFUSED;
+}
+
+void validation__free_all(struct upstream *up)
+{
+    struct validation *v;
+    uint32_t at = 0;
+
+    while ((v = map__next(&up->validations, &at)))
+        entry_free(v);
+    map__free(&up->validations);
+}
