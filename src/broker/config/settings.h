@@ -16,6 +16,13 @@
 #define SETTINGS_MAX_KEYS 2 /* primary, secondary */
 #define SETTINGS_DEFAULT_LISTEN "127.0.0.1:8080"
 #define SETTINGS_MAX_THREADS 256
+#define SETTINGS_MAX_FILE (1u << 20) /* bytes of a configuration file */
+#define SETTINGS_MAX_HUBS 1000
+#define SETTINGS_MAX_HANDLERS 100 /* of one hub */
+#define SETTINGS_MAX_URL 2048     /* bytes of a URL template */
+#define SETTINGS_MIN_KEEP_ALIVE 1 /* seconds */
+#define SETTINGS_MAX_KEEP_ALIVE 120
+#define SETTINGS_DEFAULT_KEEP_ALIVE 20
 
 enum { SYSTEM_EVENT_CONNECT = 1, SYSTEM_EVENT_CONNECTED = 2, SYSTEM_EVENT_DISCONNECTED = 4 };
 
@@ -42,7 +49,8 @@ struct settings {
     uint16_t port;
     struct mac_key *keys[SETTINGS_MAX_KEYS];
     size_t key_count;
-    unsigned threads;
+    bool keys_of_file; /* a key from the command line replaces those of the file */
+    unsigned threads;  /* 0 until settings__finish when nobody said */
     enum ph_log_level log_level;
     enum ph_log_format log_format;
     struct hub_settings *hubs;
@@ -53,22 +61,28 @@ struct settings {
 bool settings__init(struct settings *s);
 void settings__free(struct settings *s);
 
-/* Reads a configuration file's text over what is there already. PH_ERR_CONFIG with
- * "FILE:LINE: ..." in `diag`: unknown key, bad value, not JSON. */
+/* Reads a configuration file's text; before the command line is applied, which
+ * overrides it. PH_ERR_CONFIG with "FILE:LINE: ..." in `diag`: unknown key, bad value,
+ * not JSON. */
 enum ph_err settings__parse_file(struct settings *s, const char *file_name, struct str text,
                                  struct diag *diag);
 
 /* One setting from the command line; PH_ERR_ARGUMENT says what would be right. */
 enum ph_err settings__set_listen(struct settings *s, const char *value, struct diag *diag);
+/* The first is the primary key, the second the secondary. */
 enum ph_err settings__add_key(struct settings *s, const char *value, struct diag *diag);
-/* HUB=URL */
+/* HUB=URL; all system and user events, after the handlers of the file. */
 enum ph_err settings__add_event_handler(struct settings *s, const char *value, struct diag *diag);
-/* HUB=PLUGIN.so[?key=value&...] */
+/* HUB=PLUGIN.so[?key=value&...]; likewise. */
 enum ph_err settings__add_plugin(struct settings *s, const char *value, struct diag *diag);
+enum ph_err settings__set_threads(struct settings *s, const char *value, struct diag *diag);
+enum ph_err settings__set_log_level(struct settings *s, const char *value, struct diag *diag);
+enum ph_err settings__set_log_format(struct settings *s, const char *value, struct diag *diag);
 
 /* What can only be checked when all is known: fills in the default key, refuses it
- * off loopback, settles the number of threads. */
-enum ph_err settings__finish(struct settings *s, struct diag *diag);
+ * off loopback (PH_ERR_CONFIG), settles the number of threads: one for each of `cpus`
+ * unless set. */
+enum ph_err settings__finish(struct settings *s, unsigned cpus, struct diag *diag);
 
 /* Settings of a hub (compared without case), or the defaults for one that has none. Never NULL. */
 const struct hub_settings *settings__hub(const struct settings *s, struct str hub);
