@@ -260,6 +260,81 @@ enum ph_err json__parse(struct arena *a, struct str text, const struct json_limi
     return PH_OK;
 }
 
+static int check_scalar(void *ctx)
+{
+    ((struct parser *)ctx)->nodes = 1;
+    return 1;
+}
+
+static int check_boolean(void *ctx, int value)
+{
+    (void)value;
+    return check_scalar(ctx);
+}
+
+static int check_number(void *ctx, const char *digits, size_t len)
+{
+    (void)digits;
+    (void)len;
+    return check_scalar(ctx);
+}
+
+static int check_string(void *ctx, const unsigned char *text, size_t len)
+{
+    (void)text;
+    (void)len;
+    return check_scalar(ctx);
+}
+
+static int check_open(void *ctx)
+{
+    struct parser *p = ctx;
+
+    if (p->depth >= p->limits->depth)
+        return stop(p, PH_ERR_LIMIT);
+    p->depth++;
+    return check_scalar(ctx);
+}
+
+static int check_close(void *ctx)
+{
+    ((struct parser *)ctx)->depth--;
+    return 1;
+}
+
+static const yajl_callbacks check_callbacks = {
+    .yajl_null = check_scalar,
+    .yajl_boolean = check_boolean,
+    .yajl_number = check_number,
+    .yajl_string = check_string,
+    .yajl_start_map = check_open,
+    .yajl_map_key = check_string,
+    .yajl_end_map = check_close,
+    .yajl_start_array = check_open,
+    .yajl_end_array = check_close,
+};
+
+enum ph_err json__check(struct str text, uint32_t depth, struct diag *diag)
+{
+    struct json_limits limits = {.depth = depth, .nodes = 1};
+    struct parser p = {.limits = &limits, .text = text};
+    enum ph_err err = PH_OK;
+
+    p.yajl = yajl_alloc(&check_callbacks, NULL, &p);
+    if (!p.yajl)
+        return diag__set(diag, PH_ERR_MEMORY, "out of memory");
+    yajl_config(p.yajl, yajl_allow_comments, 0);
+    if (yajl_parse(p.yajl, (const unsigned char *)text.ptr, text.len) != yajl_status_ok) {
+        err = explain(&p, diag);
+    } else {
+        p.at_end = true;
+        if (yajl_complete_parse(p.yajl) != yajl_status_ok || p.nodes == 0 || p.depth > 0)
+            err = explain(&p, diag);
+    }
+    yajl_free(p.yajl);
+    return err;
+}
+
 const struct json *json__get(const struct json *object, struct str key)
 {
     const struct json *found = NULL;

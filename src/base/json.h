@@ -36,6 +36,10 @@ struct json_limits {
 enum ph_err json__parse(struct arena *a, struct str text, const struct json_limits *limits,
                         struct json **out, struct diag *diag);
 
+/* The same judgement without a tree, in constant memory: for a value that is passed
+ * on as it is and may hold any number of values. */
+enum ph_err json__check(struct str text, uint32_t depth, struct diag *diag);
+
 /* The member called `key`, the last one if it is repeated; NULL if absent or `object` is none. */
 const struct json *json__get(const struct json *object, struct str key);
 /* The string value of a member, absent unless it is a string. */
