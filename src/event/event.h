@@ -57,9 +57,10 @@ struct event_limits {
 
 /* --- decode.c: the event handler's side ------------------------------------ */
 
-/* Decodes a POST. PH_ERR_SYNTAX: a header is missing or wrong, the body is not what
- * it should be (400). PH_ERR_UNSUPPORTED: unknown ce-type or Content-Type (400, 415).
- * PH_ERR_LIMIT (400), PH_ERR_MEMORY (500). */
+/* Decodes a POST. PH_ERR_SYNTAX: a header is missing or wrong, ce-type is unknown, the
+ * body is not what it should be (400). PH_ERR_UNSUPPORTED: a Content-Type that is none
+ * of ours (415). PH_ERR_LIMIT (400), PH_ERR_MEMORY (500). The event and everything in it
+ * are copies in the arena. */
 enum ph_err event__decode(struct arena *a, const struct http_request *req,
                           const struct event_limits *limits, struct ph_event **out,
                           struct diag *diag);
@@ -84,11 +85,14 @@ bool event__signature_ok(const struct http_headers *headers, struct str connecti
 
 /* --- validation.c: the abuse-protection handshake (section 1) ---------------- */
 
-/* Answers OPTIONS or GET with WebHook-Request-Origin. `allowed` are host names, "*"
- * for any; none means any. */
+/* Answers OPTIONS or GET with WebHook-Request-Origin: 200 and one WebHook-Allowed-Origin
+ * line for each requested host that is allowed; 403 without consent when none is; 400
+ * without a requested host. `allowed` are host names, "*" for any; none means any. */
 void event__validate(struct arena *a, const struct http_request *req, const struct str *allowed,
                      size_t allowed_count, struct http_response *res, struct diag *diag);
-/* True when a WebHook-Request-Origin value (a host or a comma list) names one that is allowed. */
+/* True when a WebHook-Request-Origin value (a host or a comma list) names one that is
+ * allowed. Names of the loopback interface are equal to each other: "localhost" in a
+ * connection string is 127.0.0.1 for a service on the same machine. */
 bool event__origin_allowed(struct str origin, const struct str *allowed, size_t allowed_count);
 /* The broker's side: headers of the request, and whether the answer consents. */
 bool event__validation_request(struct arena *a, struct str origin, struct http_request *out);
@@ -101,7 +105,7 @@ enum reply_kind { REPLY_ACCEPT, REPLY_REJECT, REPLY_OK, REPLY_PASS, REPLY_DATA }
 
 struct ph_reply {
     struct arena arena; /* first bytes are the tail of the reply's own allocation */
-    bool failed;        /* something could not be added: answer 500 */
+    const char *failed; /* why something could not be added (a constant): answer 500 */
     enum reply_kind kind;
     int status;         /* REPLY_REJECT */
     struct str text;    /* REPLY_REJECT */
@@ -119,9 +123,10 @@ struct ph_reply {
 
 /* --- response.c ---------------------------------------------------------------- */
 
-/* Turns a reply into the HTTP response to `ev` (sections 3.1 to 3.4). A reply of a
- * kind that does not fit the event is PH_ERR_STATE, with `diag` saying which would;
- * the response is then a 500. `reply` NULL: 500. */
+/* Turns a reply into the HTTP response to `ev` (sections 3.1 to 3.4), which holds copies
+ * only. A reply that does not fit the event is PH_ERR_STATE, with `diag` saying which
+ * would; `reply` NULL is PH_ERR_INTERNAL, a failed one PH_ERR_ARGUMENT. After an error
+ * the response is a 500 without a body. */
 enum ph_err response__encode(struct arena *a, const struct ph_event *ev,
                              const struct ph_reply *reply, struct http_response *out,
                              struct diag *diag);

@@ -1,0 +1,208 @@
+/* The broker's side of responses: what an answer of an event handler means. */
+#include "base/utf8.h"
+#include "event/event.h"
+#include "event/name.h"
+
+#define ANSWER_MAX_BODY (16u << 20) /* section 3.6 */
+#define ANSWER_JSON_DEPTH 512
+#define ANSWER_MAX_VALUES 100000 /* groups and roles of one connect answer */
+#define MAX_COOKIES (sizeof(((struct answer *)NULL)->cookies) / sizeof(struct str))
+
+struct decoder {
+    struct arena *arena;
+    const struct http_response *res;
+    struct answer *out;
+    struct diag *diag;
+};
+
+static enum ph_err wrong(struct decoder *d, const char *key, const struct json *node,
+                         const char *expected)
+{
+    return diag__set(d->diag, PH_ERR_SYNTAX, "the answer to connect: %s is %s, expected %s", key,
+                     json__type_name(node), expected);
+}
+
+static enum ph_err read_string(struct decoder *d, const struct json *body, struct str key,
+                               struct str *out)
+{
+    const struct json *node = json__get(body, key);
+
+    if (!node || node->type == JSON_NULL)
+        return PH_OK;
+    if (node->type != JSON_STRING)
+        return wrong(d, key.ptr, node, "a string or null");
+    *out = node->string;
+    return PH_OK;
+}
+
+static enum ph_err read_list(struct decoder *d, const struct json *list, const char *key,
+                             struct str **items, size_t *count)
+{
+    struct str *values;
+    size_t n = 0;
+
+    if (list->type != JSON_ARRAY)
+        return wrong(d, key, list, "an array of strings or null");
+    values = arena__alloc(d->arena, list->count * sizeof(*values));
+    if (!values)
+        return diag__set(d->diag, PH_ERR_MEMORY, "out of memory");
+    for (const struct json *item = list->child; item; item = item->next) {
+        if (item->type != JSON_STRING)
+            return wrong(d, key, item, "strings in the array");
+        values[n++] = item->string;
+    }
+    *items = values;
+    *count = n;
+    return PH_OK;
+}
+
+/* An empty array keeps the token's groups. */
+static enum ph_err read_groups(struct decoder *d, const struct json *body)
+{
+    const struct json *node = json__get(body, STR("groups"));
+    enum ph_err err;
+
+    if (!node || node->type == JSON_NULL)
+        return PH_OK;
+    err = read_list(d, node, "groups", &d->out->groups, &d->out->group_count);
+    for (size_t i = 0; err == PH_OK && i < d->out->group_count; i++) {
+        if (!event__is_group_name(d->out->groups[i]))
+            err = diag__set(d->diag, PH_ERR_SYNTAX,
+                            "the answer to connect: group number %zu must have 1 to %d characters, "
+                            "not all of them blank",
+                            i + 1, GROUP_NAME_MAX);
+    }
+    return err;
+}
+
+/* An empty array takes all roles away. */
+static enum ph_err read_roles(struct decoder *d, const struct json *body)
+{
+    const struct json *node = json__get(body, STR("roles"));
+
+    if (!node || node->type == JSON_NULL)
+        return PH_OK;
+    d->out->has_roles = true;
+    return read_list(d, node, "roles", &d->out->roles, &d->out->role_count);
+}
+
+static enum ph_err read_connect_fields(struct decoder *d, const struct json *body)
+{
+    enum ph_err err = read_string(d, body, STR("userId"), &d->out->user_id);
+
+    if (err == PH_OK)
+        err = read_groups(d, body);
+    if (err == PH_OK)
+        err = read_roles(d, body);
+    if (err == PH_OK)
+        err = read_string(d, body, STR("subprotocol"), &d->out->subprotocol);
+    if (err == PH_OK && d->out->subprotocol.ptr && d->out->subprotocol.len == 0)
+        err = diag__set(d->diag, PH_ERR_SYNTAX,
+                        "the answer to connect: subprotocol is empty; leave it out instead");
+    return err;
+}
+
+/* Parsed whatever its Content-Type (section 3.1). */
+static enum ph_err read_connect(struct decoder *d)
+{
+    struct json_limits limits = {.depth = ANSWER_JSON_DEPTH, .nodes = ANSWER_MAX_VALUES};
+    struct diag detail = {""};
+    struct json *body;
+    enum ph_err err;
+
+    if (d->res->status == 204 || d->res->body.len == 0)
+        return PH_OK;
+    err = json__parse(d->arena, d->res->body, &limits, &body, &detail);
+    if (err != PH_OK)
+        return diag__set(d->diag, err, "the answer to connect: %s", detail.text);
+    if (body->type == JSON_NULL)
+        return PH_OK;
+    if (body->type != JSON_OBJECT)
+        return diag__set(d->diag, PH_ERR_SYNTAX,
+                         "the answer to connect is %s, expected an object or null",
+                         json__type_name(body));
+    return read_connect_fields(d, body);
+}
+
+/* Without a Content-Type, data is binary; any other than ours fails (section 3.4). */
+static enum ph_err read_user_type(struct decoder *d)
+{
+    struct str content_type = http__get(&d->res->headers, STR("Content-Type"));
+
+    d->out->type = PH_DATA_BINARY;
+    if (!content_type.ptr || event__data_type(content_type, &d->out->type))
+        return PH_OK;
+    return diag__set(d->diag, PH_ERR_UNSUPPORTED,
+                     "the answer to the event has Content-Type \"%.*s\", expected text/plain, "
+                     "application/json, application/octet-stream or application/x-protobuf",
+                     STR_FMT(content_type));
+}
+
+static enum ph_err read_user(struct decoder *d)
+{
+    struct diag detail = {""};
+    enum ph_err err;
+
+    if (d->res->status == 204 || d->res->body.len == 0)
+        return PH_OK;
+    err = read_user_type(d);
+    if (err != PH_OK)
+        return err;
+    if (d->out->type == PH_DATA_TEXT && !utf8__valid(d->res->body))
+        return diag__set(d->diag, PH_ERR_SYNTAX,
+                         "the answer to the event is text/plain but not UTF-8");
+    if (d->out->type == PH_DATA_JSON) {
+        err = json__check(d->res->body, ANSWER_JSON_DEPTH, &detail);
+        if (err != PH_OK)
+            return diag__set(d->diag, err, "the answer to the event: %s", detail.text);
+    }
+    d->out->has_data = true;
+    d->out->data = d->res->body;
+    return PH_OK;
+}
+
+static void read_headers(struct decoder *d)
+{
+    const struct http_headers *headers = &d->res->headers;
+
+    d->out->state = http__get_last(headers, STR("ce-connectionState"));
+    for (size_t i = 0; i < headers->count; i++) {
+        /* More cookies than a browser would be asked to keep are dropped. */
+        if (str__eq_nocase(headers->items[i].name, STR("Set-Cookie")) &&
+            d->out->cookie_count < MAX_COOKIES)
+            d->out->cookies[d->out->cookie_count++] = headers->items[i].value;
+    }
+}
+
+static enum ph_err read_success(struct decoder *d, enum ph_event_kind kind)
+{
+    enum ph_err err = PH_OK;
+
+    if (d->res->body.len > ANSWER_MAX_BODY)
+        return diag__set(d->diag, PH_ERR_LIMIT, "the answer has %zu bytes, at most %u are allowed",
+                         d->res->body.len, ANSWER_MAX_BODY);
+    if (kind == PH_EVENT_CONNECT)
+        err = read_connect(d);
+    else if (kind == PH_EVENT_USER)
+        err = read_user(d);
+    if (err == PH_OK)
+        read_headers(d);
+    return err;
+}
+
+enum ph_err response__decode(struct arena *a, enum ph_event_kind kind,
+                             const struct http_response *res, struct answer *out, struct diag *diag)
+{
+    struct decoder d = {a, res, out, diag};
+    enum ph_err err = PH_OK;
+
+    *out = (struct answer){.status = res->status};
+    if (res->status < 200 || res->status > 299)
+        return PH_OK; /* state and cookies of a failure do not count (section 3.5) */
+    err = read_success(&d, kind);
+    if (err == PH_OK)
+        out->success = true;
+    else
+        *out = (struct answer){.status = res->status};
+    return err;
+}

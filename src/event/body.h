@@ -1,0 +1,13 @@
+/* The JSON bodies of system events (event-handler sections 2.3 and 2.4). */
+#ifndef EVENT_BODY_H
+#define EVENT_BODY_H
+
+#include "event/event.h"
+
+/* Reads ev->data into the fields of the event's kind. */
+enum ph_err body__decode(struct arena *a, struct ph_event *ev, const struct event_limits *limits,
+                         struct diag *diag);
+/* Appends the body of a system event. */
+void body__encode(struct buf *out, const struct ph_event *ev);
+
+#endif

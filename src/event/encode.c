@@ -1,0 +1,160 @@
+#include "event/attribute.h"
+#include "event/body.h"
+
+/* Larger than any event: data is at most one WebSocket message, claims and headers
+ * come from one HTTP request. */
+#define ENCODE_MAX_BODY (16u << 20)
+
+struct encoder {
+    struct arena *arena;
+    const struct ph_event *ev;
+    struct http_request *out;
+    struct diag *diag;
+};
+
+static enum ph_err out_of_memory(struct encoder *e)
+{
+    return diag__set(e->diag, PH_ERR_MEMORY, "out of memory");
+}
+
+static bool is_ascii(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if ((unsigned char)s.ptr[i] > 0x7f)
+            return false;
+    }
+    return true;
+}
+
+/* White space at the ends would be lost on the way: user " bob" would become "bob". */
+static enum ph_err check_value(struct encoder *e, struct str name, struct str value, bool unicode)
+{
+    const char *wrong = NULL;
+
+    if (event__has_control(value))
+        wrong = "holds a control character";
+    else if (!unicode && !is_ascii(value))
+        wrong = "holds characters outside ASCII";
+    else if (str__trim(value).len != value.len)
+        wrong = "starts or ends with white space";
+    if (!wrong)
+        return PH_OK;
+    return diag__set(e->diag, PH_ERR_ARGUMENT, "%.*s %s and so cannot be sent to an event handler",
+                     STR_FMT(name), wrong);
+}
+
+static enum ph_err add(struct encoder *e, struct str name, struct str value)
+{
+    return http__add(e->arena, &e->out->headers, name, value) ? PH_OK : out_of_memory(e);
+}
+
+static enum ph_err add_attribute(struct encoder *e, const struct attribute *attribute)
+{
+    struct str value = *attribute__of((struct ph_event *)e->ev, attribute);
+    enum ph_err err;
+
+    if (attribute->required && value.len == 0)
+        return diag__set(e->diag, PH_ERR_ARGUMENT, "%s is missing", attribute->header.ptr);
+    if (!value.ptr)
+        return PH_OK;
+    err = check_value(e, attribute->header, value, attribute->unicode);
+    return err == PH_OK ? add(e, attribute->header, value) : err;
+}
+
+static enum ph_err add_type(struct encoder *e)
+{
+    bool user = e->ev->kind == PH_EVENT_USER;
+    struct str prefix = user ? TYPE_USER : TYPE_SYSTEM;
+    struct str name = user ? e->ev->name : event__system_name(e->ev->kind);
+    char *type = arena__printf(e->arena, "%.*s%.*s", STR_FMT(prefix), STR_FMT(name));
+
+    return type ? add(e, STR("ce-type"), str__of(type)) : out_of_memory(e);
+}
+
+/* Always the long form; documents print a short one for some events (section 2.1). */
+static enum ph_err add_default_source(struct encoder *e)
+{
+    char *source;
+
+    if (e->ev->source.ptr)
+        return PH_OK;
+    source = arena__printf(e->arena, "/hubs/%.*s/client/%.*s", STR_FMT(e->ev->hub),
+                           STR_FMT(e->ev->connection_id));
+    return source ? add(e, STR("ce-source"), str__of(source)) : out_of_memory(e);
+}
+
+static enum ph_err add_metadata(struct encoder *e, const struct event_field *field)
+{
+    char *name;
+    enum ph_err err;
+
+    if (field->count != 1)
+        return diag__set(e->diag, PH_ERR_ARGUMENT, "metadata %.*s has %zu values, expected one",
+                         STR_FMT(field->name), field->count);
+    name = arena__printf(e->arena, "%.*s%.*s", STR_FMT(METADATA_PREFIX), STR_FMT(field->name));
+    if (!name)
+        return out_of_memory(e);
+    err = check_value(e, str__of(name), field->values[0], false);
+    return err == PH_OK ? add(e, str__of(name), field->values[0]) : err;
+}
+
+static enum ph_err add_origin(struct encoder *e)
+{
+    struct str name = STR("WebHook-Request-Origin");
+    enum ph_err err;
+
+    if (!e->ev->origin.ptr)
+        return PH_OK;
+    err = check_value(e, name, e->ev->origin, false);
+    return err == PH_OK ? add(e, name, e->ev->origin) : err;
+}
+
+static enum ph_err add_headers(struct encoder *e, struct str signature)
+{
+    enum ph_err err = add(e, STR("ce-specversion"), STR("1.0"));
+
+    if (err == PH_OK)
+        err = add(e, STR("ce-awpsversion"), STR("1.0"));
+    for (size_t i = 0; err == PH_OK && i < ATTRIBUTE_COUNT; i++)
+        err = add_attribute(e, &attributes[i]);
+    if (err == PH_OK)
+        err = add_type(e);
+    if (err == PH_OK)
+        err = add_default_source(e);
+    if (err == PH_OK && signature.ptr)
+        err = add(e, STR("ce-signature"), signature);
+    if (err == PH_OK)
+        err = add_origin(e);
+    for (size_t i = 0; err == PH_OK && i < e->ev->metadata.count; i++)
+        err = add_metadata(e, &e->ev->metadata.items[i]);
+    return err;
+}
+
+static enum ph_err set_body(struct encoder *e)
+{
+    struct buf body;
+    char *copy = NULL;
+
+    if (e->ev->kind == PH_EVENT_USER) {
+        e->out->body = e->ev->data;
+        return add(e, STR("Content-Type"), event__content_type(e->ev->type));
+    }
+    buf__init(&body, ENCODE_MAX_BODY);
+    body__encode(&body, e->ev);
+    if (!body.failed)
+        copy = arena__strdup(e->arena, buf__view(&body));
+    e->out->body = str__n(copy, body.len);
+    buf__free(&body);
+    return copy ? add(e, STR("Content-Type"), event__content_type(PH_DATA_JSON)) : out_of_memory(e);
+}
+
+enum ph_err event__encode(struct arena *a, const struct ph_event *ev, struct str signature,
+                          struct http_request *out, struct diag *diag)
+{
+    struct encoder e = {a, ev, out, diag};
+    enum ph_err err;
+
+    out->headers = (struct http_headers){NULL, 0, 0};
+    err = add_headers(&e, signature);
+    return err == PH_OK ? set_body(&e) : err;
+}

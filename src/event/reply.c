@@ -1,0 +1,217 @@
+#include "base/utf8.h"
+#include "event/attribute.h"
+#include "event/name.h"
+
+#include <stdlib.h>
+
+/* The service reads 16 MiB of an answer (section 3.6); a little more for the rest. */
+#define REPLY_MAX_BYTES ((16u << 20) + (64u << 10))
+#define REPLY_TAIL 256
+
+static void fail(struct ph_reply *reply, const char *why)
+{
+    if (!reply->failed)
+        reply->failed = why;
+}
+
+static struct ph_reply *reply_new(enum reply_kind kind, size_t data_len)
+{
+    size_t tail = REPLY_TAIL + (data_len < REPLY_MAX_BYTES ? data_len : 0);
+    struct ph_reply *reply = malloc(sizeof(*reply) + tail);
+
+    if (!reply)
+        return NULL;
+    *reply = (struct ph_reply){.kind = kind};
+    arena__init(&reply->arena, reply + 1, tail, REPLY_MAX_BYTES);
+    return reply;
+}
+
+void ph_reply_free(struct ph_reply *reply)
+{
+    if (!reply)
+        return;
+    arena__free(&reply->arena);
+    free(reply);
+}
+
+static struct str copy(struct ph_reply *reply, struct str s)
+{
+    char *text = arena__strdup(&reply->arena, s);
+
+    if (!text)
+        fail(reply, "out of memory, or more than 16 MiB");
+    return str__n(text, text ? s.len : 0);
+}
+
+/* True when `value` may be added to an accepting reply. */
+static bool may_set(struct ph_reply *reply, const char *value)
+{
+    if (!reply)
+        return false;
+    if (reply->kind != REPLY_ACCEPT)
+        fail(reply, "user id, groups, roles and subprotocol belong to ph_reply_accept()");
+    else if (!value)
+        fail(reply, "a user id, group, role or subprotocol is NULL");
+    else if (!utf8__valid(str__of(value)))
+        fail(reply, "a user id, group, role or subprotocol is not UTF-8");
+    return !reply->failed;
+}
+
+/* Doubles when full, which is whenever the count is a power of two. */
+static void append(struct ph_reply *reply, struct str **items, size_t *count, const char *value)
+{
+    if ((*count & (*count - 1)) == 0) {
+        size_t cap = *count ? *count * 2 : 1;
+        struct str *grown = arena__alloc(&reply->arena, cap * sizeof(*grown));
+
+        if (!grown) {
+            fail(reply, "out of memory");
+            return;
+        }
+        if (*count > 0)
+            memcpy(grown, *items, *count * sizeof(*grown));
+        *items = grown;
+    }
+    (*items)[(*count)++] = copy(reply, str__of(value));
+}
+
+struct ph_reply *ph_reply_accept(void)
+{
+    return reply_new(REPLY_ACCEPT, 0);
+}
+
+void ph_reply_set_user_id(struct ph_reply *reply, const char *user_id)
+{
+    if (may_set(reply, user_id))
+        reply->user_id = copy(reply, str__of(user_id));
+}
+
+void ph_reply_add_group(struct ph_reply *reply, const char *group)
+{
+    if (!may_set(reply, group))
+        return;
+    if (!event__is_group_name(str__of(group)))
+        fail(reply, "a group name must have 1 to 1024 characters, not all of them blank");
+    else
+        append(reply, &reply->groups, &reply->group_count, group);
+}
+
+void ph_reply_add_role(struct ph_reply *reply, const char *role)
+{
+    if (!may_set(reply, role))
+        return;
+    reply->has_roles = true;
+    append(reply, &reply->roles, &reply->role_count, role);
+}
+
+void ph_reply_clear_roles(struct ph_reply *reply)
+{
+    if (!may_set(reply, ""))
+        return;
+    reply->has_roles = true;
+    reply->role_count = 0;
+}
+
+void ph_reply_set_subprotocol(struct ph_reply *reply, const char *subprotocol)
+{
+    if (!may_set(reply, subprotocol))
+        return;
+    if (subprotocol[0] == '\0')
+        fail(reply, "a subprotocol must not be empty: leave it out to take the client's first");
+    else
+        reply->subprotocol = copy(reply, str__of(subprotocol));
+}
+
+struct ph_reply *ph_reply_reject(int status, const char *text)
+{
+    struct str body = str__of(text);
+    struct ph_reply *reply = reply_new(REPLY_REJECT, body.len);
+
+    if (!reply)
+        return NULL;
+    reply->status = status;
+    if (status < 400 || status > 599)
+        fail(reply, "the status of ph_reply_reject() must be from 400 to 599");
+    else if (!utf8__valid(body))
+        fail(reply, "the text of ph_reply_reject() is not UTF-8");
+    else if (text)
+        reply->text = copy(reply, body);
+    return reply;
+}
+
+struct ph_reply *ph_reply_ok(void)
+{
+    return reply_new(REPLY_OK, 0);
+}
+
+struct ph_reply *ph_reply_pass(void)
+{
+    return reply_new(REPLY_PASS, 0);
+}
+
+/* The deepest JSON that goes out; what comes in has a limit of its own. */
+#define REPLY_JSON_DEPTH 512
+
+struct ph_reply *ph_reply_data(enum ph_data_type type, const void *data, size_t len)
+{
+    struct str bytes = str__n(data ? data : "", len);
+    struct ph_reply *reply = reply_new(REPLY_DATA, len);
+
+    if (!reply)
+        return NULL;
+    reply->type = type;
+    if ((unsigned)type > PH_DATA_PROTOBUF)
+        fail(reply, "unknown data type of a reply");
+    else if (!data && len > 0)
+        fail(reply, "the data of a reply is NULL but its length is not 0");
+    else if (type == PH_DATA_TEXT && !utf8__valid(bytes))
+        fail(reply, "the text of ph_reply_text() is not UTF-8");
+    else if (type == PH_DATA_JSON && json__check(bytes, REPLY_JSON_DEPTH, NULL) != PH_OK)
+        fail(reply, "the data of ph_reply_json() is not valid JSON");
+    else
+        reply->data = copy(reply, bytes);
+    return reply;
+}
+
+struct ph_reply *ph_reply_text(const char *text, size_t len)
+{
+    return ph_reply_data(PH_DATA_TEXT, text, len);
+}
+
+struct ph_reply *ph_reply_json(const char *json, size_t len)
+{
+    return ph_reply_data(PH_DATA_JSON, json, len);
+}
+
+struct ph_reply *ph_reply_binary(const void *data, size_t len)
+{
+    return ph_reply_data(PH_DATA_BINARY, data, len);
+}
+
+struct ph_reply *ph_reply_protobuf(const void *data, size_t len)
+{
+    return ph_reply_data(PH_DATA_PROTOBUF, data, len);
+}
+
+/* The state travels as a header: what a header would lose or refuse is refused here. */
+static bool is_state(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if ((unsigned char)s.ptr[i] > 0x7f)
+            return false;
+    }
+    return !event__has_control(s) && str__trim(s).len == s.len;
+}
+
+void ph_reply_set_state(struct ph_reply *reply, const char *state)
+{
+    if (!reply)
+        return;
+    if (!state || !is_state(str__of(state)))
+        fail(reply, "connection state must be ASCII without control characters and without "
+                    "white space at its ends");
+    else if (reply->kind == REPLY_REJECT || reply->kind == REPLY_PASS)
+        fail(reply, "connection state cannot be set by a reply that rejects or passes");
+    else
+        reply->state = copy(reply, str__of(state));
+}

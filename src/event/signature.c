@@ -1,0 +1,93 @@
+#include "event/event.h"
+
+#define SCHEME STR("sha256=")
+#define DIGEST_HEX_LEN (2 * MAC_SIZE)
+
+bool event__sign(struct buf *out, struct str connection_id, struct mac_key *const *keys,
+                 size_t key_count)
+{
+    static const char hex[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < key_count; i++) {
+        uint8_t mac[MAC_SIZE];
+
+        if (!mac__sign(keys[i], connection_id, mac))
+            return false;
+        if (i > 0)
+            buf__byte(out, ',');
+        buf__str(out, SCHEME);
+        for (size_t b = 0; b < MAC_SIZE; b++) {
+            buf__byte(out, hex[mac[b] >> 4]);
+            buf__byte(out, hex[mac[b] & 15]);
+        }
+    }
+    return !out->failed;
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+static bool read_entry(struct str entry, uint8_t out[MAC_SIZE])
+{
+    struct str digits;
+
+    entry = str__trim(entry);
+    if (!str__starts_with_nocase(entry, SCHEME))
+        return false;
+    digits = str__n(entry.ptr + SCHEME.len, entry.len - SCHEME.len);
+    if (digits.len != DIGEST_HEX_LEN)
+        return false;
+    for (size_t i = 0; i < MAC_SIZE; i++) {
+        int high = hex_value(digits.ptr[2 * i]), low = hex_value(digits.ptr[2 * i + 1]);
+
+        if (high < 0 || low < 0)
+            return false;
+        out[i] = (uint8_t)(high * 16 + low);
+    }
+    return true;
+}
+
+/* Looks at every entry even after a match, so that the time tells nothing about which
+ * entry or how much of it matched. */
+static bool any_entry_equals(const struct http_headers *headers, const uint8_t mac[MAC_SIZE])
+{
+    bool found = false;
+
+    for (size_t i = 0; i < headers->count; i++) {
+        struct str rest = headers->items[i].value, entry;
+
+        if (!str__eq_nocase(headers->items[i].name, STR("ce-signature")))
+            continue;
+        while (str__split(&rest, ',', &entry)) {
+            uint8_t candidate[MAC_SIZE];
+
+            if (read_entry(entry, candidate))
+                found |= mac__equal(candidate, mac, MAC_SIZE);
+        }
+    }
+    return found;
+}
+
+bool event__signature_ok(const struct http_headers *headers, struct str connection_id,
+                         struct mac_key *const *keys, size_t key_count)
+{
+    bool found = false;
+
+    if (!connection_id.ptr)
+        return false;
+    for (size_t i = 0; i < key_count; i++) {
+        uint8_t mac[MAC_SIZE];
+
+        if (mac__sign(keys[i], connection_id, mac))
+            found |= any_entry_equals(headers, mac);
+    }
+    return found;
+}
