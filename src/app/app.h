@@ -6,14 +6,16 @@
 #include "base/log.h"
 #include "pubhook/app.h"
 
-/* A request with its arena. The views in the decoded event point into it. */
+/* A request with the memory of its header list. */
 struct ph_request {
-    struct arena arena;
+    struct arena arena; /* first bytes are the tail of the request's own allocation */
     struct http_request http;
 };
 
+/* A response, and with it all memory that answering takes: the decoded event lives here
+ * too. Names and values of headers have a NUL behind them. */
 struct ph_response {
-    struct arena arena;
+    struct arena arena; /* first bytes are the tail of the response's own allocation */
     struct http_response http;
 };
 
@@ -26,7 +28,7 @@ bool app__request_add_borrowed(struct ph_request *req, struct str name, struct s
  * `res`, complete (http__check, Content-Length over the limit: 413, wrong path: 404,
  * wrong method: 405). */
 int app__check_head(struct ph_app *app, const struct ph_request *req, struct ph_response *res);
-/* A plain-text response for what never reaches a handler. */
+/* A plain-text response for what never reaches a handler; `text` is copied. */
 void app__respond(struct ph_response *res, int status, struct str text);
 
 struct ph_log *app__log(const struct ph_app *app);

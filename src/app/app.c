@@ -1,0 +1,200 @@
+/* Settings and registration of pubhook/app.h. */
+#include "app/settings.h"
+#include "base/connection_string.h"
+
+#include <stdlib.h>
+
+#define DEFAULT_PATH "/eventhandler"
+
+static const size_t default_limits[PH_LIMIT_COUNT] = {
+    [PH_LIMIT_BODY] = (1u << 20) + (64u << 10),
+    [PH_LIMIT_HEADERS] = 100,
+    [PH_LIMIT_HEADER_BYTES] = 32u << 10,
+    [PH_LIMIT_JSON_DEPTH] = 64,
+    [PH_LIMIT_REQUEST_MS] = 30000,
+};
+
+struct ph_app *ph_app_new(void)
+{
+    struct ph_app *app = calloc(1, sizeof(*app));
+
+    if (!app)
+        return NULL;
+    memcpy(app->limits, default_limits, sizeof(app->limits));
+    app->path = strdup(DEFAULT_PATH);
+    if (!app->path) {
+        free(app);
+        return NULL;
+    }
+    return app;
+}
+
+void ph_app_free(struct ph_app *app)
+{
+    if (!app)
+        return;
+    registry__free(&app->registry);
+    for (size_t i = 0; i < app->key_count; i++)
+        mac__key_free(app->keys[i]);
+    for (size_t i = 0; i < app->origin_count; i++)
+        free((char *)app->origins[i].ptr);
+    free(app->keys);
+    free(app->origins);
+    free(app->path);
+    free(app);
+}
+
+static enum ph_err add_key(struct ph_app *app, struct str text)
+{
+    struct mac_key **keys;
+    struct mac_key *key;
+
+    if (text.len == 0)
+        return PH_ERR_ARGUMENT;
+    keys = realloc(app->keys, (app->key_count + 1) * sizeof(*keys));
+    if (!keys)
+        return PH_ERR_MEMORY;
+    app->keys = keys;
+    key = mac__key_new(text);
+    if (!key)
+        return PH_ERR_MEMORY;
+    app->keys[app->key_count++] = key;
+    return PH_OK;
+}
+
+static enum ph_err add_origin(struct ph_app *app, struct str host)
+{
+    struct str *origins;
+    char *copy;
+
+    if (host.len == 0)
+        return PH_ERR_ARGUMENT;
+    origins = realloc(app->origins, (app->origin_count + 1) * sizeof(*origins));
+    if (!origins)
+        return PH_ERR_MEMORY;
+    app->origins = origins;
+    copy = strndup(host.ptr, host.len);
+    if (!copy)
+        return PH_ERR_MEMORY;
+    app->origins[app->origin_count++] = str__n(copy, host.len);
+    return PH_OK;
+}
+
+enum ph_err ph_app_add_key(struct ph_app *app, const char *key)
+{
+    return add_key(app, str__of(key));
+}
+
+enum ph_err ph_app_allow_origin(struct ph_app *app, const char *host)
+{
+    return add_origin(app, str__of(host));
+}
+
+enum ph_err ph_app_use_connection_string(struct ph_app *app, const char *text)
+{
+    struct connection_string parsed;
+    struct diag diag;
+    enum ph_err err;
+
+    if (!text)
+        text = getenv(CONNECTION_STRING_VARIABLE);
+    if (!text)
+        return PH_ERR_NOT_FOUND;
+    err = connection_string__parse(str__of(text), &parsed, &diag);
+    if (err != PH_OK) {
+        log__error(app->log, LOG_NONE, "connection string: %s", diag.text);
+        return err;
+    }
+    err = add_key(app, parsed.access_key);
+    return err == PH_OK ? add_origin(app, parsed.host) : err;
+}
+
+void ph_app_allow_unsigned(struct ph_app *app)
+{
+    app->allow_unsigned = true;
+}
+
+enum ph_err ph_app_set_path(struct ph_app *app, const char *path)
+{
+    size_t len = path ? strlen(path) : 0;
+    char *copy;
+
+    if (len == 0 || path[0] != '/' || strpbrk(path, "?#"))
+        return PH_ERR_ARGUMENT;
+    while (len > 1 && path[len - 1] == '/')
+        len--;
+    copy = strndup(path, len);
+    if (!copy)
+        return PH_ERR_MEMORY;
+    free(app->path);
+    app->path = copy;
+    return PH_OK;
+}
+
+void ph_app_set_log(struct ph_app *app, struct ph_log *log)
+{
+    app->log = log;
+}
+
+enum ph_err ph_app_set_limit(struct ph_app *app, enum ph_limit limit, size_t value)
+{
+    if ((unsigned)limit >= PH_LIMIT_COUNT || value == 0 ||
+        (limit == PH_LIMIT_JSON_DEPTH && value > UINT32_MAX))
+        return PH_ERR_ARGUMENT;
+    app->limits[limit] = value;
+    return PH_OK;
+}
+
+size_t ph_app_limit(const struct ph_app *app, enum ph_limit limit)
+{
+    return (unsigned)limit < PH_LIMIT_COUNT ? app->limits[limit] : 0;
+}
+
+struct ph_log *app__log(const struct ph_app *app)
+{
+    return app->log;
+}
+
+struct str app__path(const struct ph_app *app)
+{
+    return str__of(app->path);
+}
+
+enum ph_err ph_app_check(const struct ph_app *app, const char **why)
+{
+    if (app->key_count > 0 || app->allow_unsigned)
+        return PH_OK;
+    if (why)
+        *why = "no access key is configured, so nobody could tell a true event from a forged one: "
+               "add a key or a connection string, or allow unsigned events";
+    return PH_ERR_CONFIG;
+}
+
+enum ph_err ph_app_on_connect(struct ph_app *app, const char *hub, ph_handler_fn *fn, void *arg,
+                              void (*free_fn)(void *arg))
+{
+    return registry__add(&app->registry,
+                         &(struct handler){PH_EVENT_CONNECT, (char *)hub, NULL, fn, arg, free_fn});
+}
+
+enum ph_err ph_app_on_connected(struct ph_app *app, const char *hub, ph_handler_fn *fn, void *arg,
+                                void (*free_fn)(void *arg))
+{
+    return registry__add(
+        &app->registry, &(struct handler){PH_EVENT_CONNECTED, (char *)hub, NULL, fn, arg, free_fn});
+}
+
+enum ph_err ph_app_on_disconnected(struct ph_app *app, const char *hub, ph_handler_fn *fn,
+                                   void *arg, void (*free_fn)(void *arg))
+{
+    return registry__add(&app->registry, &(struct handler){PH_EVENT_DISCONNECTED, (char *)hub, NULL,
+                                                           fn, arg, free_fn});
+}
+
+enum ph_err ph_app_on_event(struct ph_app *app, const char *hub, const char *pattern,
+                            ph_handler_fn *fn, void *arg, void (*free_fn)(void *arg))
+{
+    return registry__add(&app->registry,
+                         &(struct handler){PH_EVENT_USER, (char *)hub,
+                                           (char *)(pattern ? pattern : ""), fn, arg, free_fn});
+}

@@ -1,0 +1,252 @@
+/* ph_app_serve: one request in, one response out. Each refusal says why in the log;
+ * the answer says it too, except where that would help a forger. */
+#include "app/settings.h"
+#include "event/event.h"
+
+#include <stdio.h>
+
+/* Above what the limits let in, an event and its reply need at most this. */
+#define SERVE_MAX_MEMORY (64u << 20)
+#define LOGGED_ID_MAX 128
+
+struct serving {
+    struct ph_app *app;
+    const struct http_request *req;
+    struct ph_response *res;
+    const struct ph_event *ev; /* NULL until decoded */
+    struct diag diag;
+};
+
+static void log_refusal(const struct serving *s, int status)
+{
+    struct str hub = http__get(&s->req->headers, STR("ce-hub"));
+    struct str id = http__get(&s->req->headers, STR("ce-connectionId"));
+    struct str event = http__get(&s->req->headers, STR("ce-eventName"));
+    char hub_text[LOGGED_ID_MAX], id_text[LOGGED_ID_MAX], event_text[LOGGED_ID_MAX], number[12];
+
+    if (!log__wants(s->app->log, PH_LOG_WARN))
+        return;
+    snprintf(hub_text, sizeof(hub_text), "%.*s", STR_FMT(hub));
+    snprintf(id_text, sizeof(id_text), "%.*s", STR_FMT(id));
+    snprintf(event_text, sizeof(event_text), "%.*s", STR_FMT(event));
+    snprintf(number, sizeof(number), "%d", status);
+    log__warn(
+        s->app->log,
+        LOG_FIELDS("status", number, "hub", hub_text, "connection", id_text, "event", event_text),
+        "refused %.*s %.*s: %s", STR_FMT(s->req->method), STR_FMT(s->req->path), s->diag.text);
+}
+
+/* Answers with the reason, or with `text` instead when that is given. */
+static void refuse(struct serving *s, int status, const char *text)
+{
+    app__respond(s->res, status, str__of(text ? text : s->diag.text));
+    log_refusal(s, status);
+}
+
+static bool below_path(struct str path, struct str base)
+{
+    if (str__eq(base, STR("/")))
+        return true;
+    return str__starts_with(path, base) && (path.len == base.len || path.ptr[base.len] == '/');
+}
+
+static bool is_method(const struct http_request *req, const char *method)
+{
+    return str__eq(req->method, str__of(method));
+}
+
+static int check_method(struct serving *s)
+{
+    if (is_method(s->req, "POST") || is_method(s->req, "OPTIONS") || is_method(s->req, "GET"))
+        return 0;
+    diag__set(&s->diag, PH_ERR_UNSUPPORTED,
+              "the method is not supported, expected POST for an event, OPTIONS or GET for "
+              "validation");
+    http__add(&s->res->arena, &s->res->http.headers, STR("Allow"), STR("POST, OPTIONS, GET"));
+    return 405;
+}
+
+static int check_length(struct serving *s)
+{
+    struct str length = http__get(&s->req->headers, STR("Content-Length"));
+    size_t max = s->app->limits[PH_LIMIT_BODY];
+    uint64_t value = 0;
+
+    if (length.len > 0 && !str__to_u64(str__trim(length), &value)) {
+        diag__set(&s->diag, PH_ERR_SYNTAX, "Content-Length is not a number");
+        return 400;
+    }
+    if (value <= max && s->req->body.len <= max)
+        return 0;
+    diag__set(&s->diag, PH_ERR_LIMIT, "the body is larger than %zu bytes", max);
+    return 413;
+}
+
+static int judge_head(struct serving *s)
+{
+    struct http_limits limits = {.headers = s->app->limits[PH_LIMIT_HEADERS],
+                                 .header_bytes = s->app->limits[PH_LIMIT_HEADER_BYTES]};
+    int status = http__check(&s->req->headers, &limits, &s->diag);
+
+    if (status == 0 && !below_path(s->req->path, app__path(s->app))) {
+        diag__set(&s->diag, PH_ERR_NOT_FOUND, "nothing is served at this path");
+        status = 404;
+    }
+    if (status == 0)
+        status = check_method(s);
+    if (status == 0)
+        status = check_length(s);
+    if (status != 0)
+        refuse(s, status, NULL);
+    return status;
+}
+
+static void serve_validation(struct serving *s)
+{
+    struct http_response *res = &s->res->http;
+
+    event__validate(&s->res->arena, s->req, s->app->origins, s->app->origin_count, res, &s->diag);
+    if (res->status == 200)
+        log__info(s->app->log, LOG_NONE, "validated for %.*s",
+                  STR_FMT(http__get(&s->req->headers, STR("WebHook-Request-Origin"))));
+    else
+        refuse(s, res->status, NULL);
+}
+
+/* Fails closed: without a key and without the setting, ph_app_check refused already. */
+static bool is_signed(struct serving *s)
+{
+    struct str id = http__get(&s->req->headers, STR("ce-connectionId"));
+    size_t lines = http__count(&s->req->headers, STR("ce-signature"));
+
+    if (s->app->key_count == 0 ||
+        event__signature_ok(&s->req->headers, id, s->app->keys, s->app->key_count))
+        return true;
+    if (lines == 0)
+        diag__set(&s->diag, PH_ERR_AUTH,
+                  "header ce-signature is missing, expected one because an access key is set");
+    else if (!id.ptr)
+        diag__set(&s->diag, PH_ERR_AUTH,
+                  "header ce-connectionId is missing, which is what the signature covers");
+    else
+        diag__set(&s->diag, PH_ERR_AUTH,
+                  "ce-signature fits none of the %zu access keys; compare them with the keys of "
+                  "the service",
+                  s->app->key_count);
+    return false;
+}
+
+static bool is_allowed(struct serving *s)
+{
+    if (s->app->origin_count == 0)
+        return true;
+    for (size_t i = 0; i < s->req->headers.count; i++) {
+        const struct http_header *h = &s->req->headers.items[i];
+
+        if (str__eq_nocase(h->name, STR("WebHook-Request-Origin")) &&
+            event__origin_allowed(h->value, s->app->origins, s->app->origin_count))
+            return true;
+    }
+    if (event__origin_allowed(STR_NONE, s->app->origins, s->app->origin_count))
+        return true; /* "*" is among them */
+    diag__set(&s->diag, PH_ERR_FORBIDDEN,
+              "WebHook-Request-Origin \"%.*s\" is not an allowed origin",
+              STR_FMT(http__get(&s->req->headers, STR("WebHook-Request-Origin"))));
+    return false;
+}
+
+static int status_of(enum ph_err err)
+{
+    if (err == PH_ERR_MEMORY)
+        return 500;
+    return err == PH_ERR_UNSUPPORTED ? 415 : 400;
+}
+
+static void encode(struct serving *s, const struct ph_reply *reply)
+{
+    enum ph_err err = response__encode(&s->res->arena, s->ev, reply, &s->res->http, &s->diag);
+
+    if (err != PH_OK)
+        log__error(s->app->log,
+                   LOG_FIELDS("status", "500", "hub", ph_event_hub(s->ev), "connection",
+                              ph_event_connection_id(s->ev), "event", ph_event_name(s->ev)),
+                   "%s", s->diag.text);
+}
+
+static void dispatch(struct serving *s)
+{
+    bool found;
+    struct ph_reply *reply = registry__dispatch(&s->app->registry, s->ev, &found);
+
+    if (found) {
+        encode(s, reply);
+    } else {
+        /* As if no handler were there: connect as the token says, user events without
+         * data (sections 3.1 and 3.4). */
+        log__debug(s->app->log,
+                   LOG_FIELDS("hub", ph_event_hub(s->ev), "event", ph_event_name(s->ev)),
+                   "no handler for this event");
+        s->res->http.status = 204;
+    }
+    ph_reply_free(reply);
+}
+
+static void serve_event(struct serving *s)
+{
+    struct event_limits limits = {.json_depth = (uint32_t)s->app->limits[PH_LIMIT_JSON_DEPTH]};
+    struct ph_event *ev;
+    enum ph_err err;
+
+    if (!is_signed(s)) {
+        refuse(s, 401, "unauthorized");
+        return;
+    }
+    if (!is_allowed(s)) {
+        refuse(s, 403, "forbidden");
+        return;
+    }
+    err = event__decode(&s->res->arena, s->req, &limits, &ev, &s->diag);
+    if (err != PH_OK) {
+        refuse(s, status_of(err), NULL);
+        return;
+    }
+    s->ev = ev;
+    dispatch(s);
+}
+
+static void reset(struct ph_app *app, struct ph_response *res)
+{
+    arena__reset(&res->arena);
+    res->arena.max = SERVE_MAX_MEMORY + 2 * app->limits[PH_LIMIT_BODY];
+    res->http = (struct http_response){.status = 0};
+}
+
+int app__check_head(struct ph_app *app, const struct ph_request *req, struct ph_response *res)
+{
+    struct serving s = {.app = app, .req = &req->http, .res = res};
+
+    reset(app, res);
+    return judge_head(&s);
+}
+
+enum ph_err ph_app_serve(struct ph_app *app, const struct ph_request *request,
+                         struct ph_response *response)
+{
+    struct serving s = {.app = app, .req = &request->http, .res = response};
+    const char *why;
+    enum ph_err err = ph_app_check(app, &why);
+
+    reset(app, response);
+    if (err != PH_OK) {
+        diag__set(&s.diag, err, "%s", why);
+        refuse(&s, 500, "this event handler is not configured");
+        return err;
+    }
+    if (judge_head(&s) != 0)
+        return PH_OK;
+    if (is_method(s.req, "POST"))
+        serve_event(&s);
+    else
+        serve_validation(&s);
+    return PH_OK;
+}

@@ -1,0 +1,21 @@
+/* What struct ph_app holds. */
+#ifndef APP_SETTINGS_H
+#define APP_SETTINGS_H
+
+#include "app/app.h"
+#include "app/registry.h"
+#include "base/mac.h"
+
+struct ph_app {
+    struct mac_key **keys;
+    size_t key_count;
+    bool allow_unsigned;
+    struct str *origins; /* each a C string of its own; none: any origin */
+    size_t origin_count;
+    char *path;
+    struct ph_log *log;
+    size_t limits[PH_LIMIT_COUNT];
+    struct registry registry;
+};
+
+#endif

@@ -1,0 +1,6 @@
+#include "pubhook/version.h"
+
+const char *ph_version(void)
+{
+    return PH_VERSION;
+}
