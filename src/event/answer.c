@@ -1,7 +1,7 @@
 /* The broker's side of responses: what an answer of an event handler means. */
+#include "base/names.h"
 #include "base/utf8.h"
 #include "event/event.h"
-#include "event/name.h"
 
 #define ANSWER_MAX_BODY (16u << 20) /* section 3.6 */
 #define ANSWER_JSON_DEPTH 512
@@ -66,11 +66,11 @@ static enum ph_err read_groups(struct decoder *d, const struct json *body)
         return PH_OK;
     err = read_list(d, node, "groups", &d->out->groups, &d->out->group_count);
     for (size_t i = 0; err == PH_OK && i < d->out->group_count; i++) {
-        if (!event__is_group_name(d->out->groups[i]))
+        if (!names__valid_group(d->out->groups[i]))
             err = diag__set(d->diag, PH_ERR_SYNTAX,
                             "the answer to connect: group number %zu must have 1 to %d characters, "
                             "not all of them blank",
-                            i + 1, GROUP_NAME_MAX);
+                            i + 1, NAMES_GROUP_MAX);
     }
     return err;
 }

@@ -1,6 +1,6 @@
+#include "base/names.h"
 #include "base/utf8.h"
 #include "event/attribute.h"
-#include "event/name.h"
 
 #include <stdlib.h>
 
@@ -90,7 +90,7 @@ void ph_reply_add_group(struct ph_reply *reply, const char *group)
 {
     if (!may_set(reply, group))
         return;
-    if (!event__is_group_name(str__of(group)))
+    if (!names__valid_group(str__of(group)))
         fail(reply, "a group name must have 1 to 1024 characters, not all of them blank");
     else
         append(reply, &reply->groups, &reply->group_count, group);

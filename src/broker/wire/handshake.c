@@ -1,7 +1,7 @@
 #include "broker/wire/handshake.h"
 
 #include "base/utf8.h"
-#include "broker/core/names.h"
+#include "base/names.h"
 #include "broker/wire/formats.h"
 #include "broker/wire/upgrade.h"
 

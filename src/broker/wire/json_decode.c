@@ -2,7 +2,7 @@
  * the connection, so each refusal says what was expected and what came. */
 #include "base/base64.h"
 #include "base/json.h"
-#include "broker/core/names.h"
+#include "base/names.h"
 #include "broker/wire/json.h"
 
 #define EVENT_NAME_MAX 128

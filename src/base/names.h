@@ -1,15 +1,18 @@
-/* Which names are allowed (client-and-rest.md section 6). Hub names are settings'. */
-#ifndef BROKER_CORE_NAMES_H
-#define BROKER_CORE_NAMES_H
+/* Which names are allowed (client-and-rest.md sections 1.1 and 6), for both sides. */
+#ifndef BASE_NAMES_H
+#define BASE_NAMES_H
 
 #include "base/str.h"
 
 #define NAMES_GROUP_MAX 1024 /* characters, not bytes */
+#define NAMES_HUB_MAX 128
 
 /* A group name: 1 to NAMES_GROUP_MAX characters of UTF-8, not all white space. */
 bool names__valid_group(struct str name);
 /* A user or connection id from outside: not empty, UTF-8, and free of control
  * characters, because it travels in HTTP headers of events. */
 bool names__valid_id(struct str id);
+/* ^[A-Za-z][A-Za-z0-9_`,.[\]]{0,127}$ */
+bool names__valid_hub(struct str name);
 
 #endif

@@ -1,4 +1,4 @@
-#include "broker/core/names.h"
+#include "base/names.h"
 
 #include "base/utf8.h"
 
@@ -46,6 +46,24 @@ bool names__valid_id(struct str id)
         unsigned char c = (unsigned char)id.ptr[i];
 
         if (c < 0x20 || c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+static bool is_letter(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+bool names__valid_hub(struct str name)
+{
+    if (name.len == 0 || name.len > NAMES_HUB_MAX || !is_letter(name.ptr[0]))
+        return false;
+    for (size_t i = 1; i < name.len; i++) {
+        char c = name.ptr[i];
+
+        if (!is_letter(c) && !(c >= '0' && c <= '9') && (c == '\0' || !strchr("_`,.[]", c)))
             return false;
     }
     return true;
