@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { WebPubSubServiceClient } from "@azure/web-pubsub";
 import { WebPubSubClient, WebPubSubJsonProtocol, WebPubSubJsonReliableProtocol } from "@azure/web-pubsub-client";
 import WebSocket from "ws";
+import { cleanup } from "./cleanup.mjs";
 
 export const jsonProtocol = "json.webpubsub.azure.v1";
 export const reliableProtocol = "json.reliable.webpubsub.azure.v1";
@@ -111,7 +112,7 @@ export class Socket {
 // An open socket of any protocol; closed when the test is over.
 export async function openSocket(t, url, protocols = [], options = {}) {
   const socket = new Socket(url, protocols, options);
-  t.after(() => socket.cut());
+  cleanup(t, () => socket.cut());
   return socket.opened();
 }
 
@@ -135,6 +136,13 @@ export async function openJson(t, broker, hub, tokenOptions = {}, protocol = jso
   return socket;
 }
 
+// stop() only begins to stop; a client that still reconnects would outlive its broker.
+function stopClient(client) {
+  const stopped = new Promise((resolve) => client.on("stopped", resolve));
+  client.stop();
+  return Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, 1000).unref())]);
+}
+
 // A started official client. `inbox` gets its messages, `client` is the SDK's object.
 export async function startClient(t, getUrl, { protocol = reliableProtocol, ...options } = {}) {
   const protocols = { [jsonProtocol]: WebPubSubJsonProtocol, [reliableProtocol]: WebPubSubJsonReliableProtocol };
@@ -146,10 +154,8 @@ export async function startClient(t, getUrl, { protocol = reliableProtocol, ...o
   client.on("group-message", (event) => inbox.put({ from: "group", ...event.message }));
   client.on("server-message", (event) => inbox.put({ from: "server", ...event.message }));
   const connected = new Promise((resolve) => client.on("connected", resolve));
-  t.after(() => client.stop());
+  cleanup(t, () => stopClient(client));
   await client.start();
   const { connectionId, userId } = await connected;
   return { client, inbox, connectionId, userId };
 }
-
-export const text = (data) => (typeof data === "string" ? data : Buffer.from(data).toString());

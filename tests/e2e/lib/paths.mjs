@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { cleanup } from "./cleanup.mjs";
 
 export const sourceDir = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
 export const prefix = process.env.PUBHOOK_PREFIX ?? path.join(sourceDir, "build/check/install");
@@ -24,6 +25,11 @@ export function plugin(name) {
   return must(path.join(prefix, "lib/pubhook/handlers", `${name}.so`), "run make install");
 }
 
+// A plugin that only the tests use.
+export function testPlugin(name) {
+  return must(path.join(buildDir, "tests/plugins/.libs", `${name}.so`), "run make check in the build folder");
+}
+
 export function example(name) {
   return must(path.join(buildDir, "examples", name), "run make in the build folder, or set PUBHOOK_BUILD");
 }
@@ -31,7 +37,7 @@ export function example(name) {
 // A new folder that goes away with the test (or test file) that asked for it.
 export function temporaryFolder(t) {
   const folder = mkdtempSync(path.join(tmpdir(), "pubhook-"));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  cleanup(t, () => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 

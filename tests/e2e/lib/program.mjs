@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { cleanup } from "./cleanup.mjs";
 import { sanitizerEnvironment } from "./paths.mjs";
 
 const startTimeout = 20_000;
@@ -124,6 +125,6 @@ export function start(t, command, args, options) {
     stopped = Promise.resolve();
     await running.kill();
   };
-  t.after(() => running.stopOnce());
+  cleanup(t, () => running.stopOnce());
   return running;
 }

@@ -1,0 +1,100 @@
+// Sockets below HTTP and WebSocket: malformed requests, cut connections.
+
+import { once } from "node:events";
+import net from "node:net";
+import { cleanup } from "./cleanup.mjs";
+
+// A plain TCP connection that collects what it receives.
+export class RawConnection {
+  received = Buffer.alloc(0);
+
+  static async open(t, port) {
+    const connection = new RawConnection();
+    connection.socket = net.connect(port, "127.0.0.1");
+    connection.socket.on("data", (bytes) => (connection.received = Buffer.concat([connection.received, bytes])));
+    connection.socket.on("error", () => {}); // a reset ends it as much as a FIN
+    connection.closed = new Promise((resolve) => connection.socket.once("close", resolve));
+    cleanup(t, () => connection.socket.destroy());
+    await once(connection.socket, "connect");
+    return connection;
+  }
+  write(data) {
+    this.socket.write(data);
+    return this;
+  }
+  get text() {
+    return this.received.toString("latin1");
+  }
+  // The status of the answer once its head is there; 0 when the peer closes without one.
+  async status(milliseconds = 15_000) {
+    const status = () => Number(/^HTTP\/1\.1 (\d{3}) [\s\S]*?\r\n\r\n/.exec(this.text)?.[1] ?? 0);
+    const signal = AbortSignal.timeout(milliseconds);
+    while (!status()) {
+      if (this.socket.destroyed || this.socket.readableEnded) return status();
+      await Promise.race([once(this.socket, "data", { signal }), this.closed]);
+    }
+    return status();
+  }
+}
+
+// The status that a request, given as bytes, is answered with.
+export async function statusOf(t, port, request) {
+  const connection = await RawConnection.open(t, port);
+  connection.write(request);
+  const status = await connection.status();
+  connection.socket.destroy();
+  return status;
+}
+
+// Forwards to a port and can cut what goes through it, as a bad network would.
+export class CuttableProxy {
+  #pairs = new Set();
+  cuts = 0;
+
+  static async start(t, targetPort) {
+    const proxy = new CuttableProxy();
+    proxy.server = net.createServer((client) => proxy.#join(client, net.connect(targetPort, "127.0.0.1")));
+    proxy.server.listen(0, "127.0.0.1");
+    await once(proxy.server, "listening");
+    proxy.port = proxy.server.address().port;
+    cleanup(t, () => {
+      proxy.cut();
+      proxy.server.close();
+    });
+    return proxy;
+  }
+
+  #join(client, target) {
+    const pair = { client, target };
+    this.#pairs.add(pair);
+    const end = () => {
+      this.#pairs.delete(pair);
+      client.destroy();
+      target.destroy();
+    };
+    client.on("data", (bytes) => target.write(bytes));
+    target.on("data", (bytes) => this.#forward(bytes, client, end));
+    for (const socket of [client, target]) socket.on("error", end).on("close", end);
+  }
+
+  #forward(bytes, client, end) {
+    if (this.budget === undefined) return client.write(bytes);
+    const part = bytes.subarray(0, this.budget);
+    this.budget -= part.length;
+    if (this.budget > 0) return client.write(part);
+    this.budget = undefined;
+    this.cuts++;
+    client.write(part, end); // the rest of what the broker sent is lost
+  }
+
+  // Lets `bytes` more bytes down to the client, then cuts, in the middle of whatever comes.
+  cutAfter(bytes) {
+    this.budget = bytes;
+  }
+  cut() {
+    for (const { client, target } of [...this.#pairs]) {
+      client.destroy();
+      target.destroy();
+    }
+  }
+}

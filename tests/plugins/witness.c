@@ -1,0 +1,210 @@
+/* The handler of the end-to-end event suite: does what the client's connect query
+ * asks for, and writes each event it sees as a line of JSON into a file, so that
+ * the suite can compare what arrives over HTTP, FastCGI, CGI and in process.
+ *
+ * Setting: record=FILE. Query of the client: reject=STATUS, or any of userId=,
+ * joins=, role=, subprotocol=, state=. User events: see `user_events`. */
+#include <fcntl.h>
+#include <pubhook/plugin.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 4096 /* one write() of this size is not torn between processes */
+
+struct witness {
+    int record; /* -1: none */
+};
+
+static void add(char *line, const char *text)
+{
+    strncat(line, text, LINE_MAX_BYTES - strlen(line) - 1);
+}
+
+/* Appends `"name":"value"`, or null for an absent value. Control characters and
+ * quotes do not occur in what the suite sends. */
+static void add_member(char *line, const char *name, const char *value)
+{
+    add(line, strlen(line) > 1 ? ",\"" : "\"");
+    add(line, name);
+    add(line, value ? "\":\"" : "\":null");
+    if (value) {
+        add(line, value);
+        add(line, "\"");
+    }
+}
+
+static void describe(const struct ph_event *ev, char *line)
+{
+    static const char *const kinds[] = {"connect", "connected", "user", "disconnected"};
+    static const char *const types[] = {"text", "json", "binary", "protobuf"};
+    size_t len;
+    char size[32];
+
+    ph_event_data(ev, &len);
+    snprintf(size, sizeof size, "%zu", len);
+    strcpy(line, "{");
+    add_member(line, "kind", kinds[ph_event_kind(ev)]);
+    add_member(line, "event", ph_event_name(ev));
+    add_member(line, "hub", ph_event_hub(ev));
+    add_member(line, "connectionId", ph_event_connection_id(ev));
+    add_member(line, "userId", ph_event_user_id(ev));
+    add_member(line, "subprotocol", ph_event_subprotocol(ev));
+    add_member(line, "state", ph_event_state(ev));
+    add_member(line, "id", ph_event_id(ev));
+    if (ph_event_kind(ev) == PH_EVENT_USER) {
+        add_member(line, "type", types[ph_event_data_type(ev)]);
+        add_member(line, "size", size);
+    }
+    if (ph_event_kind(ev) == PH_EVENT_DISCONNECTED)
+        add_member(line, "reason", ph_event_reason(ev));
+    add(line, "}");
+}
+
+static void record(const struct witness *witness, const struct ph_event *ev)
+{
+    char line[LINE_MAX_BYTES + 2];
+
+    if (witness->record < 0)
+        return;
+    describe(ev, line);
+    strcat(line, "\n");
+    if (write(witness->record, line, strlen(line)) < 0)
+        perror("witness: record");
+}
+
+static const char *asked(const struct ph_event *ev, const char *name, size_t index)
+{
+    return ph_event_field(ev, PH_FIELD_QUERY, name, index);
+}
+
+static struct ph_reply *on_connect(const struct ph_event *ev, void *arg)
+{
+    struct ph_reply *reply;
+    const char *value;
+
+    record(arg, ev);
+    value = asked(ev, "reject", 0);
+    if (value)
+        return ph_reply_reject(atoi(value), "the witness refuses");
+    reply = ph_reply_accept();
+    if ((value = asked(ev, "userId", 0)))
+        ph_reply_set_user_id(reply, value);
+    for (size_t i = 0; (value = asked(ev, "joins", i)); i++)
+        ph_reply_add_group(reply, value);
+    for (size_t i = 0; (value = asked(ev, "role", i)); i++)
+        ph_reply_add_role(reply, value);
+    if ((value = asked(ev, "subprotocol", 0)))
+        ph_reply_set_subprotocol(reply, value);
+    if ((value = asked(ev, "state", 0)))
+        ph_reply_set_state(reply, value);
+    return reply;
+}
+
+static struct ph_reply *on_notice(const struct ph_event *ev, void *arg)
+{
+    record(arg, ev);
+    return ph_reply_ok();
+}
+
+static struct ph_reply *echo(const struct ph_event *ev)
+{
+    size_t len;
+    const void *data = ph_event_data(ev, &len);
+
+    return ph_reply_data(ph_event_data_type(ev), data, len);
+}
+
+static struct ph_reply *whoami(const struct ph_event *ev)
+{
+    char line[LINE_MAX_BYTES] = "{";
+
+    add_member(line, "hub", ph_event_hub(ev));
+    add_member(line, "userId", ph_event_user_id(ev));
+    add_member(line, "connectionId", ph_event_connection_id(ev));
+    add_member(line, "state", ph_event_state(ev));
+    add(line, "}");
+    return ph_reply_json(line, strlen(line));
+}
+
+static struct ph_reply *count(const struct ph_event *ev)
+{
+    struct ph_state *state = ph_state_from_event(ev);
+    int64_t number = ph_state_get_int(state, "count", 0) + 1;
+    struct ph_reply *reply;
+    char json[64];
+
+    snprintf(json, sizeof json, "{\"count\":%lld}", (long long)number);
+    reply = ph_reply_json(json, strlen(json));
+    if (ph_state_set_int(state, "count", number) == PH_OK)
+        ph_reply_set_state_from(reply, state);
+    ph_state_free(state);
+    return reply;
+}
+
+static struct ph_reply *quiet(const struct ph_event *ev)
+{
+    (void)ev;
+    return ph_reply_ok();
+}
+
+static struct ph_reply *refuse(const struct ph_event *ev)
+{
+    (void)ev;
+    return ph_reply_reject(403, "the witness refuses");
+}
+
+static const struct {
+    const char *name;
+    struct ph_reply *(*answer)(const struct ph_event *ev);
+} user_events[] = {
+    {"whoami", whoami}, {"count", count}, {"quiet", quiet}, {"refuse", refuse}, {"message", echo},
+};
+
+static struct ph_reply *on_user_event(const struct ph_event *ev, void *arg)
+{
+    record(arg, ev);
+    for (size_t i = 0; i < sizeof user_events / sizeof *user_events; i++)
+        if (strcmp(ph_event_name(ev), user_events[i].name) == 0)
+            return user_events[i].answer(ev);
+    return echo(ev);
+}
+
+static enum ph_err open_witness(struct ph_plugin_config *config, void **self)
+{
+    const char *file = ph_plugin_config_get(config, "record");
+    struct witness *witness = malloc(sizeof *witness);
+
+    if (!witness)
+        return PH_ERR_MEMORY;
+    witness->record = file ? open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+    if (file && witness->record < 0) {
+        free(witness);
+        return ph_plugin_config_fail(config, "record: the file cannot be opened");
+    }
+    *self = witness;
+    return PH_OK;
+}
+
+static void close_witness(void *self)
+{
+    struct witness *witness = self;
+
+    if (witness->record >= 0)
+        close(witness->record);
+    free(witness);
+}
+
+static const struct ph_plugin_handler handlers[] = {
+    {PH_EVENT_CONNECT, NULL, on_connect},
+    {PH_EVENT_CONNECTED, NULL, on_notice},
+    {PH_EVENT_DISCONNECTED, NULL, on_notice},
+    {PH_EVENT_USER, "*", on_user_event},
+    {0, NULL, NULL},
+};
+
+static const struct ph_plugin plugin = {
+    PH_PLUGIN_HEAD, "witness", "1.0", open_witness, close_witness, handlers,
+};
+PH_PLUGIN(plugin)
