@@ -1,0 +1,382 @@
+/* FastCGI responder, on libfcgi.
+ *
+ * libfcgi's own loop gives a thread to a connection for as long as the connection is
+ * open; web servers keep theirs open, and T threads would starve all but T of them. So
+ * connections are accepted here, one epoll set watches those that idle, and a thread
+ * takes one only when a request has begun to arrive on it. libfcgi reads and writes
+ * the records of that request; then the connection goes back into the set. */
+#include "base/buf.h"
+#include "serve/gateway.h"
+#include "serve/listen.h"
+#include "serve/reaper.h"
+#include "serve/server.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A response buffer up to this size is kept for the connection's next request. */
+#define KEEP_OUT 65536
+/* Largest response: what handlers may answer (event-handler section 3.6) and a head. */
+#define RESPONSE_MAX ((16 << 20) + 65536)
+
+/* A web server's connection. `fd` is ours; libfcgi has a duplicate, which it closes when
+ * it finds the connection broken: the reaper must never meet a descriptor that libfcgi
+ * closed and somebody else got. */
+struct connection {
+    int fd;
+    FCGX_Request fcgi;
+    struct reaper_watch watch;
+    struct buf out;
+    bool idle;                        /* in the list */
+    struct connection *older, *newer; /* the list of idle ones */
+    struct connection *prev, *next;   /* all */
+};
+
+struct fastcgi_server {
+    struct ph_server base;
+    int listen_fd;
+    int epoll_fd;
+    int quit_fd; /* eventfd, readable when the threads shall end */
+    char *path;  /* of the UNIX socket; NULL for TCP */
+    struct reaper *reaper;
+    pthread_t *workers;
+    unsigned worker_count;
+    pthread_mutex_t lock; /* of all below */
+    struct connection *all;
+    struct connection *oldest, *newest; /* idle */
+    size_t count;
+    bool full; /* the listening socket is not watched until a connection ends */
+};
+
+/* --- what the epoll set watches --------------------------------------------- */
+
+/* Each is reported once, to one thread, until it is watched again. */
+static bool watch(struct fastcgi_server *s, int op, int fd, void *what)
+{
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = what};
+
+    return epoll_ctl(s->epoll_fd, op, fd, &ev) == 0;
+}
+
+static void unlist_idle(struct fastcgi_server *s, struct connection *c)
+{
+    if (!c->idle)
+        return;
+    c->idle = false;
+    *(c->older ? &c->older->newer : &s->oldest) = c->newer;
+    *(c->newer ? &c->newer->older : &s->newest) = c->older;
+}
+
+static void list_idle(struct fastcgi_server *s, struct connection *c)
+{
+    c->idle = true;
+    c->newer = NULL;
+    c->older = s->newest;
+    *(c->older ? &c->older->newer : &s->oldest) = c;
+    s->newest = c;
+}
+
+/* Makes room by ending the connection that idles longest. It is shut down, not freed:
+ * another thread may be about to take it, and will find its end. */
+static void end_oldest_idle(struct fastcgi_server *s)
+{
+    struct connection *c = s->oldest;
+
+    if (!c)
+        return;
+    unlist_idle(s, c);
+    shutdown(c->fd, SHUT_RDWR);
+}
+
+/* --- connections --------------------------------------------------------------- */
+
+static struct connection *new_connection(int fd)
+{
+    struct connection *c = calloc(1, sizeof(*c));
+    int copy = c ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+    if (copy < 0) {
+        free(c);
+        return NULL;
+    }
+    c->fd = fd;
+    buf__init(&c->out, RESPONSE_MAX);
+    FCGX_InitRequest(&c->fcgi, -1, FCGI_FAIL_ACCEPT_ON_INTR); /* -1: it shall accept nothing */
+    c->fcgi.ipcFd = copy;
+    FCGX_Detach(&c->fcgi); /* it would linger for seconds, in select(2), when it closes */
+    return c;
+}
+
+static void free_connection(struct connection *c)
+{
+    FCGX_Free(&c->fcgi, 1);
+    close(c->fd);
+    buf__free(&c->out);
+    free(c);
+}
+
+static void end_connection(struct fastcgi_server *s, struct connection *c)
+{
+    reaper__remove(s->reaper, &c->watch);
+    pthread_mutex_lock(&s->lock);
+    unlist_idle(s, c);
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        s->all = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    s->count--;
+    if (s->full)
+        s->full = !watch(s, EPOLL_CTL_MOD, s->listen_fd, s);
+    pthread_mutex_unlock(&s->lock);
+    free_connection(c);
+}
+
+static void begin_connection(struct fastcgi_server *s, struct connection *c)
+{
+    reaper__add(s->reaper, &c->watch, c->fd);
+    reaper__pause(&c->watch);
+    pthread_mutex_lock(&s->lock);
+    c->next = s->all;
+    if (c->next)
+        c->next->prev = c;
+    s->all = c;
+    s->count++;
+    list_idle(s, c);
+    pthread_mutex_unlock(&s->lock);
+    if (!watch(s, EPOLL_CTL_ADD, c->fd, c))
+        end_connection(s, c);
+}
+
+/* Back into the set, until its next request begins. Once it is watched again, another
+ * thread may have it. */
+static void park(struct fastcgi_server *s, struct connection *c)
+{
+    bool watched;
+
+    reaper__pause(&c->watch);
+    pthread_mutex_lock(&s->lock);
+    list_idle(s, c);
+    watched = watch(s, EPOLL_CTL_MOD, c->fd, c);
+    pthread_mutex_unlock(&s->lock);
+    if (!watched)
+        end_connection(s, c);
+}
+
+/* Watches for more connections, or for none while there are too many. */
+static void watch_listener(struct fastcgi_server *s, bool exhausted)
+{
+    pthread_mutex_lock(&s->lock);
+    s->full = exhausted || s->count >= SERVER_MAX_CONNECTIONS;
+    if (s->full)
+        end_oldest_idle(s);
+    /* without connections nothing will end, and nothing would watch again */
+    if (!s->full || s->count == 0)
+        s->full = !watch(s, EPOLL_CTL_MOD, s->listen_fd, s);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void accept_one(struct fastcgi_server *s)
+{
+    int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    bool exhausted = fd < 0 && errno != EAGAIN && errno != ECONNABORTED && errno != EINTR;
+    struct connection *c = fd >= 0 ? new_connection(fd) : NULL;
+
+    if (c)
+        begin_connection(s, c);
+    else if (fd >= 0)
+        close(fd);
+    watch_listener(s, exhausted || (fd >= 0 && !c));
+}
+
+/* --- requests ---------------------------------------------------------------------- */
+
+/* Reads the body. Only that has a deadline, not the handler that runs after it. */
+static size_t read_body(void *source, char *to, size_t len)
+{
+    struct connection *c = source;
+    int n = FCGX_GetStr(to, (int)len, c->fcgi.in);
+
+    if (n > 0)
+        return (size_t)n;
+    reaper__pause(&c->watch);
+    return 0;
+}
+
+static void answer(struct fastcgi_server *s, struct connection *c)
+{
+    const char *const *variables = (const char *const *)c->fcgi.envp;
+    struct str out;
+
+    gateway__serve(s->base.app, variables, read_body, c, &c->out);
+    reaper__restart(&c->watch);
+    out = buf__view(&c->out);
+    FCGX_PutStr(out.ptr, (int)out.len, c->fcgi.out);
+    if (c->out.cap > KEEP_OUT)
+        buf__free(&c->out);
+    buf__reset(&c->out);
+}
+
+/* A request has begun, or the connection has ended. */
+static void serve_connection(struct fastcgi_server *s, struct connection *c)
+{
+    bool keep = false;
+
+    pthread_mutex_lock(&s->lock);
+    unlist_idle(s, c);
+    pthread_mutex_unlock(&s->lock);
+    reaper__restart(&c->watch);
+    if (FCGX_Accept_r(&c->fcgi) == 0) {
+        answer(s, c);
+        keep = c->fcgi.keepConnection;
+        FCGX_Finish_r(&c->fcgi);
+    }
+    if (keep && c->fcgi.ipcFd >= 0)
+        park(s, c);
+    else
+        end_connection(s, c);
+}
+
+static void *work(void *arg)
+{
+    struct fastcgi_server *s = arg;
+    struct epoll_event ev;
+
+    for (;;) {
+        if (epoll_wait(s->epoll_fd, &ev, 1, -1) <= 0)
+            continue;
+        if (!ev.data.ptr)
+            return NULL; /* quit_fd: stays readable for the others */
+        if (ev.data.ptr == s)
+            accept_one(s);
+        else
+            serve_connection(s, ev.data.ptr);
+    }
+}
+
+/* --- start and end ------------------------------------------------------------------- */
+
+static void join_workers(struct fastcgi_server *s)
+{
+    static const uint64_t one = 1;
+
+    while (s->worker_count > 0 && write(s->quit_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+        ;
+    while (s->worker_count > 0)
+        pthread_join(s->workers[--s->worker_count], NULL);
+    free(s->workers);
+}
+
+static void close_fd(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+static void fastcgi_close(struct ph_server *base)
+{
+    struct fastcgi_server *s = (struct fastcgi_server *)base;
+
+    if (s->path)
+        unlink(s->path);
+    join_workers(s);
+    while (s->all)
+        end_connection(s, s->all);
+    reaper__free(s->reaper);
+    close_fd(s->listen_fd);
+    close_fd(s->epoll_fd);
+    close_fd(s->quit_fd);
+    pthread_mutex_destroy(&s->lock);
+    free(s->path);
+    server__fini(base);
+    free(s);
+}
+
+/* Signals are for the application's own threads; libfcgi takes an interrupted read for
+ * a broken connection. */
+static enum ph_err start_workers(struct fastcgi_server *s, struct diag *diag)
+{
+    sigset_t all, saved;
+    int err = 0;
+
+    s->workers = calloc(s->base.threads, sizeof(*s->workers));
+    if (!s->workers)
+        return PH_ERR_MEMORY;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &saved);
+    while (!err && s->worker_count < s->base.threads) {
+        err = pthread_create(&s->workers[s->worker_count], NULL, work, s);
+        s->worker_count += !err;
+    }
+    pthread_sigmask(SIG_SETMASK, &saved, NULL);
+    errno = err;
+    return err ? diag__set(diag, PH_ERR_SYSTEM, "cannot start a thread: %m") : PH_OK;
+}
+
+static enum ph_err listen_on(struct fastcgi_server *s, const char *where, struct diag *diag)
+{
+    char actual[LISTEN_ADDRESS_SIZE];
+    bool is_path = strchr(where, '/') != NULL || strchr(where, ':') == NULL;
+    enum ph_err err = is_path ? listen__unix(where, &s->listen_fd, diag)
+                              : listen__tcp(where, &s->listen_fd, actual, diag);
+
+    if (err)
+        return err;
+    if (is_path && !(s->path = strdup(where)))
+        return PH_ERR_MEMORY;
+    return asprintf(&s->base.address, "fastcgi:%s", is_path ? where : actual) < 0 ? PH_ERR_MEMORY
+                                                                                  : PH_OK;
+}
+
+static enum ph_err watch_all(struct fastcgi_server *s, struct diag *diag)
+{
+    struct epoll_event quit = {.events = EPOLLIN, .data.ptr = NULL};
+
+    s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    s->quit_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (s->epoll_fd < 0 || s->quit_fd < 0 ||
+        epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->quit_fd, &quit) ||
+        !watch(s, EPOLL_CTL_ADD, s->listen_fd, s))
+        return diag__set(diag, PH_ERR_SYSTEM, "epoll: %m");
+    s->reaper = reaper__new(ph_app_limit(s->base.app, PH_LIMIT_REQUEST_MS));
+    return s->reaper ? PH_OK : PH_ERR_MEMORY;
+}
+
+enum ph_err ph_serve_fastcgi(struct ph_app *app, const char *socket, unsigned threads,
+                             struct ph_server **out, const char **why)
+{
+    struct fastcgi_server *s = calloc(1, sizeof(*s));
+    struct diag *diag = server__diag();
+    enum ph_err err;
+
+    if (!s)
+        return server__fail(PH_ERR_MEMORY, why);
+    s->base.close = fastcgi_close;
+    s->listen_fd = s->epoll_fd = s->quit_fd = -1;
+    pthread_mutex_init(&s->lock, NULL);
+    err = server__init(&s->base, app, threads, diag);
+    if (!err && FCGX_Init())
+        err = diag__set(diag, PH_ERR_SYSTEM, "libfcgi does not start: %m");
+    if (!err)
+        err = listen_on(s, socket, diag);
+    if (!err)
+        err = watch_all(s, diag);
+    if (!err)
+        err = start_workers(s, diag);
+    if (err) {
+        fastcgi_close(&s->base);
+        return server__fail(err, why);
+    }
+    *out = &s->base;
+    return PH_OK;
+}
