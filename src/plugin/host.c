@@ -1,0 +1,21 @@
+#include "plugin/host.h"
+
+#include "plugin/config.h"
+
+/* The names of pubhook/plugin.h that are the host's alone. */
+#define ph_plugin_config_get plugin_config__get
+#define ph_plugin_config_fail plugin_config__fail
+#define ph_plugin_config_log plugin_config__log
+
+static const struct ph_host host = {.abi_major = PH_ABI_MAJOR,
+                                    .abi_minor = PH_ABI_MINOR,
+                                    .size = sizeof(struct ph_host),
+#define HOST_ROW(result, name, params) .name = ph_##name,
+                                    PH_HOST_FUNCTIONS(HOST_ROW)
+#undef HOST_ROW
+};
+
+const struct ph_host *plugin__host(void)
+{
+    return &host;
+}
