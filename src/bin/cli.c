@@ -1,0 +1,132 @@
+#include "bin/cli.h"
+
+#include "pubhook/version.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+/* Values of getopt_long: FIRST + index into the table. */
+enum { HELP = 256, VERSION, FIRST };
+
+enum cli_result cli__wrong(const struct cli *cli, const char *fmt, ...)
+{
+    va_list args;
+
+    fprintf(stderr, "%s: ", cli->program);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fprintf(stderr, "; see %s --help\n", cli->program);
+    return CLI_WRONG;
+}
+
+static void print_option(const char *name, const char *arg, const char *help)
+{
+    int width = printf("  --%s%s%s", name, arg ? " " : "", arg ? arg : "");
+
+    printf("%*s", width < 26 ? 26 - width : 2, "");
+    for (; *help; help++) {
+        putchar(*help);
+        if (*help == '\n')
+            printf("%26s", "");
+    }
+    putchar('\n');
+}
+
+static enum cli_result help(const struct cli *cli)
+{
+    printf("Usage: %s %s\n\n%s\n\nOptions:\n", cli->program, cli->synopsis, cli->about);
+    for (size_t i = 0; i < cli->option_count; i++)
+        print_option(cli->options[i].name, cli->options[i].arg, cli->options[i].help);
+    print_option("help", NULL, "print this");
+    print_option("version", NULL, "print the version");
+    if (cli->more)
+        printf("\n%s\n", cli->more);
+    return CLI_DONE;
+}
+
+static enum cli_result version(const struct cli *cli)
+{
+    printf("%s (pubhook) %s\n", cli->program, PH_VERSION);
+    return CLI_DONE;
+}
+
+static void fill(const struct cli *cli, struct option *out)
+{
+    size_t n = cli->option_count < CLI_MAX_OPTIONS ? cli->option_count : CLI_MAX_OPTIONS;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct cli_option *o = &cli->options[i];
+
+        *out++ = (struct option){o->name, o->arg ? required_argument : no_argument, NULL,
+                                 FIRST + (int)i};
+    }
+    *out++ = (struct option){"help", no_argument, NULL, HELP};
+    *out++ = (struct option){"version", no_argument, NULL, VERSION};
+    *out = (struct option){0};
+}
+
+static enum cli_result apply(const struct cli *cli, const struct cli_option *o, void *settings)
+{
+    struct diag diag = {""};
+
+    if (o->set(settings, o->arg ? optarg : NULL, &diag) == PH_OK)
+        return CLI_RUN;
+    return cli__wrong(cli, "--%s: %s", o->name, diag.text);
+}
+
+static enum cli_result mistake(const struct cli *cli, int c, char **argv)
+{
+    const struct cli_option *o = optopt >= FIRST ? &cli->options[optopt - FIRST] : NULL;
+
+    if (c == ':' && o)
+        return cli__wrong(cli, "--%s needs a value: --%s %s", o->name, o->name, o->arg);
+    if (optopt >= HELP)
+        return cli__wrong(cli, "%s: this option takes no value", argv[optind - 1]);
+    if (optopt)
+        return cli__wrong(cli, "unknown option -%c", optopt);
+    return cli__wrong(cli, "unknown option %s", argv[optind - 1]);
+}
+
+enum cli_result cli__parse(const struct cli *cli, int argc, char **argv, void *settings,
+                           int *operands)
+{
+    struct option options[CLI_MAX_OPTIONS + 3];
+    enum cli_result result = CLI_RUN;
+
+    fill(cli, options);
+    optind = 1;
+    while (result == CLI_RUN) {
+        /* '+': operands end the options; ':': tell a missing value from an unknown option */
+        int c = getopt_long(argc, argv, "+:", options, NULL);
+
+        if (c == -1)
+            break;
+        if (c == HELP)
+            result = help(cli);
+        else if (c == VERSION)
+            result = version(cli);
+        else if (c >= FIRST)
+            result = apply(cli, &cli->options[c - FIRST], settings);
+        else
+            result = mistake(cli, c, argv);
+    }
+    if (operands)
+        *operands = optind;
+    else if (result == CLI_RUN && optind < argc)
+        result = cli__wrong(cli, "unexpected argument \"%s\"", argv[optind]);
+    return result;
+}
+
+enum ph_err cli__number(const char *value, unsigned min, unsigned max, unsigned *out,
+                        struct diag *diag)
+{
+    uint64_t n;
+
+    if (!str__to_u64(str__of(value), &n) || n < min || n > max)
+        return diag__set(diag, PH_ERR_ARGUMENT, "\"%s\" is no whole number from %u to %u", value,
+                         min, max);
+    *out = (unsigned)n;
+    return PH_OK;
+}

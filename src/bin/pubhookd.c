@@ -1,0 +1,299 @@
+/* pubhookd: runs handler plugins over HTTP, FastCGI or CGI. */
+#include "bin/cli.h"
+#include "plugin/plugin.h"
+#include "pubhook/serve.h"
+#include "serve/server.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DEFAULT_LISTEN "127.0.0.1:8090"
+#define MAX_PLUGINS 64
+
+struct settings {
+    struct ph_app *app;
+    const char *listen;
+    const char *fastcgi;
+    unsigned threads;
+    enum ph_log_level level;
+    enum ph_log_format format;
+    const char *plugins[MAX_PLUGINS];
+    size_t plugin_count;
+};
+
+static enum ph_err set_listen(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+
+    s->listen = value;
+    return s->fastcgi ? diag__set(diag, PH_ERR_ARGUMENT, "not together with --fastcgi") : PH_OK;
+}
+
+static enum ph_err set_fastcgi(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+
+    s->fastcgi = value;
+    return s->listen ? diag__set(diag, PH_ERR_ARGUMENT, "not together with --listen") : PH_OK;
+}
+
+static enum ph_err set_path(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+    enum ph_err err = ph_app_set_path(s->app, value);
+
+    return err ? diag__set(diag, err, "\"%s\" is no path, expected one such as /eventhandler",
+                           value)
+               : PH_OK;
+}
+
+static enum ph_err set_access_key(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+    enum ph_err err = ph_app_add_key(s->app, value);
+
+    return err ? diag__set(diag, err, "%s", *value ? ph_strerror(err) : "the key is empty") : PH_OK;
+}
+
+static enum ph_err set_allowed_origin(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+    enum ph_err err = ph_app_allow_origin(s->app, value);
+
+    return err ? diag__set(diag, err,
+                           "\"%s\" is no host name, expected one such as "
+                           "contoso.webpubsub.azure.com, or \"*\"",
+                           value)
+               : PH_OK;
+}
+
+static enum ph_err set_allow_unsigned(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+
+    (void)value, (void)diag;
+    ph_app_allow_unsigned(s->app);
+    return PH_OK;
+}
+
+static enum ph_err set_threads(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+
+    return cli__number(value, 1, SERVER_MAX_THREADS, &s->threads, diag);
+}
+
+static enum ph_err set_log_level(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+
+    if (ph_log_level_from_name(value, &s->level))
+        return diag__set(diag, PH_ERR_ARGUMENT, "\"%s\" is none of error, warn, info, debug",
+                         value);
+    return PH_OK;
+}
+
+static enum ph_err set_log_format(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+    bool json = strcmp(value, "json") == 0;
+
+    if (!json && strcmp(value, "text") != 0)
+        return diag__set(diag, PH_ERR_ARGUMENT, "\"%s\" is none of text, json", value);
+    s->format = json ? PH_LOG_JSON : PH_LOG_TEXT;
+    return PH_OK;
+}
+
+static enum ph_err add_plugin(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+
+    if (s->plugin_count == MAX_PLUGINS)
+        return diag__set(diag, PH_ERR_LIMIT, "more than %d plugins", MAX_PLUGINS);
+    s->plugins[s->plugin_count++] = value;
+    return PH_OK;
+}
+
+static const struct cli_option options[] = {
+    {"plugin", "SPEC",
+     "FILE.so or FILE.so?key=value&...; may be repeated. A FILE without\n"
+     "a slash is looked for here and among the installed handlers. The\n"
+     "key hub says which hub the handlers are for (default: any)",
+     add_plugin},
+    {"listen", "HOST:PORT",
+     "serve HTTP there (default " DEFAULT_LISTEN "); port 0 takes a free one", set_listen},
+    {"fastcgi", "SOCKET", "serve FastCGI instead: the path of a UNIX socket, or HOST:PORT",
+     set_fastcgi},
+    {"path", "PATH", "where events are posted to (default /eventhandler)", set_path},
+    {"access-key", "KEY",
+     "accept events signed with KEY; may be repeated. The key in\n"
+     "WebPubSubConnectionString counts too",
+     set_access_key},
+    {"allowed-origin", "HOST", "service host that may send events; may be repeated (default: any)",
+     set_allowed_origin},
+    {"allow-unsigned", NULL, "accept events without checking a signature", set_allow_unsigned},
+    {"threads", "N", "worker threads (default: one per CPU)", set_threads},
+    {"log-level", "LEVEL", "error, warn, info (default) or debug", set_log_level},
+    {"log-format", "FORMAT", "text (default) or json", set_log_format},
+};
+
+static const struct cli cli = {
+    .program = "pubhookd",
+    .synopsis = "[OPTION]... --plugin SPEC ...",
+    .about = "Runs event handlers for Web PubSub from plugins, over HTTP, FastCGI, or CGI when\n"
+             "a CGI server starts it (then plugins also come from PUBHOOK_PLUGINS).",
+    .more = "Prints \"ready\" and its address to standard output once it accepts requests, and\n"
+            "logs to standard error. SIGTERM and SIGINT end it. See pubhookd(1).",
+    .options = options,
+    .option_count = sizeof(options) / sizeof(*options),
+};
+
+/* A web server may turn a query without '=' into command-line arguments (RFC 3875
+ * section 4.4): then a stranger would choose our options. */
+static bool arguments_are_safe(void)
+{
+    const char *query = getenv("QUERY_STRING");
+
+    return !ph_is_cgi() || !query || !*query || strchr(query, '=');
+}
+
+/* PUBHOOK_PLUGINS: specifications separated by blanks, for web servers that can set the
+ * environment of a CGI program but not its arguments. */
+static enum ph_err plugins_from_environment(struct settings *s, struct diag *diag)
+{
+    char *list = getenv("PUBHOOK_PLUGINS"), *saved;
+    enum ph_err err = PH_OK;
+
+    if (!list)
+        return PH_OK;
+    for (char *p = strtok_r(list, " \t\n", &saved); p && !err; p = strtok_r(NULL, " \t\n", &saved))
+        err = add_plugin(s, p, diag);
+    return err;
+}
+
+/* All that can be wrong with the command line as a whole. */
+static enum cli_result complete(struct settings *s)
+{
+    struct diag diag;
+    const char *why;
+    enum ph_err err = PH_OK;
+
+    if (ph_is_cgi() && plugins_from_environment(s, &diag))
+        return cli__wrong(&cli, "PUBHOOK_PLUGINS: %s", diag.text);
+    if (s->plugin_count == 0)
+        return cli__wrong(&cli, "nothing to run, expected --plugin FILE.so");
+    err = ph_app_use_connection_string(s->app, NULL);
+    if (err && err != PH_ERR_NOT_FOUND)
+        return cli__wrong(&cli,
+                          "WebPubSubConnectionString: %s, expected "
+                          "Endpoint=...;AccessKey=...;Version=1.0;",
+                          ph_strerror(err));
+    if (ph_app_check(s->app, &why))
+        return cli__wrong(&cli, "%s", why);
+    return CLI_RUN;
+}
+
+static int fail(const char *why)
+{
+    fprintf(stderr, "pubhookd: %s\n", why);
+    return EXIT_FAILURE;
+}
+
+static int load_plugins(const struct settings *s, struct ph_log *log)
+{
+    struct diag diag;
+
+    for (size_t i = 0; i < s->plugin_count; i++) {
+        if (plugin__load(s->app, s->plugins[i], log, &diag))
+            return fail(diag.text);
+    }
+    return EXIT_SUCCESS;
+}
+
+static struct ph_server *_Atomic running;
+
+static void on_signal(int number)
+{
+    struct ph_server *server = atomic_load(&running);
+
+    (void)number;
+    if (server)
+        ph_server_stop(server);
+}
+
+/* A second signal of the same kind ends the program at once. */
+static void catch_signals(struct ph_server *server)
+{
+    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+
+    atomic_store(&running, server);
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGTERM, &sa, NULL);
+    sigaction(SIGINT, &sa, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int serve(const struct settings *s)
+{
+    struct ph_server *server;
+    const char *why;
+    enum ph_err err;
+
+    if (ph_is_cgi())
+        return ph_serve_cgi(s->app, &why) ? fail(why) : EXIT_SUCCESS;
+    err = s->fastcgi ? ph_serve_fastcgi(s->app, s->fastcgi, s->threads, &server, &why)
+                     : ph_serve_http(s->app, s->listen ? s->listen : DEFAULT_LISTEN, s->threads,
+                                     &server, &why);
+    if (err)
+        return fail(why);
+    catch_signals(server);
+    printf("ready %s\n", ph_server_address(server));
+    fflush(stdout);
+    ph_server_wait(server);
+    atomic_store(&running, NULL);
+    ph_server_free(server);
+    return EXIT_SUCCESS;
+}
+
+static int run(struct settings *s)
+{
+    struct ph_log *log;
+    int status;
+
+    if (complete(s) != CLI_RUN)
+        return CLI_EXIT_USAGE;
+    log = ph_log_new(s->level, s->format);
+    ph_app_set_log(s->app, log);
+    status = load_plugins(s, log);
+    if (status == EXIT_SUCCESS)
+        status = serve(s);
+    ph_app_free(s->app);
+    ph_log_free(log);
+    s->app = NULL;
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct settings s = {.app = ph_app_new(), .level = PH_LOG_INFO};
+    int status = EXIT_SUCCESS;
+
+    if (!s.app)
+        return fail(ph_strerror(PH_ERR_MEMORY));
+    if (!arguments_are_safe())
+        argc = 1;
+    switch (cli__parse(&cli, argc, argv, &s, NULL)) {
+    case CLI_RUN:
+        status = run(&s);
+        break;
+    case CLI_DONE:
+        break;
+    case CLI_WRONG:
+        status = CLI_EXIT_USAGE;
+        break;
+    }
+    ph_app_free(s.app);
+    return status;
+}
