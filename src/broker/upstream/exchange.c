@@ -20,7 +20,7 @@ static void attempt(struct exchange *x, int64_t now_ms)
 {
     struct upstream *up = x->up;
 
-    x->request.timeout_ms = x->ends_ms - now_ms;
+    x->request.timeout_ms = now_ms < x->ends_ms ? x->ends_ms - now_ms : 1; /* a late tick */
     x->shell = NULL;
     x->tries++;
     x->under_way = up->config.ops->send(up->config.ctx, x, &x->request);

@@ -1,0 +1,1159 @@
+/* The broker's way to event handlers under a fake shell and a fake clock: each test
+ * raises events, looks at what the shell was asked to send, and plays the handler. */
+#include "unit.h"
+
+#include "broker/upstream/cookies.h"
+#include "broker/upstream/deadlines.h"
+#include "broker/upstream/route.h"
+#include "broker/upstream/upstream.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MAX_SENT 600
+
+/* One request that the shell was asked to send, as copies. */
+struct sent {
+    struct exchange *x; /* NULL: answered or cancelled */
+    char method[8];
+    char url[256];
+    char id[24], event[64], guid[40], state[64], cookie[128], signature[160], user[64];
+    char body[128];
+    bool has_state;
+    void *app;
+    int64_t timeout_ms;
+};
+
+struct told {
+    int calls;
+    int status; /* connect */
+    bool success, no_handler, has_ack;
+    uint64_t ack_id;
+    bool answered; /* there was an answer */
+    char data[64], user[64], why[1024];
+};
+
+struct fixture {
+    struct settings settings;
+    struct hub_settings hubs[2];
+    struct event_handler handlers[3];
+    struct upstream *up;
+    struct ph_log *log;
+    char logged[4096];
+    struct sent sent[MAX_SENT];
+    int sent_count, cancelled;
+    bool send_fails;
+    unsigned guids;
+    struct told connect, event;
+    struct upstream_peer *peer; /* what the callbacks below act on */
+    bool disconnect_in_callback, event_in_callback;
+    int64_t now;
+};
+
+/* Stands in for the configuration, which this test has no file for. */
+const struct hub_settings *settings__hub(const struct settings *s, struct str hub)
+{
+    for (size_t i = 1; i < s->hub_count; i++) {
+        if (str__eq_nocase(s->hubs[i].name, hub))
+            return &s->hubs[i];
+    }
+    return &s->hubs[0];
+}
+
+static void copy(char *out, size_t size, struct str s)
+{
+    snprintf(out, size, "%.*s", STR_FMT(s));
+}
+
+static bool fake_send(void *ctx, struct exchange *x, const struct upstream_request *req)
+{
+    struct fixture *f = ctx;
+    struct sent *s = &f->sent[f->sent_count];
+    const struct http_headers *h = &req->http->headers;
+
+    if (f->send_fails)
+        return false;
+    assert_true(f->sent_count < MAX_SENT);
+    f->sent_count++;
+    *s = (struct sent){.x = x, .app = req->app, .timeout_ms = req->timeout_ms};
+    copy(s->method, sizeof(s->method), req->http->method);
+    copy(s->url, sizeof(s->url), req->url);
+    copy(s->id, sizeof(s->id), http__get(h, STR("ce-id")));
+    copy(s->event, sizeof(s->event), http__get(h, STR("ce-eventName")));
+    copy(s->guid, sizeof(s->guid), http__get(h, STR("x-ms-client-request-id")));
+    copy(s->state, sizeof(s->state), http__get(h, STR("ce-connectionState")));
+    copy(s->cookie, sizeof(s->cookie), http__get(h, STR("Cookie")));
+    copy(s->signature, sizeof(s->signature), http__get(h, STR("ce-signature")));
+    copy(s->user, sizeof(s->user), http__get(h, STR("ce-userId")));
+    copy(s->body, sizeof(s->body), req->http->body);
+    s->has_state = http__count(h, STR("ce-connectionState")) > 0;
+    assert_null(exchange__shell(x));
+    exchange__set_shell(x, s);
+    return true;
+}
+
+static void fake_cancel(void *ctx, struct exchange *x)
+{
+    struct fixture *f = ctx;
+    struct sent *s = exchange__shell(x);
+
+    assert_ptr_equal(s->x, x);
+    s->x = NULL;
+    f->cancelled++;
+}
+
+static void fake_connect_done(void *ctx, void *token, int status, const struct answer *answer,
+                              const char *why)
+{
+    struct fixture *f = ctx;
+
+    assert_ptr_equal(token, &f->connect);
+    f->connect.calls++;
+    f->connect.status = status;
+    f->connect.answered = answer != NULL;
+    copy(f->connect.user, sizeof(f->connect.user), answer ? answer->user_id : STR_NONE);
+    copy(f->connect.why, sizeof(f->connect.why), str__of(why));
+    if (f->disconnect_in_callback)
+        upstream__disconnected(f->peer, STR("in callback"), f->now, 0);
+}
+
+static void fake_event_done(void *ctx, void *owner, const uint64_t *ack_id,
+                            const struct answer *answer, bool no_handler, const char *why)
+{
+    struct fixture *f = ctx;
+
+    assert_ptr_equal(owner, f);
+    f->event.calls++;
+    f->event.success = answer && answer->success;
+    f->event.no_handler = no_handler;
+    f->event.has_ack = ack_id != NULL;
+    f->event.ack_id = ack_id ? *ack_id : 0;
+    copy(f->event.data, sizeof(f->event.data), answer ? answer->data : STR_NONE);
+    copy(f->event.why, sizeof(f->event.why), str__of(why));
+    if (f->event_in_callback) {
+        f->event_in_callback = false;
+        assert_true(
+            upstream__event(f->peer, STR("again"), PH_DATA_TEXT, STR("x"), NULL, f->now, 0));
+    }
+    if (f->disconnect_in_callback)
+        upstream__disconnected(f->peer, STR("in callback"), f->now, 0);
+}
+
+static void fake_guid(void *ctx, char out[37])
+{
+    struct fixture *f = ctx;
+
+    snprintf(out, 37, "00000000-0000-0000-0000-%012u", ++f->guids);
+}
+
+static void keep_log(void *arg, enum ph_log_level level, const char *line, size_t len)
+{
+    struct fixture *f = arg;
+    size_t at = strlen(f->logged);
+
+    (void)level;
+    snprintf(f->logged + at, sizeof(f->logged) - at, "%.*s", (int)len, line);
+}
+
+static const struct upstream_ops fake_ops = {
+    .send = fake_send,
+    .cancel = fake_cancel,
+    .connect_done = fake_connect_done,
+    .event_done = fake_event_done,
+    .make_guid = fake_guid,
+};
+
+#define URL "http://h:80/eh/{event}?code=secret"
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    struct upstream_config config = {
+        .settings = &f->settings,
+        .origin = STR("broker.test"),
+        .ops = &fake_ops,
+        .ctx = f,
+    };
+
+    f->settings.keys[0] = mac__key_new(STR("7aab239577fd4f24bc919802fb629f5f"));
+    f->settings.keys[1] = mac__key_new(STR("a5f2815d0d0c4b00bd27e832432f91ab"));
+    f->settings.key_count = 2;
+    f->settings.hubs = f->hubs;
+    f->settings.hub_count = 2;
+    f->hubs[0] = (struct hub_settings){.name = STR("chat"), .handlers = f->handlers};
+    f->hubs[1] = (struct hub_settings){.name = STR("bare")};
+    f->handlers[0] = (struct event_handler){
+        .url_template = STR(URL),
+        .user_event_pattern = STR("*"),
+        .system_events = SYSTEM_EVENT_CONNECT | SYSTEM_EVENT_CONNECTED | SYSTEM_EVENT_DISCONNECTED};
+    f->hubs[0].handler_count = 1;
+    f->now = 1000000;
+    f->log = ph_log_new(PH_LOG_DEBUG, PH_LOG_TEXT);
+    ph_log_set_sink(f->log, keep_log, f);
+    config.log = f->log;
+    f->up = upstream__new(&config);
+    assert_non_null(f->up);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    upstream__free(f->up);
+    mac__key_free(f->settings.keys[0]);
+    mac__key_free(f->settings.keys[1]);
+    ph_log_free(f->log);
+    free(f);
+    return 0;
+}
+
+/* --- the script ------------------------------------------------------------------- */
+
+static int64_t tick(struct fixture *f)
+{
+    return upstream__tick(f->up, f->now);
+}
+
+static int64_t after(struct fixture *f, int64_t ms)
+{
+    f->now += ms;
+    return tick(f);
+}
+
+static struct sent *last_sent(struct fixture *f)
+{
+    assert_true(f->sent_count > 0);
+    return &f->sent[f->sent_count - 1];
+}
+
+static void report(struct fixture *f, struct sent *s, const struct exchange_result *result)
+{
+    struct exchange *x = s->x;
+
+    assert_non_null(x);
+    s->x = NULL;
+    upstream__done(x, result, f->now);
+    tick(f);
+}
+
+static void answer_with(struct fixture *f, struct sent *s, int status, const char *name,
+                        const char *value, const char *body)
+{
+    struct http_header items[2] = {{STR("Content-Type"), STR("text/plain")},
+                                   {str__of(name), str__of(value)}};
+    struct http_response res = {
+        .status = status, .headers = {items, name ? 2 : 1, 2}, .body = str__of(body)};
+    struct exchange_result result = {.response = &res};
+
+    report(f, s, &result);
+}
+
+static void answer(struct fixture *f, struct sent *s, int status)
+{
+    answer_with(f, s, status, NULL, NULL, "");
+}
+
+static void break_off(struct fixture *f, struct sent *s, bool transient)
+{
+    struct exchange_result result = {.why = "refused connection: is it running?",
+                                     .transient = transient};
+
+    report(f, s, &result);
+}
+
+static void consent(struct fixture *f)
+{
+    struct sent *s = last_sent(f);
+
+    assert_string_equal(s->method, "OPTIONS");
+    answer_with(f, s, 200, "WebHook-Allowed-Origin", "*", "");
+}
+
+static struct upstream_peer *connect_as(struct fixture *f, const char *hub, const char *id)
+{
+    struct str protocols[] = {STR("json.webpubsub.azure.v1")};
+    struct ph_event ev = {.kind = PH_EVENT_CONNECT,
+                          .hub = str__of(hub),
+                          .connection_id = str__of(id),
+                          .user_id = STR("\xe7\x8e\x8b"),
+                          .subprotocols = protocols,
+                          .subprotocol_count = 1};
+    struct upstream_peer *p = upstream__connect(f->up, &ev, &f->connect, f->now, 0);
+
+    assert_non_null(p);
+    tick(f);
+    return p;
+}
+
+/* A connection that is through with connect and connected; the URL is validated. */
+static struct upstream_peer *established(struct fixture *f)
+{
+    struct upstream_peer *p = connect_as(f, "chat", "0f9c97a2f0bf4706afe87a14e0797b11");
+
+    if (strcmp(last_sent(f)->method, "OPTIONS") == 0)
+        consent(f);
+    answer(f, last_sent(f), 204);
+    upstream__connected(p, f, STR("user"), STR("proto"), f->now, 0);
+    answer(f, last_sent(f), 204);
+    f->peer = p;
+    return p;
+}
+
+static bool message(struct fixture *f, struct upstream_peer *p, const char *data)
+{
+    uint64_t ack = 7;
+    bool ok = upstream__event(p, STR("message"), PH_DATA_TEXT, str__of(data), &ack, f->now, 0);
+
+    tick(f);
+    return ok;
+}
+
+/* --- route -------------------------------------------------------------------------- */
+
+static void patterns(void **state)
+{
+    (void)state;
+    assert_true(route__pattern_matches(STR("*"), STR("any")));
+    assert_true(route__pattern_matches(STR("Message"), STR("message")));
+    assert_true(route__pattern_matches(STR("a, b ,c"), STR("B")));
+    assert_true(route__pattern_matches(STR("a,*"), STR("B")));
+    assert_false(route__pattern_matches(STR("a,b"), STR("ab")));
+    assert_false(route__pattern_matches(STR("a,,b"), STR("")));
+    assert_false(route__pattern_matches(STR("mess*"), STR("message")));
+    assert_false(route__pattern_matches(STR(""), STR("")));
+}
+
+static void first_handler_that_matches_wins(void **state)
+{
+    struct event_handler h[] = {
+        {.user_event_pattern = STR("a"), .system_events = SYSTEM_EVENT_CONNECTED},
+        {.system_events = SYSTEM_EVENT_CONNECT | SYSTEM_EVENT_CONNECTED},
+        {.user_event_pattern = STR("*")},
+    };
+    struct hub_settings hub = {.handlers = h, .handler_count = 3};
+
+    (void)state;
+    assert_ptr_equal(route__find(&hub, PH_EVENT_CONNECT, STR("connect")), &h[1]);
+    assert_ptr_equal(route__find(&hub, PH_EVENT_CONNECTED, STR("connected")), &h[0]);
+    assert_null(route__find(&hub, PH_EVENT_DISCONNECTED, STR("disconnected")));
+    assert_ptr_equal(route__find(&hub, PH_EVENT_USER, STR("A")), &h[0]);
+    /* a user event may have a system event's name (event-handler section 2.2) */
+    assert_ptr_equal(route__find(&hub, PH_EVENT_USER, STR("connected")), &h[2]);
+}
+
+static void urls_are_escaped_and_shown_without_secrets(void **state)
+{
+    struct event_handler h = {.plugin = STR("chat.so?key=secret")};
+    struct arena a;
+    struct str url;
+
+    (void)state;
+    arena__init(&a, NULL, 0, 65536);
+    url = route__url(&a, STR("http://u:p@h/{Hub}/x{EVENT}?code=s&{other}"), STR("a[b]"),
+                     STR("\xc3\xa4/"));
+    assert_str(url, "http://u:p@h/a%5Bb%5D/x%C3%A4%2F?code=s&{other}");
+    assert_string_equal(route__show(&a, &h, url), "event handler http://h/a%5Bb%5D/x%C3%A4%2F");
+    assert_string_equal(route__show(&a, &h, STR_NONE), "plugin chat.so");
+    arena__free(&a);
+}
+
+/* --- deadlines, cookies ------------------------------------------------------------- */
+
+static void deadlines_come_in_order(void **state)
+{
+    enum { COUNT = 100 };
+    struct deadline d[COUNT] = {0};
+    struct deadlines ds = {0};
+    int64_t last = -1;
+    int left = COUNT - COUNT / 4;
+
+    (void)state;
+    for (int i = 0; i < COUNT; i++) {
+        assert_true(deadlines__reserve(&ds));
+        deadlines__set(&ds, &d[i], i * 37 % 101);
+    }
+    for (int i = 0; i < COUNT; i += 4)
+        deadlines__clear(&ds, &d[i]);
+    for (int i = 1; i < COUNT; i += 4)
+        deadlines__set(&ds, &d[i], i * 53 % 103);
+    for (struct deadline *first; (first = deadlines__first(&ds)); left--) {
+        assert_true(first->at_ms >= last);
+        last = first->at_ms;
+        deadlines__clear(&ds, first);
+        deadlines__clear(&ds, first);
+    }
+    assert_int_equal(left, 0);
+    deadlines__free(&ds);
+}
+
+static void cookies_stay_with_their_site(void **state)
+{
+    struct cookies jar = {0};
+    struct arena a;
+
+    (void)state;
+    arena__init(&a, NULL, 0, 65536);
+    assert_null(cookies__header(&jar, &a, STR("http://a/")).ptr);
+    cookies__set(&jar, STR("http://a:1/x?y"), STR("one=1; Path=/; HttpOnly"));
+    cookies__set(&jar, STR("http://a:1/z"), STR(" two=a=b "));
+    cookies__set(&jar, STR("http://b/"), STR("three=3"));
+    cookies__set(&jar, STR("http://b/"), STR("nonsense"));
+    cookies__set(&jar, STR("http://b/"), STR("=x"));
+    assert_str(cookies__header(&jar, &a, STR("http://A:1?q")), "one=1; two=a=b");
+    assert_str(cookies__header(&jar, &a, STR("http://b/c")), "three=3");
+    cookies__set(&jar, STR("http://a:1/"), STR("one=2"));
+    cookies__set(&jar, STR("http://a:1/"), STR("two=; Max-Age=0"));
+    assert_str(cookies__header(&jar, &a, STR("http://a:1/")), "one=2");
+    cookies__free(&jar);
+    arena__free(&a);
+}
+
+static void cookies_are_bounded(void **state)
+{
+    struct cookies jar = {0};
+    char value[COOKIES_MAX_BYTES + 2];
+    size_t most = COOKIES_MAX_BYTES - strlen("http://a");
+
+    (void)state;
+    memset(value, 'v', sizeof(value));
+    value[1] = '=';
+    cookies__set(&jar, STR("http://a"), str__n(value, most + 1));
+    assert_int_equal(jar.count, 0);
+    for (int i = 0; i < COOKIES_MAX + 1; i++) {
+        value[0] = (char)('a' + i);
+        cookies__set(&jar, STR("http://a"), str__n(value, most));
+        assert_int_equal(jar.count, i < COOKIES_MAX ? i + 1 : COOKIES_MAX);
+    }
+    cookies__free(&jar);
+}
+
+/* --- connect ---------------------------------------------------------------------------- */
+
+static void connect_without_handler_is_accepted(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = connect_as(f, "bare", "c");
+
+    assert_int_equal(f->sent_count, 0);
+    assert_int_equal(f->connect.calls, 1);
+    assert_int_equal(f->connect.status, 0);
+    assert_false(f->connect.answered);
+    upstream__connected(p, f, STR_NONE, STR_NONE, f->now, 0);
+    upstream__disconnected(p, STR("bye"), f->now, 0);
+    assert_int_equal(upstream__pending(f->up), 0);
+    assert_true(tick(f) == INT64_MAX);
+}
+
+static void connect_outcome_never_comes_from_inside_the_call(void **state)
+{
+    struct fixture *f = *state;
+    struct ph_event ev = {.hub = STR("bare"), .connection_id = STR("c")};
+
+    assert_non_null(upstream__connect(f->up, &ev, &f->connect, f->now, 0));
+    assert_int_equal(f->connect.calls, 0);
+    tick(f);
+    assert_int_equal(f->connect.calls, 1);
+}
+
+static void connect_is_validated_then_sent(void **state)
+{
+    struct fixture *f = *state;
+    struct sent *s;
+
+    connect_as(f, "chat", "0f9c97a2f0bf4706afe87a14e0797b11");
+    s = last_sent(f);
+    assert_string_equal(s->method, "OPTIONS");
+    assert_string_equal(s->url, "http://h:80/eh/validate?code=secret");
+    assert_string_equal(s->signature, "");
+    assert_int_equal(s->timeout_ms, 10000);
+    consent(f);
+    s = last_sent(f);
+    assert_int_equal(f->sent_count, 2);
+    assert_string_equal(s->method, "POST");
+    assert_string_equal(s->url, "http://h:80/eh/connect?code=secret");
+    assert_string_equal(s->id, "0");
+    assert_string_equal(s->user, "\xe7\x8e\x8b");
+    assert_int_equal(s->timeout_ms, UPSTREAM_TIMEOUT_MS);
+    /* vectors 1 and 2 of event-handler section 4 */
+    assert_string_equal(s->signature,
+                        "sha256=7767effcb3946f3e1de039df4b986ef02c110b1469d02c0a06f41b3b727ab561,"
+                        "sha256=d4aefb65547a00a9881fa8ac8bd03d0faf77af9da5205d45c6e57cbda4377760");
+    answer_with(f, s, 200, NULL, NULL, "{\"userId\":\"other\"}");
+    assert_int_equal(f->connect.calls, 1);
+    assert_int_equal(f->connect.status, 0);
+    assert_string_equal(f->connect.user, "other");
+}
+
+static void connect_status_goes_to_the_client(void **state)
+{
+    static const int cases[][2] = {{401, 401}, {403, 403}, {404, 404}, {429, 429}, {302, 500}};
+    struct fixture *f = *state;
+
+    established(f);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        connect_as(f, "chat", "c");
+        answer_with(f, last_sent(f), cases[i][0], NULL, NULL, "no user");
+        assert_int_equal(f->connect.status, cases[i][1]);
+        assert_non_null(strstr(f->connect.why, "saying \"no user\""));
+        assert_null(strstr(f->connect.why, "secret"));
+    }
+}
+
+static void connect_that_breaks_the_contract_is_500(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_as(f, "chat", "c");
+    consent(f);
+    answer_with(f, last_sent(f), 200, NULL, NULL, "{\"userId\":");
+    assert_int_equal(f->connect.status, 500);
+    assert_non_null(strstr(f->connect.why, "broke the contract"));
+}
+
+static void connect_is_500_when_the_handler_is_down(void **state)
+{
+    static const int delays[] = {1000, 3000, 5000};
+    struct fixture *f = *state;
+
+    connect_as(f, "chat", "c");
+    for (int i = 0; i < 3; i++) {
+        break_off(f, last_sent(f), true);
+        after(f, delays[i]);
+    }
+    assert_int_equal(f->connect.calls, 0);
+    break_off(f, last_sent(f), true);
+    assert_int_equal(f->connect.status, 500);
+    assert_non_null(strstr(f->connect.why, "event handler http://h:80/eh/validate"));
+    assert_non_null(strstr(f->connect.why, "refused connection: is it running?"));
+}
+
+static void abandon_cancels(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *waits = connect_as(f, "chat", "1");
+    struct upstream_peer *waits_too = connect_as(f, "chat", "2");
+    struct upstream_peer *sends;
+
+    upstream__abandon(waits);
+    assert_int_equal(f->cancelled, 0); /* the check goes on for the other */
+    upstream__abandon(waits_too);
+    consent(f);
+    assert_int_equal(f->sent_count, 1);
+    sends = connect_as(f, "chat", "3");
+    assert_string_equal(last_sent(f)->method, "POST");
+    upstream__abandon(sends);
+    assert_int_equal(f->cancelled, 1);
+    assert_int_equal(f->connect.calls, 0);
+    assert_int_equal(upstream__pending(f->up), 0);
+}
+
+static void out_of_memory_in_the_shell_fails_the_connect(void **state)
+{
+    struct fixture *f = *state;
+
+    established(f);
+    f->send_fails = true;
+    connect_as(f, "chat", "c");
+    assert_int_equal(f->connect.status, 500);
+    assert_non_null(strstr(f->connect.why, "out of memory"));
+}
+
+/* --- validation ----------------------------------------------------------------------- */
+
+static void get_only_after_404(void **state)
+{
+    static const int others[] = {400, 401, 403, 405};
+    struct fixture *f = *state;
+
+    connect_as(f, "chat", "c");
+    answer(f, last_sent(f), 404);
+    assert_string_equal(last_sent(f)->method, "GET");
+    assert_string_equal(last_sent(f)->url, "http://h:80/eh/validate?code=secret");
+    answer(f, last_sent(f), 404);
+    assert_int_equal(f->connect.status, 500);
+    assert_non_null(strstr(f->connect.why,
+                           "http://h:80/eh/validate answered 404 to the validation (OPTIONS, "
+                           "then GET): is the path of the URL right?"));
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+        f->now += 61000;
+        connect_as(f, "chat", "c");
+        assert_string_equal(last_sent(f)->method, "OPTIONS");
+        answer(f, last_sent(f), others[i]);
+        assert_int_equal(f->connect.calls, (int)i + 2);
+    }
+}
+
+static void get_may_consent(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_as(f, "chat", "c");
+    answer(f, last_sent(f), 404);
+    answer_with(f, last_sent(f), 200, "WebHook-Allowed-Origin", "BROKER.test", "");
+    assert_string_equal(last_sent(f)->method, "POST");
+}
+
+static void no_consent_without_the_header(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_as(f, "chat", "c");
+    answer(f, last_sent(f), 200);
+    assert_int_equal(f->connect.status, 500);
+    assert_non_null(strstr(f->connect.why, "without consent"));
+}
+
+static void validation_tries_within_ten_seconds(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_as(f, "chat", "c");
+    answer(f, last_sent(f), 503);
+    assert_int_equal(f->sent_count, 1);
+    after(f, 1000);
+    assert_int_equal(f->sent_count, 2);
+    assert_int_equal(last_sent(f)->timeout_ms, 9000);
+    answer(f, last_sent(f), 408);
+    after(f, 2999);
+    assert_int_equal(f->sent_count, 2);
+    after(f, 1);
+    break_off(f, last_sent(f), true);
+    after(f, 5000);
+    assert_int_equal(f->sent_count, 4);
+    assert_int_equal(last_sent(f)->timeout_ms, 1000);
+    consent(f);
+    assert_string_equal(last_sent(f)->event, "connect");
+}
+
+static void validation_is_shared_and_cached(void **state)
+{
+    struct fixture *f = *state;
+    struct sent *check;
+
+    connect_as(f, "chat", "1");
+    connect_as(f, "chat", "2");
+    assert_int_equal(f->sent_count, 1);
+    consent(f);
+    assert_int_equal(f->sent_count, 3);
+    f->now += 59999;
+    connect_as(f, "chat", "3");
+    assert_int_equal(f->sent_count, 4); /* the POST alone */
+    f->now += 1;
+    connect_as(f, "chat", "4"); /* goes out on the old consent, which is asked for again */
+    assert_int_equal(f->sent_count, 6);
+    check = &f->sent[4];
+    assert_string_equal(check->method, "OPTIONS");
+    assert_string_equal(last_sent(f)->method, "POST");
+    connect_as(f, "chat", "5");
+    assert_int_equal(f->sent_count, 7);
+    answer(f, check, 401); /* from here on it is refused */
+    assert_non_null(strstr(f->logged, "answered 401 to the validation (OPTIONS)"));
+    assert_int_equal(f->connect.calls, 0);
+    connect_as(f, "chat", "6");
+    assert_int_equal(f->connect.status, 500);
+    assert_int_equal(f->sent_count, 7);
+}
+
+static void failed_validation_backs_off(void **state)
+{
+    static const int seconds[] = {1, 2, 4, 8, 16, 32, 60, 60};
+    struct fixture *f = *state;
+
+    connect_as(f, "chat", "c");
+    answer(f, last_sent(f), 401);
+    for (size_t i = 0; i < sizeof(seconds) / sizeof(*seconds); i++) {
+        int sent = f->sent_count;
+
+        f->now += seconds[i] * 1000 - 1;
+        connect_as(f, "chat", "c");
+        assert_int_equal(f->sent_count, sent);
+        assert_int_equal(f->connect.status, 500);
+        f->now += 1;
+        connect_as(f, "chat", "c");
+        assert_int_equal(f->sent_count, sent + 1);
+        answer(f, last_sent(f), 401);
+    }
+    f->now += 60000;
+    connect_as(f, "chat", "c"); /* waits, so that it succeeds if the handler is back */
+    consent(f);
+    assert_string_equal(last_sent(f)->method, "POST");
+    answer(f, last_sent(f), 204);
+    assert_int_equal(f->connect.status, 0);
+}
+
+static void user_event_fails_without_consent(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+
+    f->now += 60000;
+    message(f, p, "1"); /* POST on the old consent, and the check */
+    answer(f, &f->sent[f->sent_count - 1], 204);
+    answer(f, &f->sent[f->sent_count - 2], 403);
+    message(f, p, "2");
+    assert_int_equal(f->event.calls, 2);
+    assert_false(f->event.success);
+    assert_false(f->event.no_handler);
+    assert_true(f->event.has_ack);
+    assert_non_null(strstr(f->event.why, "answered 403 to the validation"));
+}
+
+/* --- events ----------------------------------------------------------------------------- */
+
+static void events_of_a_connection_are_sent_in_order(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+    int sent = f->sent_count;
+
+    message(f, p, "a");
+    message(f, p, "b");
+    upstream__disconnected(p, STR("bye"), f->now, 0);
+    /* the one under way and the one behind it are dropped, disconnected goes out */
+    assert_int_equal(f->cancelled, 1);
+    assert_int_equal(f->sent_count, sent + 2);
+    assert_string_equal(last_sent(f)->event, "disconnected");
+    assert_string_equal(last_sent(f)->id, "4");
+    assert_non_null(strstr(last_sent(f)->body, "bye"));
+    assert_int_equal(upstream__pending(f->up), 1);
+    answer(f, last_sent(f), 200);
+    assert_int_equal(upstream__pending(f->up), 0);
+    assert_int_equal(f->event.calls, 0);
+}
+
+static void one_under_way_per_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f), *other = established(f);
+    int sent = f->sent_count;
+
+    message(f, p, "a");
+    message(f, p, "b");
+    message(f, other, "c");
+    assert_int_equal(f->sent_count, sent + 2);
+    assert_string_equal(f->sent[sent].body, "a");
+    assert_string_equal(f->sent[sent].id, "2");
+    assert_string_equal(f->sent[sent + 1].body, "c");
+    answer_with(f, &f->sent[sent], 200, NULL, NULL, "reply");
+    assert_int_equal(f->event.calls, 1);
+    assert_true(f->event.success);
+    assert_string_equal(f->event.data, "reply");
+    assert_true(f->event.has_ack);
+    assert_int_equal(f->event.ack_id, 7);
+    assert_string_equal(last_sent(f)->body, "b");
+    assert_string_equal(last_sent(f)->id, "3");
+}
+
+static void connected_keeps_its_place(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = connect_as(f, "chat", "c");
+
+    consent(f);
+    answer(f, last_sent(f), 200);
+    upstream__connected(p, f, STR("u"), STR_NONE, f->now, 0);
+    message(f, p, "a");
+    assert_string_equal(last_sent(f)->event, "connected");
+    assert_string_equal(last_sent(f)->id, "1");
+    assert_string_equal(last_sent(f)->user, "u");
+    answer(f, last_sent(f), 500); /* tried again, as any event */
+    after(f, 1000);
+    answer(f, last_sent(f), 400);
+    assert_non_null(strstr(f->logged, "answered 400 to connected of hub chat"));
+    assert_string_equal(last_sent(f)->event, "message");
+    upstream__disconnected(p, STR("x"), f->now, 0);
+    assert_string_equal(last_sent(f)->id, "3");
+}
+
+static void ids_are_taken_even_when_no_handler_wants_the_event(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p;
+
+    f->handlers[0].system_events = 0;
+    p = connect_as(f, "chat", "c");
+    assert_int_equal(f->connect.calls, 1);
+    upstream__connected(p, f, STR("u"), STR_NONE, f->now, 0);
+    message(f, p, "a");
+    consent(f);
+    assert_string_equal(last_sent(f)->id, "2");
+}
+
+static void event_without_handler(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p;
+
+    f->handlers[0].user_event_pattern = STR("other");
+    p = established(f);
+    assert_true(upstream__event(p, STR("message"), PH_DATA_TEXT, STR("x"), NULL, f->now, 0));
+    assert_int_equal(f->event.calls, 0);
+    tick(f);
+    assert_int_equal(f->event.calls, 1);
+    assert_true(f->event.no_handler);
+    assert_false(f->event.has_ack);
+    assert_string_equal(f->event.why,
+                        "no event handler matches user event `message` of hub chat: add one under "
+                        "hubs.chat.eventHandlers or with --event-handler chat=URL");
+}
+
+static void event_is_tried_again_with_the_same_ids(void **state)
+{
+    static const int delays[] = {1000, 3000, 5000};
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+    int64_t left = UPSTREAM_TIMEOUT_MS;
+    char guid[40], id[24];
+
+    message(f, p, "a");
+    strcpy(guid, last_sent(f)->guid);
+    strcpy(id, last_sent(f)->id);
+    for (int i = 0; i < 3; i++) {
+        int sent = f->sent_count;
+
+        if (i == 0)
+            break_off(f, last_sent(f), true);
+        else
+            answer(f, last_sent(f), i == 1 ? 408 : 502);
+        assert_true(after(f, delays[i] - 1) == f->now + 1);
+        assert_int_equal(f->sent_count, sent);
+        after(f, 1);
+        assert_int_equal(f->sent_count, sent + 1);
+        left -= delays[i];
+        assert_int_equal(last_sent(f)->timeout_ms, left);
+        assert_string_equal(last_sent(f)->guid, guid);
+        assert_string_equal(last_sent(f)->id, id);
+        assert_string_equal(last_sent(f)->body, "a");
+    }
+    answer(f, last_sent(f), 500);
+    assert_int_equal(f->event.calls, 1);
+    assert_false(f->event.success);
+    assert_non_null(strstr(f->event.why, "answered 500 to user event `message` of hub chat"));
+    assert_non_null(strstr(f->logged, "answered 502; trying again in 5 s"));
+}
+
+static void final_answers_are_not_tried_again(void **state)
+{
+    static const int statuses[] = {400, 401, 404, 429, 302};
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(*statuses); i++) {
+        message(f, p, "a");
+        answer(f, last_sent(f), statuses[i]);
+        assert_int_equal(f->event.calls, (int)i + 1);
+        assert_false(f->event.success);
+    }
+    message(f, p, "a");
+    break_off(f, last_sent(f), false);
+    assert_int_equal(f->event.calls, 6);
+    assert_non_null(strstr(f->event.why, "failed for user event `message`"));
+}
+
+static void hundred_seconds_in_all(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+
+    message(f, p, "a");
+    f->now += 98999;
+    break_off(f, last_sent(f), true); /* next try would be at 99,999 */
+    assert_int_equal(f->event.calls, 0);
+    after(f, 1000);
+    assert_int_equal(last_sent(f)->timeout_ms, 1);
+    break_off(f, last_sent(f), true);
+    assert_int_equal(f->event.calls, 1);
+    message(f, p, "b");
+    f->now += 99000;
+    break_off(f, last_sent(f), true); /* at 100,000: too late */
+    assert_int_equal(f->event.calls, 2);
+    assert_false(f->event.success);
+}
+
+static void state_is_kept_set_and_emptied(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+
+    message(f, p, "a");
+    assert_false(last_sent(f)->has_state);
+    answer_with(f, last_sent(f), 200, "ce-connectionState", "one", "");
+    message(f, p, "b");
+    assert_string_equal(last_sent(f)->state, "one");
+    answer(f, last_sent(f), 204);
+    message(f, p, "c");
+    assert_string_equal(last_sent(f)->state, "one");
+    answer_with(f, last_sent(f), 400, "ce-connectionState", "bad", "");
+    message(f, p, "d");
+    assert_string_equal(last_sent(f)->state, "one");
+    answer_with(f, last_sent(f), 200, "ce-connectionState", "", "");
+    upstream__disconnected(p, STR("x"), f->now, 0);
+    assert_true(last_sent(f)->has_state);
+    assert_string_equal(last_sent(f)->state, "");
+}
+
+static void connected_cannot_set_the_state(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = connect_as(f, "chat", "c");
+
+    consent(f);
+    answer_with(f, last_sent(f), 200, "ce-connectionState", "s", "");
+    upstream__connected(p, f, STR("u"), STR_NONE, f->now, 0);
+    assert_string_equal(last_sent(f)->state, "s");
+    answer_with(f, last_sent(f), 200, "ce-connectionState", "other", "");
+    message(f, p, "a");
+    assert_string_equal(last_sent(f)->state, "s");
+}
+
+static void cookies_go_back(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = connect_as(f, "chat", "c");
+
+    answer_with(f, last_sent(f), 404, "Set-Cookie", "v=1", "");
+    answer_with(f, last_sent(f), 200, "WebHook-Allowed-Origin", "*", "");
+    assert_string_equal(last_sent(f)->cookie, ""); /* not from validation */
+    answer_with(f, last_sent(f), 200, "Set-Cookie", "a=1; Path=/", "");
+    upstream__connected(p, f, STR("u"), STR_NONE, f->now, 0);
+    assert_string_equal(last_sent(f)->cookie, "a=1");
+    answer_with(f, last_sent(f), 200, "Set-Cookie", "b=2", "");
+    message(f, p, "a");
+    assert_string_equal(last_sent(f)->cookie, "a=1; b=2");
+    answer_with(f, last_sent(f), 404, "Set-Cookie", "c=3", "");
+    message(f, p, "b");
+    assert_string_equal(last_sent(f)->cookie, "a=1; b=2");
+}
+
+static void queue_is_bounded_by_events(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+
+    for (int i = 0; i < UPSTREAM_PEER_QUEUE; i++)
+        assert_true(message(f, p, "a"));
+    assert_false(message(f, p, "a"));
+    assert_int_equal(upstream__pending(f->up), UPSTREAM_PEER_QUEUE);
+    answer(f, last_sent(f), 204);
+    assert_true(message(f, p, "a"));
+    assert_false(message(f, p, "a"));
+    upstream__disconnected(p, STR("x"), f->now, 0); /* has a place of its own */
+    assert_int_equal(upstream__pending(f->up), 1);
+}
+
+static void queue_is_bounded_by_bytes(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+    char *data = calloc(1, UPSTREAM_PEER_BYTES + 1);
+
+    assert_false(upstream__event(p, STR("e"), PH_DATA_BINARY, str__n(data, UPSTREAM_PEER_BYTES + 1),
+                                 NULL, f->now, 0));
+    assert_true(upstream__event(p, STR("e"), PH_DATA_BINARY, str__n(data, UPSTREAM_PEER_BYTES - 1),
+                                NULL, f->now, 0));
+    assert_false(upstream__event(p, STR("e"), PH_DATA_BINARY, str__n(data, 2), NULL, f->now, 0));
+    assert_true(upstream__event(p, STR("e"), PH_DATA_BINARY, str__n(data, 1), NULL, f->now, 0));
+    assert_false(upstream__event(p, STR("e"), PH_DATA_BINARY, str__n(data, 1), NULL, f->now, 0));
+    assert_true(upstream__event(p, STR("e"), PH_DATA_BINARY, STR(""), NULL, f->now, 0));
+    free(data);
+    answer(f, last_sent(f), 204);
+    /* the refused ones have taken no numbers */
+    assert_string_equal(last_sent(f)->id, "3");
+}
+
+/* --- disconnect ---------------------------------------------------------------------- */
+
+static void disconnect_while_a_retry_waits(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+
+    message(f, p, "a");
+    break_off(f, last_sent(f), true);
+    upstream__disconnected(p, STR("x"), f->now, 0);
+    assert_int_equal(f->cancelled, 0);
+    assert_string_equal(last_sent(f)->event, "disconnected");
+    answer(f, last_sent(f), 204);
+    assert_true(after(f, 100000) == INT64_MAX);
+    assert_int_equal(f->event.calls, 0);
+}
+
+static void disconnect_waits_for_connected(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = connect_as(f, "chat", "c");
+
+    consent(f);
+    answer(f, last_sent(f), 204);
+    upstream__connected(p, f, STR("u"), STR_NONE, f->now, 0);
+    message(f, p, "a");
+    upstream__disconnected(p, STR("x"), f->now, 0);
+    assert_int_equal(f->cancelled, 0); /* connected survives (event-handler section 3.6) */
+    assert_string_equal(last_sent(f)->event, "connected");
+    answer(f, last_sent(f), 204);
+    assert_string_equal(last_sent(f)->event, "disconnected");
+    assert_string_equal(last_sent(f)->id, "3");
+}
+
+static void disconnect_from_inside_an_outcome(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+
+    message(f, p, "a");
+    message(f, p, "b");
+    f->disconnect_in_callback = true;
+    answer(f, last_sent(f), 500 - 100);
+    assert_int_equal(f->event.calls, 1);
+    assert_string_equal(last_sent(f)->event, "disconnected");
+    answer(f, last_sent(f), 204);
+    assert_int_equal(upstream__pending(f->up), 0);
+}
+
+static void disconnect_from_inside_an_accepted_connect(void **state)
+{
+    struct fixture *f = *state;
+
+    f->peer = connect_as(f, "chat", "c");
+    consent(f);
+    f->disconnect_in_callback = true;
+    answer(f, last_sent(f), 204);
+    /* connect was answered 2xx, so the handler is told (event-handler section 2.4) */
+    assert_string_equal(last_sent(f)->event, "disconnected");
+    assert_string_equal(last_sent(f)->id, "1");
+}
+
+static void event_from_inside_an_outcome(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+
+    message(f, p, "a");
+    message(f, p, "b");
+    f->event_in_callback = true;
+    answer(f, last_sent(f), 204);
+    assert_string_equal(last_sent(f)->body, "b");
+    answer(f, last_sent(f), 204);
+    assert_string_equal(last_sent(f)->event, "again");
+}
+
+static void disconnected_event_failure_is_logged(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+
+    upstream__disconnected(p, STR("x"), f->now, 0);
+    break_off(f, last_sent(f), false);
+    assert_int_equal(upstream__pending(f->up), 0);
+    assert_non_null(strstr(f->logged, "failed for disconnected of hub chat: refused connection"));
+    assert_null(strstr(f->logged, "secret"));
+}
+
+static void free_cancels_all(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+
+    message(f, p, "a");
+    connect_as(f, "chat", "c");
+    f->now += 60000;
+    message(f, p, "b");
+    upstream__free(f->up);
+    f->up = NULL;
+    assert_int_equal(f->cancelled, 2);
+}
+
+/* --- in-process handlers ------------------------------------------------------------- */
+
+static void plugin_needs_no_validation(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p;
+    int app;
+
+    f->handlers[0].url_template = STR_NONE;
+    f->handlers[0].plugin = STR("chat.so?x=y");
+    f->handlers[0].app = &app;
+    p = connect_as(f, "chat", "c");
+    assert_ptr_equal(last_sent(f)->app, &app);
+    assert_string_equal(last_sent(f)->method, "POST");
+    assert_string_equal(last_sent(f)->url, "");
+    answer(f, last_sent(f), 204);
+    assert_int_equal(f->connect.status, 0);
+    upstream__connected(p, f, STR("u"), STR_NONE, f->now, 0);
+    answer(f, last_sent(f), 204);
+    message(f, p, "a");
+    answer(f, last_sent(f), 400);
+    assert_non_null(strstr(f->event.why, "plugin chat.so answered 400"));
+}
+
+static void plugin_that_hangs_is_given_up(void **state)
+{
+    struct fixture *f = *state;
+    int app;
+
+    f->handlers[0].app = &app;
+    f->handlers[0].plugin = STR("chat.so");
+    connect_as(f, "chat", "c");
+    assert_true(after(f, UPSTREAM_TIMEOUT_MS - 1) == f->now + 1);
+    assert_int_equal(f->connect.calls, 0);
+    after(f, 1);
+    assert_int_equal(f->cancelled, 1);
+    assert_int_equal(f->connect.status, 500);
+    assert_non_null(strstr(f->connect.why, "no answer in time"));
+}
+
+#define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(patterns),
+        cmocka_unit_test(first_handler_that_matches_wins),
+        cmocka_unit_test(urls_are_escaped_and_shown_without_secrets),
+        cmocka_unit_test(deadlines_come_in_order),
+        cmocka_unit_test(cookies_stay_with_their_site),
+        cmocka_unit_test(cookies_are_bounded),
+        WITH_FIXTURE(connect_without_handler_is_accepted),
+        WITH_FIXTURE(connect_outcome_never_comes_from_inside_the_call),
+        WITH_FIXTURE(connect_is_validated_then_sent),
+        WITH_FIXTURE(connect_status_goes_to_the_client),
+        WITH_FIXTURE(connect_that_breaks_the_contract_is_500),
+        WITH_FIXTURE(connect_is_500_when_the_handler_is_down),
+        WITH_FIXTURE(abandon_cancels),
+        WITH_FIXTURE(out_of_memory_in_the_shell_fails_the_connect),
+        WITH_FIXTURE(get_only_after_404),
+        WITH_FIXTURE(get_may_consent),
+        WITH_FIXTURE(no_consent_without_the_header),
+        WITH_FIXTURE(validation_tries_within_ten_seconds),
+        WITH_FIXTURE(validation_is_shared_and_cached),
+        WITH_FIXTURE(failed_validation_backs_off),
+        WITH_FIXTURE(user_event_fails_without_consent),
+        WITH_FIXTURE(events_of_a_connection_are_sent_in_order),
+        WITH_FIXTURE(one_under_way_per_connection),
+        WITH_FIXTURE(connected_keeps_its_place),
+        WITH_FIXTURE(ids_are_taken_even_when_no_handler_wants_the_event),
+        WITH_FIXTURE(event_without_handler),
+        WITH_FIXTURE(event_is_tried_again_with_the_same_ids),
+        WITH_FIXTURE(final_answers_are_not_tried_again),
+        WITH_FIXTURE(hundred_seconds_in_all),
+        WITH_FIXTURE(state_is_kept_set_and_emptied),
+        WITH_FIXTURE(connected_cannot_set_the_state),
+        WITH_FIXTURE(cookies_go_back),
+        WITH_FIXTURE(queue_is_bounded_by_events),
+        WITH_FIXTURE(queue_is_bounded_by_bytes),
+        WITH_FIXTURE(disconnect_while_a_retry_waits),
+        WITH_FIXTURE(disconnect_waits_for_connected),
+        WITH_FIXTURE(disconnect_from_inside_an_outcome),
+        WITH_FIXTURE(disconnect_from_inside_an_accepted_connect),
+        WITH_FIXTURE(event_from_inside_an_outcome),
+        WITH_FIXTURE(disconnected_event_failure_is_logged),
+        WITH_FIXTURE(free_cancels_all),
+        WITH_FIXTURE(plugin_needs_no_validation),
+        WITH_FIXTURE(plugin_that_hangs_is_given_up),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
