@@ -27,7 +27,8 @@ struct ph_token_options {
  * @param options            NULL for an anonymous client without roles
  * @param out                gets a string to be freed with ph_token_free
  * PH_ERR_NOT_FOUND: no connection string. PH_ERR_SYNTAX: it has no Endpoint or no
- * AccessKey. PH_ERR_ARGUMENT: no valid hub name. PH_ERR_MEMORY.
+ * AccessKey. PH_ERR_ARGUMENT: no valid hub name, group name, role or user id.
+ * PH_ERR_MEMORY: out of memory, or the token would be longer than 16 KiB.
  * Threads: any.
  */
 PH_API enum ph_err ph_client_access_url(const char *connection_string, const char *hub,
