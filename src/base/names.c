@@ -68,3 +68,16 @@ bool names__valid_hub(struct str name)
     }
     return true;
 }
+
+struct str names__lower_hub(struct arena *a, struct str name)
+{
+    char *copy = arena__strdup(a, name);
+
+    if (!copy)
+        return STR_NONE;
+    for (size_t i = 0; i < name.len; i++) {
+        if (copy[i] >= 'A' && copy[i] <= 'Z')
+            copy[i] += 'a' - 'A';
+    }
+    return str__n(copy, name.len);
+}

@@ -2,7 +2,7 @@
 #ifndef BASE_NAMES_H
 #define BASE_NAMES_H
 
-#include "base/str.h"
+#include "base/arena.h"
 
 #define NAMES_GROUP_MAX 1024 /* characters, not bytes */
 #define NAMES_HUB_MAX 128
@@ -14,5 +14,7 @@ bool names__valid_group(struct str name);
 bool names__valid_id(struct str id);
 /* ^[A-Za-z][A-Za-z0-9_`,.[\]]{0,127}$ */
 bool names__valid_hub(struct str name);
+/* A copy in lower case: hubs are the same whatever their case. Absent: no memory. */
+struct str names__lower_hub(struct arena *a, struct str name);
 
 #endif

@@ -328,6 +328,13 @@ static void group_names_have_1_to_1024_characters(void **state)
     assert_false(names__valid_group(repeat(&f->arena, "\xf0\x9f\x98\x80", 1025)));
 }
 
+static void hubs_are_lower_case(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_str(names__lower_hub(&f->arena, STR("Chat_A`[1],.")), "chat_a`[1],.");
+}
+
 static void ids_hold_no_control_characters(void **state)
 {
     (void)state;
@@ -352,6 +359,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(access_token_is_no_reconnection_token, setup, teardown),
         cmocka_unit_test(connection_id_names_its_shard),
         cmocka_unit_test_setup_teardown(group_names_have_1_to_1024_characters, setup, teardown),
+        cmocka_unit_test_setup_teardown(hubs_are_lower_case, setup, teardown),
         cmocka_unit_test(ids_hold_no_control_characters),
     };
 

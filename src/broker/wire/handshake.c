@@ -1,7 +1,7 @@
 #include "broker/wire/handshake.h"
 
-#include "base/utf8.h"
 #include "base/names.h"
+#include "base/utf8.h"
 #include "broker/wire/formats.h"
 #include "broker/wire/upgrade.h"
 
@@ -86,20 +86,6 @@ static int read_query(struct reader *r)
     return 0;
 }
 
-static bool lower_case(struct reader *r, struct str hub)
-{
-    char *copy = arena__strdup(r->arena, hub);
-
-    if (!copy)
-        return false;
-    for (size_t i = 0; i < hub.len; i++) {
-        if (copy[i] >= 'A' && copy[i] <= 'Z')
-            copy[i] += 'a' - 'A';
-    }
-    r->out->hub = str__n(copy, hub.len);
-    return true;
-}
-
 /* client-and-rest.md section 1.1 */
 static int read_hub(struct reader *r)
 {
@@ -118,11 +104,12 @@ static int read_hub(struct reader *r)
     }
     if (hub.len == 0)
         return refuse(r, 400, "no hub: connect to /client/hubs/{hub} or /client/?hub={hub}");
-    if (!settings__valid_hub_name(hub))
+    if (!names__valid_hub(hub))
         return refuse(r, 400,
                       "invalid hub name: expected a letter, then up to 127 letters, digits or "
                       "any of _`,.[]");
-    return lower_case(r, hub) ? 0 : no_memory(r);
+    r->out->hub = names__lower_hub(r->arena, hub);
+    return r->out->hub.ptr ? 0 : no_memory(r);
 }
 
 /* --- Which subprotocol ------------------------------------------------------ */

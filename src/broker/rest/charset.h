@@ -1,0 +1,26 @@
+/* Text in other encodings, as UTF-8. Few encodings, done here: glibc's iconv would
+ * load a module from disk by a name that the peer chooses. */
+#ifndef BROKER_REST_CHARSET_H
+#define BROKER_REST_CHARSET_H
+
+#include "base/arena.h"
+
+enum charset { CHARSET_UTF8, CHARSET_ASCII, CHARSET_LATIN1, CHARSET_UTF16 };
+
+#define CHARSET_NAMES "utf-8, us-ascii, iso-8859-1, utf-16, utf-16le or utf-16be"
+
+/* How the bytes of a text are to be read. */
+struct charset_reading {
+    enum charset charset;
+    bool big_endian;   /* UTF-16 */
+    bool mark_decides; /* UTF-16 without le or be: a byte order mark overrules */
+};
+
+/* False for an encoding that is not known. Names compare without case. */
+bool charset__find(struct str name, struct charset_reading *out);
+/* The text as UTF-8, in the arena or as it is; .ptr is NULL when it is not in the
+ * encoding that it claims, or memory is out. */
+struct str charset__to_utf8(struct arena *a, const struct charset_reading *reading,
+                            struct str text);
+
+#endif

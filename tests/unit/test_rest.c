@@ -1,0 +1,512 @@
+/* The REST API: client-and-rest.md section 5, official-emulator.md sections 2.2 and 2.3. */
+#include "broker/rest/answer.h"
+#include "broker/rest/charset.h"
+#include "broker/rest/rest.h"
+#include "unit.h"
+
+#define NOW 1800000000
+#define OWN "127.0.0.1:8080"
+#define HOST "http://localhost:8080"
+#define TEXT "Content-Type: text/plain\n"
+
+struct fixture {
+    struct arena arena;
+    struct settings settings;
+    struct rest_call call;
+    struct buf token;
+    struct diag diag;
+};
+
+static int setup(void **state)
+{
+    static struct fixture f;
+
+    memset(&f, 0, sizeof(f));
+    arena__init(&f.arena, NULL, 0, 16 << 20);
+    f.settings.keys[0] = mac__key_new(STR(SETTINGS_DEFAULT_KEY));
+    f.settings.key_count = 1;
+    buf__init(&f.token, JWT_MAX_LEN);
+    *state = &f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    rest__free(&f->call);
+    arena__free(&f->arena);
+    mac__key_free(f->settings.keys[0]);
+    buf__free(&f->token);
+    return 0;
+}
+
+static struct str bearer(struct fixture *f, const char *aud)
+{
+    buf__reset(&f->token);
+    buf__str(&f->token, STR("Bearer "));
+    jwt__sign(&f->token,
+              str__of(arena__printf(&f->arena, "{\"exp\":%d,\"aud\":\"%s\"}", NOW + 60, aud)),
+              f->settings.keys[0]);
+    assert_false(f->token.failed);
+    return str__of(arena__strdup(&f->arena, buf__view(&f->token)));
+}
+
+/* Judges a request and its body; returns the status, or 0 when there is a command. */
+static int call(struct fixture *f, const char *method, const char *target, const char *headers,
+                struct str body)
+{
+    struct http_request req = {.method = str__of(method)};
+    struct str rest = str__of(headers), line;
+    int status;
+
+    http__set_target(&req, str__of(target));
+    http__add(&f->arena, &req.headers, STR("Host"), STR("localhost:8080"));
+    while (str__split(&rest, '\n', &line)) {
+        struct str name, value = line;
+
+        if (line.len == 0)
+            continue;
+        str__split(&value, ':', &name);
+        http__add(&f->arena, &req.headers, name, str__trim(value));
+    }
+    if (http__count(&req.headers, STR("Authorization")) == 0)
+        http__add(&f->arena, &req.headers, STR("Authorization"),
+                  bearer(f, arena__printf(&f->arena, HOST "%s", target)));
+    rest__free(&f->call);
+    f->diag.text[0] = '\0';
+    assert_true(rest__is_path(req.path));
+    status = rest__begin(&f->arena, &req, &f->settings, STR(OWN), NOW, &f->call, &f->diag);
+    assert_int_equal(status, f->call.response.status);
+    if (status != 0)
+        return status;
+    req.body = body;
+    rest__body(&f->arena, &req, &f->call, &f->diag);
+    assert_int_equal(f->call.has_command, f->call.response.status == 0);
+    return f->call.response.status;
+}
+
+static int finish(struct fixture *f, size_t matched)
+{
+    struct hub_result result = {matched};
+
+    assert_true(f->call.has_command);
+    rest__finish(&f->arena, &f->call, &result);
+    return f->call.response.status;
+}
+
+static struct str header(struct fixture *f, const char *name)
+{
+    return http__get(&f->call.response.headers, str__of(name));
+}
+
+#define SEND_TEXT "POST", "/api/hubs/chat/:send", TEXT
+
+/* client-and-rest.md section 5.2, the rows that we have */
+static void operations(void **state)
+{
+    static const struct {
+        const char *method, *path;
+        enum hub_op op;
+        enum scope scope;
+        const char *name, *group; /* NULL: absent */
+        int found, missing;
+        const char *missing_code, *missing_body;
+    } rows[] = {
+        {"POST", "/api/hubs/Chat/:send", HUB_SEND, SCOPE_HUB, NULL, NULL, 202, 202, NULL, NULL},
+        {"POST", "/api/hubs/chat/groups/g/:send", HUB_SEND, SCOPE_GROUP, "g", NULL, 202, 202, NULL,
+         NULL},
+        {"POST", "/api/hubs/chat/users/u/:send", HUB_SEND, SCOPE_USER, "u", NULL, 202, 202, NULL,
+         NULL},
+        {"POST", "/api/hubs/chat/connections/c/:send", HUB_SEND, SCOPE_CONNECTION, "c", NULL, 202,
+         202, NULL, NULL},
+        {"HEAD", "/api/hubs/chat/connections/c", HUB_EXISTS, SCOPE_CONNECTION, "c", NULL, 200, 404,
+         NULL, NULL},
+        {"HEAD", "/api/hubs/chat/groups/g", HUB_EXISTS, SCOPE_GROUP, "g", NULL, 200, 404,
+         "Warning.Group.NotExisted", NULL},
+        {"HEAD", "/api/hubs/chat/users/u", HUB_EXISTS, SCOPE_USER, "u", NULL, 200, 404,
+         "Warning.User.NotExisted", NULL},
+        {"PUT", "/api/hubs/chat/groups/g/connections/c", HUB_JOIN, SCOPE_CONNECTION, "c", "g", 200,
+         404, "Error.Connection.NotExisted",
+         "{\"code\":\"Error.Connection.NotExisted\",\"message\":\"Connection `c` is not found.\","
+         "\"target\":\"Connection\"}"},
+        {"DELETE", "/api/hubs/chat/groups/g/connections/c", HUB_LEAVE, SCOPE_CONNECTION, "c", "g",
+         204, 204, NULL, NULL},
+        {"PUT", "/api/hubs/chat/users/u/groups/g", HUB_JOIN, SCOPE_USER, "u", "g", 200, 404, NULL,
+         NULL},
+        {"DELETE", "/api/hubs/chat/users/u/groups/g", HUB_LEAVE, SCOPE_USER, "u", "g", 204, 204,
+         NULL, NULL},
+        {"DELETE", "/api/hubs/chat/connections/c", HUB_CLOSE, SCOPE_CONNECTION, "c", NULL, 204, 204,
+         NULL, NULL},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct hub_command *cmd = &f->call.command;
+
+        assert_int_equal(call(f, rows[i].method, rows[i].path, TEXT, STR("hello")), 0);
+        assert_int_equal(cmd->op, rows[i].op);
+        assert_int_equal(cmd->scope, rows[i].scope);
+        assert_str(cmd->hub, "chat");
+        assert_str(cmd->name, rows[i].name);
+        assert_str(cmd->group, rows[i].group);
+        assert_int_equal(cmd->message != NULL, rows[i].op == HUB_SEND);
+        assert_int_equal(finish(f, 1), rows[i].found);
+        assert_int_equal(finish(f, 0), rows[i].missing);
+        assert_str(header(f, "api-supported-versions"), ANSWER_VERSIONS);
+        assert_str(header(f, "x-ms-error-code"), rows[i].missing_code);
+        assert_str(f->call.response.body, rows[i].missing_body);
+    }
+}
+
+static void health_needs_no_token(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(call(f, "HEAD", "/api/health", "Authorization: none\n", STR_NONE), 200);
+    assert_str(header(f, "api-supported-versions"), ANSWER_VERSIONS);
+    assert_int_equal(
+        call(f, "GET", "/api/health?api-version=2024-12-01", "Authorization: none\n", STR_NONE),
+        200);
+    assert_int_equal(call(f, "GET", "/api/health?api-version=1", "Authorization: none\n", STR_NONE),
+                     400);
+}
+
+/* client-and-rest.md section 2.2 */
+static void messages_say_where_they_come_from(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(call(f, SEND_TEXT, STR("hello")), 0);
+    assert_int_equal(f->call.command.message->from, MESSAGE_FROM_SERVER);
+    assert_str(f->call.command.message->data, "hello");
+    assert_null(f->call.command.message->from_user.ptr);
+    assert_int_equal(call(f, "POST", "/api/hubs/chat/groups/g1/:send", TEXT, STR("")), 0);
+    assert_int_equal(f->call.command.message->from, MESSAGE_FROM_GROUP);
+    assert_str(f->call.command.message->group, "g1");
+}
+
+static void names_are_decoded_after_the_split(void **state)
+{
+    static const struct {
+        const char *segment, *name;
+    } rows[] = {
+        {"gr%20oup%2F1%3A2", "gr oup/1:2"},
+        {"%252F", "%2F"},
+        {"a+b", "a+b"},
+        {"%F0%9F%98%80", "\xf0\x9f\x98\x80"},
+        {"%2E%2E", ".."},
+        {":send", ":send"},
+        {"%25", "%"},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const char *path =
+            arena__printf(&f->arena, "/api/hubs/chat/groups/%s/:send", rows[i].segment);
+
+        assert_int_equal(call(f, "POST", path, TEXT, STR("x")), 0);
+        assert_str(f->call.command.name, rows[i].name);
+        assert_str(f->call.command.message->group, rows[i].name);
+    }
+}
+
+static void error_is(struct fixture *f, const char *code, const char *target)
+{
+    struct json *body;
+    struct diag diag;
+
+    assert_int_equal(
+        json__parse(&f->arena, f->call.response.body, &JSON_LIMITS_DEFAULT, &body, &diag), PH_OK);
+    assert_str(json__get_string(body, STR("code")), code);
+    assert_true(json__get_string(body, STR("message")).len > 0);
+    assert_str(json__get_string(body, STR("target")), target);
+    assert_str(header(f, "x-ms-error-code"), code);
+    assert_str(header(f, "Content-Type"), "application/json");
+    assert_str(header(f, "api-supported-versions"), ANSWER_VERSIONS);
+    assert_true(f->diag.text[0] != '\0');
+}
+
+/* client-and-rest.md sections 5.1, 5.2, 5.5 */
+static void refusals(void **state)
+{
+    static const struct {
+        const char *method, *target;
+        int status;
+        const char *code, *error_target;
+    } rows[] = {
+        {"POST", "/api/hubs/chat/:nothing", 404, "Error.NotFound", NULL},
+        {"GET", "/api/", 404, "Error.NotFound", NULL},
+        {"POST", "/api/hubs/chat/%3Asend", 404, "Error.NotFound", NULL},
+        {"POST", "/api/hubs/chat/:send/", 404, "Error.NotFound", NULL},
+        {"GET", "/api/hubs/chat/:send", 405, "Error.MethodNotAllowed", NULL},
+        {"POST", "/api/hubs/chat/connections/c", 405, "Error.MethodNotAllowed", NULL},
+        {"POST", "/api/hubs/1chat/:send", 400, "Error.BadRequest", "Request"},
+        {"POST", "/api/hubs//:send", 400, "Error.BadRequest", "Request"},
+        {"POST", "/api/hubs/c%zz/:send", 400, "Error.BadRequest", "Request"},
+        {"POST", "/api/hubs/chat/groups//:send", 400, "Error.BadRequest", "Request"},
+        {"POST", "/api/hubs/chat/groups/%20/:send", 400, "Error.BadRequest", "Request"},
+        {"POST", "/api/hubs/chat/groups/%ff/:send", 400, "Error.BadRequest", "Request"},
+        {"POST", "/api/hubs/chat/groups/%00/:send", 400, "Error.BadRequest", "Request"},
+        {"POST", "/api/hubs/chat/users//:send", 400, "Error.BadRequest", "Request"},
+        {"POST", "/api/hubs/chat/connections//:send", 400, "Error.BadRequest", "Request"},
+        {"POST", "/api/hubs/chat/:send?api-version=2020-10-01", 400, "Error.BadRequest",
+         "api-version"},
+        {"POST", "/api/hubs/chat/:send?api-version=", 400, "Error.BadRequest", "api-version"},
+        {"POST", "/api/hubs/chat/:send?api-version=2021-05-01-preview", 400, "Error.BadRequest",
+         "api-version"},
+        {"POST", "/api/hubs/chat/:send?api-version=2021-10-01,2024-12-01", 400, "Error.BadRequest",
+         "api-version"},
+        {"POST", "/api/hubs/chat/:send?api-version=2024-12-01&api-version=2024-12-01", 400,
+         "Error.BadRequest", "api-version"},
+        {"POST", "/api/hubs/chat/:send?messageTtlSeconds=301", 400, "Error.BadRequest", "Request"},
+        {"POST", "/api/hubs/chat/:send?messageTtlSeconds=-1", 400, "Error.BadRequest", "Request"},
+        {"POST", "/api/hubs/chat/:send?messageTtlSeconds=", 400, "Error.BadRequest", "Request"},
+        {"POST", "/api/hubs/chat/:send?messageTtlSeconds=1&messageTtlSeconds=x", 400,
+         "Error.BadRequest", "Request"},
+        {"POST", "/api/hubs/chat/:send?filter=userId%20eq%20null", 501, "NotImplemented", "filter"},
+        {"POST", "/api/hubs/chat/users/u/:send?filter=x", 501, "NotImplemented", "filter"},
+        {"POST", "/api/hubs/chat/:send?excluded=%zz", 400, "Error.BadRequest", "Request"},
+        {"POST", "/api/hubs/chat/:send?excluded=%ff", 400, "Error.BadRequest", "Request"},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        int status = call(f, rows[i].method, rows[i].target, TEXT, STR("x"));
+
+        if (status != rows[i].status)
+            fail_msg("%s: status %d, expected %d", rows[i].target, status, rows[i].status);
+        error_is(f, rows[i].code, rows[i].error_target);
+        if (status == 405)
+            assert_true(header(f, "Allow").len > 0);
+    }
+    call(f, "POST", "/api/hubs/chat/connections/c", "", STR_NONE);
+    assert_str(header(f, "Allow"), "HEAD, DELETE");
+}
+
+static void accepted_parameters(void **state)
+{
+    static const char *const targets[] = {
+        "/api/hubs/chat/:send",
+        "/api/hubs/chat/:send?api-version=2021-10-01",
+        "/api/hubs/chat/:send?api-version=2022-11-01",
+        "/api/hubs/chat/:send?api-version=2023-07-01",
+        "/api/hubs/chat/:send?api-version=2024-01-01",
+        "/api/hubs/chat/:send?API-Version=2024-12-01",
+        "/api/hubs/chat/:send?messageTtlSeconds=0",
+        "/api/hubs/chat/:send?messageTtlSeconds=299",
+        "/api/hubs/chat/:send?messageTtlSeconds=300",
+        "/api/hubs/chat/:send?filter=",
+        "/api/hubs/chat/:send?unknown=1",
+        "/api/hubs/chat/connections/c/:send?filter=x", /* not a parameter there */
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(targets) / sizeof(*targets); i++)
+        assert_int_equal(call(f, "POST", targets[i], TEXT, STR("x")), 0);
+}
+
+static void excluded_repeats_and_reason_is_passed_on(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(
+        call(f, "POST", "/api/hubs/chat/:send?excluded=a%20b&excluded=c,d&x=1", TEXT, STR("x")), 0);
+    assert_int_equal(f->call.command.excluded_count, 2);
+    assert_str(f->call.command.excluded[0], "a b");
+    assert_str(f->call.command.excluded[1], "c,d");
+    /* users have no `excluded` */
+    assert_int_equal(call(f, "POST", "/api/hubs/chat/users/u/:send?excluded=a", TEXT, STR("x")), 0);
+    assert_int_equal(f->call.command.excluded_count, 0);
+    assert_int_equal(
+        call(f, "DELETE", "/api/hubs/chat/connections/c?reason=too%20loud", "", STR_NONE), 0);
+    assert_str(f->call.command.reason, "too loud");
+}
+
+/* client-and-rest.md section 5.3 */
+static void content_types(void **state)
+{
+    static const struct {
+        const char *headers;
+        struct str body;
+        int status;
+        enum ph_data_type type;
+        const char *data;
+    } rows[] = {
+        {"Content-Type: text/plain\n", {"h\xc3\xa9", 3}, 0, PH_DATA_TEXT, "h\xc3\xa9"},
+        {"Content-Type: Text/Plain; Charset=\"UTF-8\"\n", {"x", 1}, 0, PH_DATA_TEXT, "x"},
+        {"Content-Type: text/plain\n", {"", 0}, 0, PH_DATA_TEXT, ""},
+        {"Content-Type: text/plain\n", {"\xff", 1}, 400, 0, NULL},
+        {"Content-Type: text/plain; charset=iso-8859-1\n",
+         {"h\xe9", 2},
+         0,
+         PH_DATA_TEXT,
+         "h\xc3\xa9"},
+        {"Content-Type: text/plain; charset=us-ascii\n", {"he", 2}, 0, PH_DATA_TEXT, "he"},
+        {"Content-Type: text/plain; charset=us-ascii\n", {"h\xe9", 2}, 400, 0, NULL},
+        {"Content-Type: text/plain; charset=utf-16\n",
+         {"h\0\xe9\0", 4},
+         0,
+         PH_DATA_TEXT,
+         "h\xc3\xa9"},
+        {"Content-Type: text/plain; charset=koi8-r\n", {"x", 1}, 415, 0, NULL},
+        {"Content-Type: text/plain; charset=\n", {"x", 1}, 415, 0, NULL},
+        {"Content-Type: application/json\n", {" {\"a\": 1} ", 10}, 0, PH_DATA_JSON, " {\"a\": 1} "},
+        {"Content-Type: application/json; charset=utf-8\n", {"\"s\"", 3}, 0, PH_DATA_JSON, "\"s\""},
+        {"Content-Type: application/json\n", {"{", 1}, 400, 0, NULL},
+        {"Content-Type: application/json\n", {"", 0}, 400, 0, NULL},
+        {"Content-Type: application/json\n", {"\"\xff\"", 3}, 400, 0, NULL},
+        {"Content-Type: application/octet-stream\n", {"\xff", 1}, 0, PH_DATA_BINARY, "\xff"},
+        {"Content-Type: application/octet-stream; charset=x\n", {"b", 1}, 0, PH_DATA_BINARY, "b"},
+        {"", {"\xfe", 1}, 0, PH_DATA_BINARY, "\xfe"},
+        {"Content-Type: text/html\n", {"x", 1}, 415, 0, NULL},
+        {"Content-Type: x\n", {"x", 1}, 415, 0, NULL},
+        {"Content-Type:\n", {"x", 1}, 415, 0, NULL},
+        {"Content-Type: text/plain\nContent-Type: text/plain\n", {"x", 1}, 415, 0, NULL},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        int status = call(f, "POST", "/api/hubs/chat/:send", rows[i].headers, rows[i].body);
+
+        if (status != rows[i].status)
+            fail_msg("row %zu: status %d, expected %d", i, status, rows[i].status);
+        if (status != 0) {
+            error_is(f, status == 415 ? "Error.UnsupportedMediaType" : "Error.BadRequest",
+                     status == 415 ? "Content-Type" : "Request");
+            continue;
+        }
+        assert_int_equal(f->call.command.message->type, rows[i].type);
+        assert_str(f->call.command.message->data, rows[i].data);
+    }
+}
+
+static void utf16_is_read_strictly(void **state)
+{
+    static const struct {
+        const char *charset;
+        struct str text;
+        const char *utf8; /* NULL: refused */
+    } rows[] = {
+        {"utf-16",
+         {"\xff\xfe"
+          "a\0",
+          4},
+         "a"},
+        {"utf-16",
+         {"\xfe\xff"
+          "\0a",
+          4},
+         "a"},
+        {"utf-16be", {"\0a", 2}, "a"},
+        {"UTF-16LE", {"\xac\x20", 2}, "\xe2\x82\xac"},
+        {"utf-16le", {"\x3d\xd8\x00\xde", 4}, "\xf0\x9f\x98\x80"},
+        {"utf-16le", {"\x3d\xd8", 2}, NULL},
+        {"utf-16le",
+         {"\x3d\xd8"
+          "a\0",
+          4},
+         NULL},
+        {"utf-16le", {"\x00\xde", 2}, NULL},
+        {"utf-16le", {"a", 1}, NULL},
+        {"utf-16le", {"", 0}, ""},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct charset_reading reading;
+
+        assert_true(charset__find(str__of(rows[i].charset), &reading));
+        assert_str(charset__to_utf8(&f->arena, &reading, rows[i].text), rows[i].utf8);
+    }
+}
+
+static void nested_json_is_refused_past_64_levels(void **state)
+{
+    struct fixture *f = *state;
+
+    for (size_t depth = 63; depth <= 65; depth++) {
+        char text[130];
+
+        memset(text, '[', depth);
+        memset(text + depth, ']', depth);
+        assert_int_equal(call(f, "POST", "/api/hubs/chat/:send", "Content-Type: application/json\n",
+                              str__n(text, 2 * depth)),
+                         depth <= 64 ? 0 : 400);
+    }
+}
+
+static void body_may_have_one_mebibyte(void **state)
+{
+    struct fixture *f = *state;
+    static char body[REST_MAX_BODY + 1];
+
+    for (size_t len = REST_MAX_BODY - 1; len <= REST_MAX_BODY + 1; len++) {
+        int want = len <= REST_MAX_BODY ? 0 : 413;
+
+        /* refused by the header before the body is read, and by the body when chunked */
+        assert_int_equal(call(f, "POST", "/api/hubs/chat/:send",
+                              arena__printf(&f->arena, "Content-Length: %zu\n", len), STR("")),
+                         want);
+        assert_int_equal(call(f, "POST", "/api/hubs/chat/:send", "", str__n(body, len)), want);
+    }
+    error_is(f, "Error.PayloadTooLarge", "Request");
+    assert_int_equal(call(f, "POST", "/api/hubs/chat/:send", "Content-Length: 1x\n", STR("")), 400);
+    assert_int_equal(
+        call(f, "POST", "/api/hubs/chat/:send", "Content-Length: 99999999999999999999\n", STR("")),
+        400);
+}
+
+/* client-and-rest.md section 5.6 */
+static void tokens_are_checked(void **state)
+{
+    static const struct {
+        const char *aud; /* NULL: no token */
+        int status;
+    } rows[] = {
+        {HOST "/api/hubs/chat/:send?api-version=2024-12-01&excluded=a%20b", 0},
+        {HOST "/api/hubs/chat/:send", 0},
+        {"https://127.0.0.1:8080/api/hubs/chat/", 0},
+        {HOST "/api/hubs/other/:send", 401},
+        {HOST "/client/hubs/chat", 401},
+        {"http://example.com/api/hubs/chat/:send", 401},
+        {NULL, 401},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const char *headers = rows[i].aud ? arena__printf(&f->arena, "Authorization: %.*s\n" TEXT,
+                                                          STR_FMT(bearer(f, rows[i].aud)))
+                                          : "Authorization: Basic abc\n";
+
+        assert_int_equal(call(f, "POST",
+                              "/api/hubs/chat/:send?api-version=2024-12-01&excluded=a%20b", headers,
+                              STR("x")),
+                         rows[i].status);
+        if (rows[i].status == 0)
+            continue;
+        assert_int_equal(f->call.response.body.len, 0);
+        assert_str(header(f, "api-supported-versions"), ANSWER_VERSIONS);
+        assert_true(f->diag.text[0] != '\0');
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(operations, setup, teardown),
+        cmocka_unit_test_setup_teardown(health_needs_no_token, setup, teardown),
+        cmocka_unit_test_setup_teardown(messages_say_where_they_come_from, setup, teardown),
+        cmocka_unit_test_setup_teardown(names_are_decoded_after_the_split, setup, teardown),
+        cmocka_unit_test_setup_teardown(refusals, setup, teardown),
+        cmocka_unit_test_setup_teardown(accepted_parameters, setup, teardown),
+        cmocka_unit_test_setup_teardown(excluded_repeats_and_reason_is_passed_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(content_types, setup, teardown),
+        cmocka_unit_test_setup_teardown(utf16_is_read_strictly, setup, teardown),
+        cmocka_unit_test_setup_teardown(nested_json_is_refused_past_64_levels, setup, teardown),
+        cmocka_unit_test_setup_teardown(body_may_have_one_mebibyte, setup, teardown),
+        cmocka_unit_test_setup_teardown(tokens_are_checked, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
