@@ -1,0 +1,199 @@
+#include "broker/config/event_handler.h"
+
+#include "base/url.h"
+
+#define MAX_EVENT_NAME 128 /* client-and-rest section 6 */
+
+/* Forms that the cloud service knows and that mean nothing here. */
+static const struct {
+    struct str part;
+    const char *why;
+} foreign_forms[] = {
+    {STR("tunnel://"),
+     "urlTemplate must be an http:// or https:// URL; tunnel:// goes through a tunnel of the cloud "
+     "service, give the URL of the handler itself"},
+    {STR("@Microsoft.KeyVault"),
+     "urlTemplate must be complete; only the cloud service looks up @Microsoft.KeyVault "
+     "references, write the value in their place"},
+};
+
+static bool contains_nocase(struct str s, struct str part)
+{
+    for (; s.len >= part.len; s = str__n(s.ptr + 1, s.len - 1)) {
+        if (str__starts_with_nocase(s, part))
+            return true;
+    }
+    return false;
+}
+
+static enum ph_err refuse_foreign_forms(struct str url, struct diag *diag)
+{
+    for (size_t i = 0; i < sizeof(foreign_forms) / sizeof(foreign_forms[0]); i++) {
+        if (contains_nocase(url, foreign_forms[i].part))
+            return diag__set(diag, PH_ERR_ARGUMENT, "%s", foreign_forms[i].why);
+    }
+    return PH_OK;
+}
+
+static bool has_blank_or_control(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if ((unsigned char)s.ptr[i] <= ' ' || s.ptr[i] == 0x7F)
+            return true;
+    }
+    return false;
+}
+
+/* Takes "http://" or "https://" off. */
+static bool take_scheme(struct str *url)
+{
+    static const struct str schemes[] = {STR("http://"), STR("https://")};
+
+    for (size_t i = 0; i < 2; i++) {
+        if (str__starts_with_nocase(*url, schemes[i])) {
+            *url = str__n(url->ptr + schemes[i].len, url->len - schemes[i].len);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Takes HOST[:PORT] off; path and query are left. */
+static struct str take_authority(struct str *url)
+{
+    struct str authority = *url;
+
+    for (authority.len = 0; authority.len < url->len; authority.len++) {
+        if (strchr("/?#", authority.ptr[authority.len]))
+            break;
+    }
+    *url = str__n(url->ptr + authority.len, url->len - authority.len);
+    return authority;
+}
+
+static bool names_host(struct str authority)
+{
+    struct str host;
+    uint16_t port;
+
+    if (url__host_port(authority, &host, &port))
+        return host.len > 0 && port > 0;
+    if (authority.len > 2 && authority.ptr[0] == '[')
+        return memchr(authority.ptr, ']', authority.len) == authority.ptr + authority.len - 1;
+    return authority.len > 0 && !memchr(authority.ptr, ':', authority.len);
+}
+
+static enum ph_err check_authority(struct str authority, struct diag *diag)
+{
+    if (memchr(authority.ptr, '{', authority.len))
+        return diag__set(diag, PH_ERR_ARGUMENT,
+                         "urlTemplate must not have a parameter in its host, got \"%.*s\"",
+                         STR_FMT(authority));
+    if (memchr(authority.ptr, '@', authority.len))
+        return diag__set(diag, PH_ERR_ARGUMENT,
+                         "urlTemplate must not hold a user or password; events are signed");
+    if (!names_host(authority))
+        return diag__set(diag, PH_ERR_ARGUMENT,
+                         "urlTemplate must name a host, and a port from 1 to 65535 if any, got "
+                         "\"%.*s\"",
+                         STR_FMT(authority));
+    return PH_OK;
+}
+
+static enum ph_err check_parameters(struct str rest, struct diag *diag)
+{
+    struct str before, name;
+
+    while (str__split(&rest, '{', &before)) {
+        if (memchr(before.ptr, '}', before.len))
+            return diag__set(diag, PH_ERR_ARGUMENT, "urlTemplate has a \"}\" without a \"{\"");
+        if (!rest.ptr)
+            return PH_OK;
+        if (!memchr(rest.ptr, '}', rest.len))
+            return diag__set(diag, PH_ERR_ARGUMENT, "urlTemplate has a \"{\" without a \"}\"");
+        str__split(&rest, '}', &name);
+        if (!str__eq_nocase(name, STR("hub")) && !str__eq_nocase(name, STR("event")))
+            return diag__set(diag, PH_ERR_ARGUMENT,
+                             "urlTemplate may have the parameters {hub} and {event}, got {%.*s}",
+                             STR_FMT(name));
+    }
+    return PH_OK;
+}
+
+enum ph_err event_handler__check_url(struct str url, struct diag *diag)
+{
+    enum ph_err err = refuse_foreign_forms(url, diag);
+    struct str rest = url;
+
+    if (err)
+        return err;
+    if (url.len > SETTINGS_MAX_URL)
+        return diag__set(diag, PH_ERR_ARGUMENT, "urlTemplate must have at most %d bytes, got %zu",
+                         SETTINGS_MAX_URL, url.len);
+    if (!take_scheme(&rest))
+        return diag__set(diag, PH_ERR_ARGUMENT,
+                         "urlTemplate must be an http:// or https:// URL, got \"%.*s\"",
+                         STR_FMT(url));
+    if (has_blank_or_control(rest) || memchr(rest.ptr, '#', rest.len))
+        return diag__set(diag, PH_ERR_ARGUMENT,
+                         "urlTemplate must not have blanks, control characters or a \"#\", got "
+                         "\"%.*s\"",
+                         STR_FMT(url));
+    err = check_authority(take_authority(&rest), diag);
+    return err ? err : check_parameters(rest, diag);
+}
+
+/* client-and-rest section 2.1: [A-Za-z][A-Za-z0-9_.-]{0,127} */
+static bool is_event_name(struct str name)
+{
+    static const char also[] = "0123456789_.-";
+
+    if (name.len == 0 || name.len > MAX_EVENT_NAME)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        char lower = (char)(name.ptr[i] | 0x20);
+
+        if (lower >= 'a' && lower <= 'z')
+            continue;
+        if (i == 0 || !memchr(also, name.ptr[i], sizeof(also) - 1))
+            return false;
+    }
+    return true;
+}
+
+enum ph_err event_handler__check_pattern(struct str pattern, struct diag *diag)
+{
+    struct str rest = pattern, name;
+
+    if (str__eq(pattern, STR("*")))
+        return PH_OK;
+    while (str__split(&rest, ',', &name)) {
+        if (!is_event_name(str__trim(name)))
+            return diag__set(diag, PH_ERR_ARGUMENT,
+                             "userEventPattern must be \"*\", one event name or a comma list of "
+                             "names, got \"%.*s\"",
+                             STR_FMT(pattern));
+    }
+    return PH_OK;
+}
+
+enum ph_err event_handler__add_system_event(struct str name, unsigned *events, struct diag *diag)
+{
+    static const struct {
+        struct str name;
+        unsigned bit;
+    } rows[] = {{STR("connect"), SYSTEM_EVENT_CONNECT},
+                {STR("connected"), SYSTEM_EVENT_CONNECTED},
+                {STR("disconnected"), SYSTEM_EVENT_DISCONNECTED}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (str__eq_nocase(name, rows[i].name)) {
+            *events |= rows[i].bit;
+            return PH_OK;
+        }
+    }
+    return diag__set(diag, PH_ERR_ARGUMENT,
+                     "systemEvents may hold \"connect\", \"connected\" and \"disconnected\", got "
+                     "\"%.*s\"",
+                     STR_FMT(name));
+}

@@ -1,0 +1,116 @@
+#include "broker/config/hub_settings.h"
+
+#define MAX_HUB_NAME 128 /* client-and-rest section 1.1 */
+
+bool settings__valid_hub_name(struct str name)
+{
+    static const char also[] = "0123456789_`,.[]";
+
+    if (name.len == 0 || name.len > MAX_HUB_NAME)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        char lower = (char)(name.ptr[i] | 0x20);
+
+        if (lower >= 'a' && lower <= 'z')
+            continue;
+        if (i == 0 || !memchr(also, name.ptr[i], sizeof(also) - 1))
+            return false;
+    }
+    return true;
+}
+
+struct hub_settings *hub_settings__find(const struct settings *s, struct str name)
+{
+    for (size_t i = 0; i < s->hub_count; i++) {
+        if (str__eq_nocase(s->hubs[i].name, name))
+            return &s->hubs[i];
+    }
+    return NULL;
+}
+
+const struct hub_settings *settings__hub(const struct settings *s, struct str hub)
+{
+    static const struct hub_settings defaults = {.keep_alive_seconds = SETTINGS_DEFAULT_KEEP_ALIVE};
+    const struct hub_settings *found = hub_settings__find(s, hub);
+
+    return found ? found : &defaults;
+}
+
+/* Room for one more item. The capacity is the next power of two, so that `count` alone
+ * says when it is used up; old arrays stay in the arena. */
+static void *make_room(struct arena *a, void *items, size_t count, size_t size)
+{
+    size_t capacity = count ? 2 * count : 1;
+    void *grown;
+
+    if (count & (count - 1))
+        return items;
+    grown = arena__alloc(a, capacity * size);
+    if (grown && count > 0)
+        memcpy(grown, items, count * size);
+    return grown;
+}
+
+static struct str lower_copy(struct arena *a, struct str s)
+{
+    char *copy = arena__strdup(a, s);
+
+    if (!copy)
+        return STR_NONE;
+    for (size_t i = 0; i < s.len; i++) {
+        if (copy[i] >= 'A' && copy[i] <= 'Z')
+            copy[i] = (char)(copy[i] | 0x20);
+    }
+    return str__n(copy, s.len);
+}
+
+enum ph_err hub_settings__add(struct settings *s, struct str name, struct hub_settings **out,
+                              struct diag *diag)
+{
+    struct hub_settings hub = {.keep_alive_seconds = SETTINGS_DEFAULT_KEEP_ALIVE};
+    void *hubs;
+
+    if (!settings__valid_hub_name(name))
+        return diag__set(diag, PH_ERR_ARGUMENT,
+                         "a hub's name must start with a letter and hold at most %d letters, "
+                         "digits and _ ` , . [ ], got \"%.*s\"",
+                         MAX_HUB_NAME, STR_FMT(name));
+    if (s->hub_count == SETTINGS_MAX_HUBS)
+        return diag__set(diag, PH_ERR_ARGUMENT, "at most %d hubs can be configured",
+                         SETTINGS_MAX_HUBS);
+    hub.name = lower_copy(&s->arena, name);
+    hubs = make_room(&s->arena, s->hubs, s->hub_count, sizeof(*s->hubs));
+    if (!hub.name.ptr || !hubs)
+        return diag__set(diag, PH_ERR_MEMORY, "out of memory");
+    s->hubs = hubs;
+    *out = &s->hubs[s->hub_count++];
+    **out = hub;
+    return PH_OK;
+}
+
+/* False when memory is out. An absent string stays absent. */
+static bool copy(struct arena *a, struct str *s)
+{
+    if (!s->ptr)
+        return true;
+    s->ptr = arena__strdup(a, *s);
+    return s->ptr != NULL;
+}
+
+enum ph_err hub_settings__add_handler(struct settings *s, struct hub_settings *hub,
+                                      const struct event_handler *row, struct diag *diag)
+{
+    struct event_handler h = *row;
+    void *handlers;
+
+    if (hub->handler_count == SETTINGS_MAX_HANDLERS)
+        return diag__set(diag, PH_ERR_ARGUMENT, "a hub can have at most %d event handlers",
+                         SETTINGS_MAX_HANDLERS);
+    handlers = make_room(&s->arena, hub->handlers, hub->handler_count, sizeof(*hub->handlers));
+    if (!handlers || !copy(&s->arena, &h.url_template) || !copy(&s->arena, &h.plugin) ||
+        !copy(&s->arena, &h.user_event_pattern))
+        return diag__set(diag, PH_ERR_MEMORY, "out of memory");
+    hub->handlers = handlers;
+    hub->handlers[hub->handler_count++] = h;
+    return PH_OK;
+}
