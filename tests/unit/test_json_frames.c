@@ -1,0 +1,384 @@
+/* The JSON subprotocols: vectors in tests/vectors/json for what comes in, exact strings
+ * for what goes out. */
+#include "broker/wire/formats.h"
+#include "broker/wire/ws.h"
+#include "unit.h"
+
+#include "base/buf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ARENA_MAX (64u << 20)
+
+static enum ph_err decode(struct arena *a, const struct format *format, struct str text,
+                          struct command *cmd, struct diag *diag)
+{
+    return format->decode(a, false, text, cmd, diag);
+}
+
+/* --- Vectors ------------------------------------------------------------------ */
+
+static void describe_data(struct buf *b, const struct command *cmd)
+{
+    static const char *const types[] = {"text", "json", "binary", "protobuf"};
+
+    buf__printf(b, " %s ", types[cmd->type]);
+    for (size_t i = 0; i < cmd->data.len; i++)
+        buf__byte(b, (unsigned char)cmd->data.ptr[i] < ' ' ? '.' : cmd->data.ptr[i]);
+}
+
+static void describe(struct buf *b, const struct command *cmd)
+{
+    static const char *const kinds[] = {"join", "leave", "send", "event", "ping", "sequenceAck"};
+
+    buf__printf(b, "%s", kinds[cmd->kind]);
+    if (cmd->kind == COMMAND_SEQUENCE_ACK)
+        buf__printf(b, " %llu", (unsigned long long)cmd->sequence_id);
+    if (cmd->group.ptr || cmd->event.ptr)
+        buf__printf(b, " %.*s", STR_FMT(cmd->group.ptr ? cmd->group : cmd->event));
+    if (cmd->has_ack_id)
+        buf__printf(b, " #%llu", (unsigned long long)cmd->ack_id);
+    if (cmd->no_echo)
+        buf__str(b, STR(" noEcho"));
+    if (cmd->data.ptr)
+        describe_data(b, cmd);
+}
+
+static void expect_meaning(const struct format *format, struct str text, const char *want)
+{
+    struct command cmd;
+    struct diag diag;
+    struct arena arena;
+    struct buf got;
+
+    arena__init(&arena, NULL, 0, ARENA_MAX);
+    buf__init(&got, ARENA_MAX);
+    if (decode(&arena, format, text, &cmd, &diag) != PH_OK)
+        fail_msg("%.*s: %s", STR_FMT(text), diag.text);
+    describe(&got, &cmd);
+    assert_string_equal(got.data, want);
+    buf__free(&got);
+    arena__free(&arena);
+}
+
+static void expect_refusal(const struct format *format, struct str text, const char *want)
+{
+    struct command cmd;
+    struct diag diag;
+    struct arena arena;
+
+    arena__init(&arena, NULL, 0, ARENA_MAX);
+    if (decode(&arena, format, text, &cmd, &diag) != PH_ERR_SYNTAX)
+        fail_msg("accepted: %.*s", STR_FMT(text));
+    if (!strstr(diag.text, want))
+        fail_msg("%.*s: \"%s\" has no \"%s\"", STR_FMT(text), diag.text, want);
+    arena__free(&arena);
+}
+
+/* Takes `prefix` off *at, if it is there. */
+static bool take_prefix(char **at, const char *prefix)
+{
+    bool there = strncmp(*at, prefix, strlen(prefix)) == 0;
+
+    *at += there ? strlen(prefix) : 0;
+    return there;
+}
+
+/* "[plain |reliable ]FRAME => EXPECTED" */
+static void check_line(char *line, void (*check)(const struct format *, struct str, const char *))
+{
+    bool plain_only = take_prefix(&line, "plain "), reliable_only = take_prefix(&line, "reliable ");
+    char *arrow = strstr(line, " => ");
+    struct str text;
+
+    assert_non_null(arrow);
+    text = str__n(line, (size_t)(arrow - line));
+    if (!reliable_only)
+        check(&format_json, text, arrow + 4);
+    if (!plain_only)
+        check(&format_json_reliable, text, arrow + 4);
+}
+
+static void check_file(const char *path,
+                       void (*check)(const struct format *, struct str, const char *))
+{
+    FILE *f = fopen(path, "r");
+    char line[4096];
+    int count = 0;
+
+    assert_non_null(f);
+    while (fgets(line, sizeof(line), f)) {
+        line[strcspn(line, "\n")] = '\0';
+        if (line[0] == '#')
+            continue;
+        check_line(line, check);
+        count++;
+    }
+    fclose(f);
+    assert_true(count > 20);
+}
+
+static void valid_frames(void **state)
+{
+    (void)state;
+    check_file(VECTORS_DIR "/json/valid.txt", expect_meaning);
+}
+
+static void malformed_frames(void **state)
+{
+    (void)state;
+    check_file(VECTORS_DIR "/json/invalid.txt", expect_refusal);
+}
+
+/* --- Limits ------------------------------------------------------------------- */
+
+/* {"type":"TYPE","MEMBER":"<count times unit>","data":1} */
+static enum ph_err decode_long_name(const char *type, const char *member, const char *unit,
+                                    size_t count)
+{
+    struct command cmd;
+    struct arena arena;
+    struct buf b;
+    enum ph_err err;
+
+    arena__init(&arena, NULL, 0, ARENA_MAX);
+    buf__init(&b, ARENA_MAX);
+    buf__printf(&b, "{\"type\":\"%s\",\"%s\":\"", type, member);
+    for (size_t i = 0; i < count; i++)
+        buf__str(&b, str__of(unit));
+    buf__str(&b, STR("\",\"data\":1}"));
+    err = decode(&arena, &format_json, buf__view(&b), &cmd, NULL);
+    buf__free(&b);
+    arena__free(&arena);
+    return err;
+}
+
+static void names_at_their_limits(void **state)
+{
+    static const struct {
+        const char *type, *member, *unit;
+        size_t limit;
+    } rows[] = {
+        {"joinGroup", "group", "g", 1024},
+        {"sendToGroup", "group", "\xf0\x9f\x98\x80", 1024}, /* characters, not bytes */
+        {"event", "event", "e", 128},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(
+            decode_long_name(rows[i].type, rows[i].member, rows[i].unit, rows[i].limit - 1), PH_OK);
+        assert_int_equal(
+            decode_long_name(rows[i].type, rows[i].member, rows[i].unit, rows[i].limit), PH_OK);
+        assert_int_equal(
+            decode_long_name(rows[i].type, rows[i].member, rows[i].unit, rows[i].limit + 1),
+            PH_ERR_SYNTAX);
+    }
+}
+
+static void bad_utf8_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(decode_long_name("joinGroup", "group", "\xff", 1), PH_ERR_SYNTAX);
+    assert_int_equal(decode_long_name("joinGroup", "group", "\xed\xa0\x80", 1), PH_ERR_SYNTAX);
+}
+
+static void a_hundred_thousand_brackets_are_refused(void **state)
+{
+    struct command cmd;
+    struct arena arena;
+    struct buf b;
+
+    (void)state;
+    arena__init(&arena, NULL, 0, ARENA_MAX);
+    buf__init(&b, ARENA_MAX);
+    for (int i = 0; i < 100000; i++)
+        buf__byte(&b, '[');
+    assert_int_equal(decode(&arena, &format_json, buf__view(&b), &cmd, NULL), PH_ERR_LIMIT);
+    buf__free(&b);
+    arena__free(&arena);
+}
+
+/* --- What goes out ------------------------------------------------------------ */
+
+/* The payload of a frame with its header; text. */
+static struct str payload(const struct frame *f)
+{
+    size_t header = (f->bytes[1] & 0x7f) < 126 ? 2 : 4;
+
+    assert_int_equal((unsigned char)f->bytes[0], 0x81);
+    assert_false(f->sequenced);
+    return str__n(f->bytes + header, f->len - header);
+}
+
+static void assert_frame(struct frame *f, bool control, const char *want)
+{
+    assert_non_null(f);
+    assert_str(payload(f), want);
+    assert_int_equal(f->control, control);
+    frame__unref(f);
+}
+
+static void control_frames(void **state)
+{
+    const struct ack_error error = {"Forbidden", STR("no \"x\"")};
+
+    (void)state;
+    assert_frame(format_json.ack(7, NULL), true, "{\"type\":\"ack\",\"ackId\":7,\"success\":true}");
+    assert_frame(format_json.ack(UINT64_MAX, &error), true,
+                 "{\"type\":\"ack\",\"ackId\":18446744073709551615,\"success\":false,"
+                 "\"error\":{\"name\":\"Forbidden\",\"message\":\"no \\\"x\\\"\"}}");
+    assert_frame(format_json.pong(), true, "{\"type\":\"pong\"}");
+    assert_frame(format_json.connected(&(struct connected_info){.connection_id = STR("c")}), true,
+                 "{\"type\":\"system\",\"event\":\"connected\",\"userId\":null,"
+                 "\"connectionId\":\"c\"}");
+    assert_frame(
+        format_json_reliable.connected(&(struct connected_info){STR("c"), STR("u"), STR("t")}),
+        true,
+        "{\"type\":\"system\",\"event\":\"connected\",\"userId\":\"u\","
+        "\"connectionId\":\"c\",\"reconnectionToken\":\"t\"}");
+    assert_frame(format_json.disconnected(STR("why")), true,
+                 "{\"type\":\"system\",\"event\":\"disconnected\",\"message\":\"why\"}");
+}
+
+static const struct message_row {
+    enum message_from from;
+    enum ph_data_type type;
+    struct str group, user, data;
+    const char *json; /* without the closing brace */
+    const char *raw;
+} messages[] = {
+    {MESSAGE_FROM_SERVER,
+     PH_DATA_TEXT,
+     {NULL, 0},
+     {NULL, 0},
+     STR("Hello"),
+     "{\"type\":\"message\",\"from\":\"server\",\"dataType\":\"text\",\"data\":\"Hello\"",
+     "Hello"},
+    {MESSAGE_FROM_SERVER,
+     PH_DATA_JSON,
+     {NULL, 0},
+     {NULL, 0},
+     STR("{ \"a\":1}"),
+     "{\"type\":\"message\",\"from\":\"server\",\"dataType\":\"json\",\"data\":{ \"a\":1}",
+     "{ \"a\":1}"},
+    {MESSAGE_FROM_GROUP,
+     PH_DATA_BINARY,
+     STR("g"),
+     {NULL, 0},
+     STR("hello"),
+     "{\"type\":\"message\",\"from\":\"group\",\"group\":\"g\",\"dataType\":\"binary\","
+     "\"data\":\"aGVsbG8=\"",
+     "hello"},
+    {MESSAGE_FROM_GROUP, PH_DATA_PROTOBUF, STR("g"), STR("ann"), STR("x"),
+     "{\"type\":\"message\",\"from\":\"group\",\"group\":\"g\",\"fromUserId\":\"ann\","
+     "\"dataType\":\"protobuf\",\"data\":\"eA==\"",
+     "x"},
+    {MESSAGE_FROM_GROUP, PH_DATA_TEXT, STR("g\"\n"), STR(""), STR("\\\x01"),
+     "{\"type\":\"message\",\"from\":\"group\",\"group\":\"g\\\"\\n\",\"fromUserId\":\"\","
+     "\"dataType\":\"text\",\"data\":\"\\\\\\u0001\"",
+     "\\\x01"},
+};
+
+static struct message *message_of(const struct message_row *row)
+{
+    struct message *m = message__new(row->from, row->type, row->group, row->user, row->data);
+
+    assert_non_null(m);
+    return m;
+}
+
+static void messages_to_json_clients(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
+        struct message *m = message_of(&messages[i]);
+        char want[256];
+
+        snprintf(want, sizeof(want), "%s}", messages[i].json);
+        assert_frame(format_json.message(m), false, want);
+        message__unref(m);
+    }
+}
+
+static void messages_to_reliable_clients(void **state)
+{
+    char head[FORMAT_MAX_HEAD], tail[FORMAT_MAX_TAIL], header[WS_MAX_HEADER];
+    size_t head_len, tail_len;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
+        struct message *m = message_of(&messages[i]);
+        struct frame *f = format_json_reliable.message(m);
+
+        assert_true(f && f->sequenced && !f->control);
+        assert_str(str__n(f->bytes, f->len), messages[i].json);
+        format_json_reliable.enclose(f, UINT64_MAX, head, &head_len, tail, &tail_len);
+        assert_str(str__n(tail, tail_len), ",\"sequenceId\":18446744073709551615}");
+        assert_int_equal(head_len, ws__header(header, WS_OP_TEXT, f->len + tail_len));
+        assert_memory_equal(head, header, head_len);
+        format_json_reliable.enclose(f, 0, head, &head_len, tail, &tail_len);
+        assert_str(str__n(tail, tail_len), ",\"sequenceId\":0}");
+        frame__unref(f);
+        message__unref(m);
+    }
+}
+
+static void messages_to_raw_clients(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
+        struct message *m = message_of(&messages[i]);
+        struct frame *f = format_raw.message(m);
+        bool text = m->type == PH_DATA_TEXT || m->type == PH_DATA_JSON;
+
+        assert_non_null(f);
+        assert_int_equal((unsigned char)f->bytes[0], text ? 0x81 : 0x82);
+        assert_str(str__n(f->bytes + 2, f->len - 2), messages[i].raw);
+        frame__unref(f);
+        message__unref(m);
+    }
+}
+
+static void raw_messages_are_events(void **state)
+{
+    struct command cmd;
+
+    (void)state;
+    assert_int_equal(format_raw.decode(NULL, true, STR("{"), &cmd, NULL), PH_OK);
+    assert_int_equal(cmd.kind, COMMAND_EVENT);
+    assert_str(cmd.event, "message");
+    assert_int_equal(cmd.type, PH_DATA_BINARY);
+    assert_int_equal(format_raw.decode(NULL, false, STR(""), &cmd, NULL), PH_OK);
+    assert_int_equal(cmd.type, PH_DATA_TEXT);
+    assert_str(cmd.data, "");
+}
+
+static void formats_are_found_without_case(void **state)
+{
+    (void)state;
+    assert_ptr_equal(formats__find(STR("json.webpubsub.azure.v1")), &format_json);
+    assert_ptr_equal(formats__find(STR("JSON.Reliable.WebPubSub.Azure.V1")), &format_json_reliable);
+    assert_null(formats__find(STR("json.webpubsub.azure.v2")));
+    assert_null(formats__find(STR("")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(valid_frames),
+        cmocka_unit_test(malformed_frames),
+        cmocka_unit_test(names_at_their_limits),
+        cmocka_unit_test(bad_utf8_is_refused),
+        cmocka_unit_test(a_hundred_thousand_brackets_are_refused),
+        cmocka_unit_test(control_frames),
+        cmocka_unit_test(messages_to_json_clients),
+        cmocka_unit_test(messages_to_reliable_clients),
+        cmocka_unit_test(messages_to_raw_clients),
+        cmocka_unit_test(raw_messages_are_events),
+        cmocka_unit_test(formats_are_found_without_case),
+    };
+
+    return cmocka_run_group_tests_name("JSON frames", tests, NULL, NULL);
+}
