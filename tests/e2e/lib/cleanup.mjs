@@ -25,10 +25,12 @@ export function cleanup(t, undo) {
   stack.push(undo);
 }
 
-// Stands in for a test context where several tests share what was started:
-// `const scope = new Scope(after)`.
+// Stands in for a test context where the tests of a suite share what was started. To
+// be made in the suite's body, where `after` still means the suite.
 export class Scope {
   constructor(after) {
-    this.after = after;
+    this.after = () => {};
+    cleanup(this, () => {});
+    after(() => unwind(stacks.get(this)));
   }
 }
