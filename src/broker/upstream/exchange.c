@@ -125,8 +125,3 @@ void *exchange__shell(const struct exchange *x)
 {
     return x->shell;
 }
-
-bool exchange__in_process(const struct exchange *x)
-{
-    return x->request.app != NULL;
-}

@@ -1,0 +1,46 @@
+/* A small WebSocket client for load programs: many connections on one epoll set,
+ * every frame looked at. It trusts the server to speak WebSocket correctly. */
+#ifndef TESTS_BENCH_WS_CLIENT_H
+#define TESTS_BENCH_WS_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ws_client;
+
+struct ws_conn {
+    struct ws_client *client;
+    int fd;
+    int index;
+    char *in; /* bytes of a frame that is not complete yet */
+    size_t in_len, in_cap;
+    bool open; /* the 101 has arrived */
+    void *user;
+};
+
+struct ws_client {
+    int epoll;
+    struct ws_conn *conns;
+    int count;
+    int open;
+    void (*on_frame)(struct ws_conn *c, const char *payload, size_t len);
+    void *ctx;
+};
+
+/* Opens `count` connections to 127.0.0.1:port with the request target of `target(i)`
+ * and waits until all are open. Exits with a message when one is refused. */
+void ws_client__open(struct ws_client *w, uint16_t port, const char *subprotocol, int count,
+                     const char *(*target)(void *ctx, int index), void *ctx);
+/* Sends one masked text frame; the socket must have room (load programs bound what is in flight).
+ */
+void ws_client__send(struct ws_conn *c, const char *text, size_t len);
+/* Handles what has arrived, waiting up to `timeout_ms`; false on time-out. */
+bool ws_client__poll(struct ws_client *w, int timeout_ms);
+
+int64_t bench__now_us(void);
+void bench__die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+/* Sorts and returns the q-quantile (0 to 1). */
+int64_t bench__quantile(int64_t *values, size_t count, double q);
+
+#endif
