@@ -1,0 +1,13 @@
+/* Has no name. */
+#include "bad.h"
+
+static const struct ph_plugin_handler handlers[] = {
+    {PH_EVENT_USER, "*", bad_handler},
+    {0, NULL, NULL},
+};
+
+static const struct ph_plugin plugin = {
+    PH_PLUGIN_HEAD, NULL, "1", NULL, NULL, handlers,
+};
+
+PH_PLUGIN(plugin)

@@ -1,0 +1,13 @@
+/* Says that its table is shorter than it must be. */
+#include "bad.h"
+
+static const struct ph_plugin_handler handlers[] = {
+    {PH_EVENT_USER, "*", bad_handler},
+    {0, NULL, NULL},
+};
+
+static const struct ph_plugin plugin = {
+    PH_ABI_MAJOR, PH_ABI_MINOR, sizeof(struct ph_plugin) - 1, "bad", "1", NULL, NULL, handlers,
+};
+
+PH_PLUGIN(plugin)

@@ -1,0 +1,397 @@
+/* The HTTP listener, on the wire. */
+#include "base/clock.h"
+#include "serve_client.h"
+#include "unit.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define REPLY_SIZE 65536
+
+struct fixture {
+    struct ph_app *app;
+    struct ph_server *server;
+    char authority[64];
+};
+
+static void start(struct fixture *f)
+{
+    const char *why = "";
+
+    if (ph_serve_http(f->app, "127.0.0.1:0", 2, &f->server, &why))
+        fail_msg("%s", why);
+    serve_client__authority(f->server, f->authority);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    f->app = serve_client__echo_app();
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    ph_server_free(f->server);
+    ph_app_free(f->app);
+    free(f);
+    return 0;
+}
+
+/* Sends bytes on a connection of their own; the status, 0 when there is none. The
+ * connection must be closed by the server when `closes`. */
+static int exchange(const struct fixture *f, const void *data, size_t len, bool closes)
+{
+    char reply[REPLY_SIZE];
+    int fd = serve_client__connect_tcp(f->authority), status;
+
+    serve_client__send(fd, data, len);
+    status = serve_client__read_http(fd, reply, sizeof(reply));
+    if (closes)
+        assert_int_equal(serve_client__read_all(fd, reply, sizeof(reply)), 0);
+    close(fd);
+    return status;
+}
+
+static void keeps_a_connection_for_more_requests(void **state)
+{
+    struct fixture *f = *state;
+    char request[4096], reply[REPLY_SIZE];
+    int fd;
+
+    start(f);
+    fd = serve_client__connect_tcp(f->authority);
+    for (int i = 0; i < 3; i++) {
+        struct str s = serve_client__event(request, sizeof(request), "", "hello");
+
+        assert_true(serve_client__send(fd, s.ptr, s.len));
+        assert_int_equal(serve_client__read_http(fd, reply, sizeof(reply)), 200);
+        assert_non_null(strstr(reply, "\r\n\r\nhello"));
+    }
+    close(fd);
+}
+
+#define HEAD "POST /eventhandler HTTP/1.1\r\nHost: a\r\n"
+#define ROW(status, bytes)                                                                         \
+    {                                                                                              \
+        status, bytes, sizeof(bytes) - 1                                                           \
+    }
+
+static void refuses_malformed_requests(void **state)
+{
+    static const struct {
+        int status;
+        const char *bytes;
+        size_t len;
+    } rows[] = {
+        ROW(400, HEAD "Host: b\r\nContent-Length: 2\r\n\r\nhi"),
+        ROW(400, HEAD "Content-Length: 2\r\nContent-Length: 2\r\n\r\nhi"),
+        ROW(400, HEAD "Content-Length: 2\r\nContent-Length: 3\r\n\r\nhi"),
+        ROW(400,
+            HEAD "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"),
+        ROW(400, HEAD "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        ROW(501, HEAD "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+        ROW(400, HEAD "X: a\x01z\r\nContent-Length: 2\r\n\r\nhi"),
+        ROW(400, HEAD "X: a\x7fz\r\nContent-Length: 2\r\n\r\nhi"),
+        ROW(400, HEAD "X: a\rb\r\nContent-Length: 2\r\n\r\nhi"),
+        ROW(400, HEAD "X: a\0b\r\nContent-Length: 2\r\n\r\nhi"),
+        ROW(400, HEAD "Content-Length: 2\r\nX: a\0b\r\n\r\nhi"),
+        ROW(400, HEAD "X: a\r\n b\r\nContent-Length: 2\r\n\r\nhi"),
+        ROW(400, HEAD "X : a\r\nContent-Length: 2\r\n\r\nhi"),
+        ROW(400, HEAD "Content-Length: -2\r\n\r\nhi"),
+        ROW(413, HEAD "Content-Length: 99999999999999999999\r\n\r\nhi"),
+        ROW(400, "POST /eventhandler HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi"),
+        ROW(400, "POST /event\x01handler HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"),
+        ROW(400, "POST /eventhandler\0x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"),
+        ROW(404, "GET /elsewhere HTTP/1.1\r\nHost: a\r\n\r\n"),
+        ROW(405, "PUT /eventhandler HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"),
+    };
+    struct fixture *f = *state;
+
+    start(f);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        int status = exchange(f, rows[i].bytes, rows[i].len, true);
+
+        if (status != rows[i].status)
+            fail_msg("row %zu: got %d, expected %d", i, status, rows[i].status);
+    }
+}
+
+static struct str with_body(char *out, size_t body_len)
+{
+    int head = sprintf(out,
+                       "POST /eventhandler HTTP/1.1\r\n" SERVE_CLIENT_EVENT_LINES
+                       "Content-Length: %zu\r\n\r\n",
+                       body_len);
+
+    memset(out + head, 'x', body_len);
+    return str__n(out, (size_t)head + body_len);
+}
+
+static void bounds_the_body(void **state)
+{
+    static const size_t limit = 50000;
+    struct fixture *f = *state;
+    char *out = malloc(3000000);
+    struct str s;
+
+    ph_app_set_limit(f->app, PH_LIMIT_BODY, limit);
+    start(f);
+    s = with_body(out, limit - 1);
+    assert_int_equal(exchange(f, s.ptr, s.len, false), 200);
+    s = with_body(out, limit);
+    assert_int_equal(exchange(f, s.ptr, s.len, false), 200);
+    s = with_body(out, limit + 1);
+    assert_int_equal(exchange(f, s.ptr, s.len, true), 413);
+    s = with_body(out, 2000000);
+    assert_int_equal(exchange(f, s.ptr, s.len, true), 413);
+    free(out);
+}
+
+static struct str chunked(char *out, size_t body_len)
+{
+    char *at = out;
+
+    at += sprintf(at, "POST /eventhandler HTTP/1.1\r\n" SERVE_CLIENT_EVENT_LINES
+                      "Transfer-Encoding: chunked\r\n\r\n");
+    while (body_len > 0) {
+        size_t n = body_len < 4096 ? body_len : 4096;
+
+        at += sprintf(at, "%zx\r\n", n);
+        memset(at, 'x', n);
+        at += n;
+        at += sprintf(at, "\r\n");
+        body_len -= n;
+    }
+    at += sprintf(at, "0\r\n\r\n");
+    return str__n(out, (size_t)(at - out));
+}
+
+static void bounds_a_chunked_body(void **state)
+{
+    static const size_t limit = 50000;
+    struct fixture *f = *state;
+    char *out = malloc(3000000);
+    struct str s;
+
+    ph_app_set_limit(f->app, PH_LIMIT_BODY, limit);
+    start(f);
+    s = chunked(out, limit);
+    assert_int_equal(exchange(f, s.ptr, s.len, false), 200);
+    s = chunked(out, limit + 1);
+    assert_int_equal(exchange(f, s.ptr, s.len, true), 413);
+    s = chunked(out, 2000000);
+    assert_int_equal(exchange(f, s.ptr, s.len, true), 413);
+    free(out);
+}
+
+/* A request whose header names and values have `bytes` bytes together. */
+static int with_header_bytes(const struct fixture *f, size_t bytes)
+{
+    static const char head[] = "GET /eventhandler HTTP/1.1\r\nHost: a\r\nX: ";
+    char *out = malloc(bytes + sizeof(head) + 8);
+    size_t fill = bytes - strlen("Hosta") - strlen("X"), len = sizeof(head) - 1;
+    int status;
+
+    memcpy(out, head, len);
+    memset(out + len, 'a', fill);
+    memcpy(out + len + fill, "\r\n\r\n", 4);
+    status = exchange(f, out, len + fill + 4, false);
+    free(out);
+    return status;
+}
+
+static void bounds_the_headers(void **state)
+{
+    struct fixture *f = *state;
+    size_t limit = ph_app_limit(f->app, PH_LIMIT_HEADER_BYTES);
+
+    start(f);
+    /* 400: a validation request without an origin */
+    assert_int_equal(with_header_bytes(f, limit - 1), 400);
+    assert_int_equal(with_header_bytes(f, limit), 400);
+    assert_int_equal(with_header_bytes(f, limit + 1), 431);
+    assert_int_equal(with_header_bytes(f, 4 * limit), 431);
+}
+
+static void bounds_the_number_of_headers(void **state)
+{
+    struct fixture *f = *state;
+    size_t limit = ph_app_limit(f->app, PH_LIMIT_HEADERS);
+
+    start(f);
+    for (size_t n = limit - 1; n <= limit + 1; n++) {
+        char out[4096], *at = out;
+
+        at += sprintf(at, "GET /eventhandler HTTP/1.1\r\nHost: a\r\n");
+        for (size_t i = 1; i < n; i++)
+            at += sprintf(at, "X: a\r\n");
+        at += sprintf(at, "\r\n");
+        assert_int_equal(exchange(f, out, (size_t)(at - out), false), n <= limit ? 400 : 431);
+    }
+}
+
+/* Sends one byte at a time until the server gives up; the milliseconds it took. */
+static int64_t drip(const struct fixture *f, struct str s)
+{
+    int fd = serve_client__connect_tcp(f->authority);
+    int64_t began = clock__mono_ms();
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    for (size_t i = 0; i < s.len && poll(&p, 1, 20) == 0; i++) {
+        if (!serve_client__send(fd, s.ptr + i, 1))
+            break;
+    }
+    close(fd);
+    return clock__mono_ms() - began;
+}
+
+static void ends_requests_that_only_drip_in(void **state)
+{
+    struct fixture *f = *state;
+    char request[4096];
+    struct str s = serve_client__event(request, sizeof(request), "", "hello");
+    int64_t took;
+
+    ph_app_set_limit(f->app, PH_LIMIT_REQUEST_MS, 200);
+    start(f);
+    took = drip(f, s); /* all of it would take 10 s */
+    assert_in_range(took, 150, 5000);
+    took = drip(f, with_body(request, 2000));
+    assert_in_range(took, 150, 5000);
+}
+
+static void silence_ends_a_connection(void **state)
+{
+    struct fixture *f = *state;
+    char reply[64];
+    int fd;
+
+    ph_app_set_limit(f->app, PH_LIMIT_REQUEST_MS, 200);
+    start(f);
+    fd = serve_client__connect_tcp(f->authority);
+    assert_int_equal(serve_client__read_all(fd, reply, sizeof(reply)), 0);
+    close(fd);
+}
+
+/* A handler that waits until the test lets it go on. */
+struct gate {
+    int entered[2], leave[2];
+};
+
+static struct ph_reply *wait_at_gate(const struct ph_event *ev, void *arg)
+{
+    struct gate *g = arg;
+    char c = 0;
+
+    (void)ev;
+    if (write(g->entered[1], &c, 1) != 1 || read(g->leave[0], &c, 1) != 1)
+        return NULL;
+    return ph_reply_text("done", 4);
+}
+
+static void *free_server(void *arg)
+{
+    ph_server_free(arg);
+    return NULL;
+}
+
+static void stopping_answers_what_is_under_way(void **state)
+{
+    struct fixture *f = *state;
+    struct gate g;
+    char request[4096], reply[REPLY_SIZE], c = 0;
+    struct str s = serve_client__event(request, sizeof(request), "", "hello");
+    pthread_t thread;
+    int fd;
+
+    assert_int_equal(pipe(g.entered) | pipe(g.leave), 0);
+    ph_app_free(f->app);
+    f->app = ph_app_new();
+    ph_app_allow_unsigned(f->app);
+    ph_app_on_event(f->app, NULL, "*", wait_at_gate, &g, NULL);
+    start(f);
+    fd = serve_client__connect_tcp(f->authority);
+    assert_true(serve_client__send(fd, s.ptr, s.len));
+    assert_int_equal(read(g.entered[0], &c, 1), 1);
+    assert_int_equal(pthread_create(&thread, NULL, free_server, f->server), 0);
+    assert_int_equal(write(g.leave[1], &c, 1), 1);
+    assert_int_equal(serve_client__read_http(fd, reply, sizeof(reply)), 200);
+    assert_non_null(strstr(reply, "done"));
+    pthread_join(thread, NULL);
+    f->server = NULL;
+    close(fd);
+    for (int i = 0; i < 2; i++) {
+        close(g.entered[i]);
+        close(g.leave[i]);
+    }
+}
+
+static struct ph_server *signalled;
+
+static void on_signal(int number)
+{
+    (void)number;
+    ph_server_stop(signalled);
+}
+
+static void a_signal_handler_may_stop_it(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f);
+    signalled = f->server;
+    signal(SIGUSR2, on_signal);
+    raise(SIGUSR2);
+    ph_server_wait(f->server); /* returns, now and again */
+    ph_server_wait(f->server);
+    signal(SIGUSR2, SIG_DFL);
+}
+
+static void refuses_to_start(void **state)
+{
+    struct fixture *f = *state;
+    struct ph_app *unsure = ph_app_new();
+    struct ph_server *other = NULL;
+    const char *why = NULL;
+
+    start(f);
+    assert_int_equal(ph_serve_http(unsure, "127.0.0.1:0", 1, &other, &why), PH_ERR_CONFIG);
+    assert_non_null(strstr(why, "key"));
+    assert_int_equal(ph_serve_http(f->app, "127.0.0.1", 1, &other, &why), PH_ERR_ARGUMENT);
+    assert_non_null(strstr(why, "HOST:PORT"));
+    assert_int_equal(ph_serve_http(f->app, "127.0.0.1:0", 257, &other, &why), PH_ERR_ARGUMENT);
+    assert_int_equal(ph_serve_http(f->app, f->authority, 1, &other, &why), PH_ERR_SYSTEM);
+    assert_non_null(strstr(why, "in use"));
+    assert_null(other);
+    ph_app_free(unsure);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(keeps_a_connection_for_more_requests),
+        TEST(refuses_malformed_requests),
+        TEST(bounds_the_body),
+        TEST(bounds_a_chunked_body),
+        TEST(bounds_the_headers),
+        TEST(bounds_the_number_of_headers),
+        TEST(ends_requests_that_only_drip_in),
+        TEST(silence_ends_a_connection),
+        TEST(stopping_answers_what_is_under_way),
+        TEST(a_signal_handler_may_stop_it),
+        TEST(refuses_to_start),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
