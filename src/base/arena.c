@@ -17,8 +17,11 @@ static void use_first(struct arena *a)
 {
     uintptr_t start = ((uintptr_t)a->first + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1);
 
+    a->at = a->end = NULL;
+    if (!a->first) /* adding even 0 to it is undefined */
+        return;
     a->end = (char *)a->first + a->first_size;
-    a->at = a->first && start < (uintptr_t)a->end ? (char *)start : a->end;
+    a->at = start < (uintptr_t)a->end ? (char *)start : a->end;
 }
 
 void arena__init(struct arena *a, void *first, size_t first_size, size_t max)

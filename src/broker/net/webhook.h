@@ -9,6 +9,9 @@
 
 #include <uv.h>
 
+/* Requests beyond these wait for a connection; their time runs meanwhile. */
+#define WEBHOOK_MAX_HOST_CONNECTIONS 256     /* to one handler's host */
+#define WEBHOOK_MAX_CONNECTIONS 1024         /* in all, with those kept for use */
 #define WEBHOOK_MAX_HEADERS 200              /* lines of a response */
 #define WEBHOOK_MAX_HEADER_BYTES (64u << 10) /* their names and values together */
 #define WEBHOOK_BODY_MS 100000               /* from the headers to the end of the body */

@@ -125,3 +125,8 @@ void *exchange__shell(const struct exchange *x)
 {
     return x->shell;
 }
+
+bool exchange__in_process(const struct exchange *x)
+{
+    return x->request.app != NULL;
+}

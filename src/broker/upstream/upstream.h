@@ -101,6 +101,8 @@ void upstream__done(struct exchange *x, const struct exchange_result *result, in
 /* A pointer of the shell's own, kept with the exchange: NULL in `send`. */
 void exchange__set_shell(struct exchange *x, void *shell);
 void *exchange__shell(const struct exchange *x);
+/* True when the request that was sent last has an `app` and no URL: who has it now. */
+bool exchange__in_process(const struct exchange *x);
 
 /* Does what is due (retries, time limits, outcomes that need no request); returns the
  * next deadline, INT64_MAX if none. Call it before the loop sleeps, after anything else
