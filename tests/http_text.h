@@ -1,0 +1,12 @@
+/* HTTP messages as text files, for vectors and fuzz seeds: header lines, an empty line,
+ * and the body up to the end of the file. A line that starts with '#' is a comment. */
+#ifndef TESTS_HTTP_TEXT_H
+#define TESTS_HTTP_TEXT_H
+
+#include "base/http.h"
+
+/* Names, values and body point into `text`. False when memory is out. */
+bool http_text__parse(struct arena *a, struct str text, struct http_headers *headers,
+                      struct str *body);
+
+#endif
