@@ -50,16 +50,6 @@ struct fixture {
     int64_t now;
 };
 
-/* Stands in for the configuration, which this test has no file for. */
-const struct hub_settings *settings__hub(const struct settings *s, struct str hub)
-{
-    for (size_t i = 1; i < s->hub_count; i++) {
-        if (str__eq_nocase(s->hubs[i].name, hub))
-            return &s->hubs[i];
-    }
-    return &s->hubs[0];
-}
-
 static void copy(char *out, size_t size, struct str s)
 {
     snprintf(out, size, "%.*s", STR_FMT(s));

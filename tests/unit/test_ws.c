@@ -107,7 +107,7 @@ static void run_vector(const struct vector *v)
 static void read_token(struct buf *out, struct str *rest, struct str token)
 {
     struct str digits;
-    uint64_t count;
+    uint64_t count = 0;
     char byte[3] = "";
 
     if (str__eq(token, STR("fill"))) {
