@@ -232,6 +232,22 @@ static enum ph_err explain(const struct parser *p, struct diag *diag)
                      at >= p->text.len ? " (it ends too early)" : "");
 }
 
+/* yajl takes form feed and vertical tab for white space. JSON does not (RFC 8259 section
+ * 2), and they cannot stand in a string either: they are nowhere right. */
+static enum ph_err check_white_space(struct str text, struct diag *diag)
+{
+    for (const char *odd = "\f\v"; *odd; odd++) {
+        const char *at = text.len > 0 ? memchr(text.ptr, *odd, text.len) : NULL;
+
+        if (at)
+            return diag__set(diag, PH_ERR_SYNTAX,
+                             "line %u: not valid JSON (byte %u is the control character 0x%02x)",
+                             json__line(text, &(struct json){.raw = {at, 1}}),
+                             (unsigned)(at - text.ptr) + 1, (unsigned)*odd);
+    }
+    return PH_OK;
+}
+
 enum ph_err json__parse(struct arena *a, struct str text, const struct json_limits *limits,
                         struct json **out, struct diag *diag)
 {
@@ -239,6 +255,8 @@ enum ph_err json__parse(struct arena *a, struct str text, const struct json_limi
     yajl_status status;
 
     *out = NULL;
+    if (check_white_space(text, diag) != PH_OK)
+        return PH_ERR_SYNTAX;
     p.yajl = yajl_alloc(&callbacks, NULL, &p);
     if (!p.yajl)
         return diag__set(diag, PH_ERR_MEMORY, "out of memory");
@@ -318,8 +336,10 @@ enum ph_err json__check(struct str text, uint32_t depth, struct diag *diag)
 {
     struct json_limits limits = {.depth = depth, .nodes = 1};
     struct parser p = {.limits = &limits, .text = text};
-    enum ph_err err = PH_OK;
+    enum ph_err err = check_white_space(text, diag);
 
+    if (err != PH_OK)
+        return err;
     p.yajl = yajl_alloc(&check_callbacks, NULL, &p);
     if (!p.yajl)
         return diag__set(diag, PH_ERR_MEMORY, "out of memory");
@@ -414,7 +434,8 @@ void json__quote(struct buf *out, struct str s)
         buf__append(out, escaped, len);
         plain = i + 1;
     }
-    buf__append(out, s.ptr + plain, s.len - plain);
+    if (plain < s.len)
+        buf__append(out, s.ptr + plain, s.len - plain);
     buf__byte(out, '"');
 }
 

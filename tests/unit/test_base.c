@@ -173,6 +173,7 @@ static void json_refuses(void **state)
         {"1 2", PH_ERR_SYNTAX},      {"{\"a\":}", PH_ERR_SYNTAX}, {"[1,]", PH_ERR_SYNTAX},
         {"\"\xff\"", PH_ERR_SYNTAX}, {"// c\n1", PH_ERR_SYNTAX},  {"[[[[[1]]]]]", PH_ERR_LIMIT},
         {"{} x", PH_ERR_SYNTAX},     {"nul", PH_ERR_SYNTAX},      {"\"a", PH_ERR_SYNTAX},
+        {"\f1", PH_ERR_SYNTAX},      {"[1,\v2]", PH_ERR_SYNTAX},  {"\"\f\"", PH_ERR_SYNTAX},
     };
     struct arena a;
     struct json *root;
@@ -209,6 +210,9 @@ static void json_quote_escapes(void **state)
 
     (void)state;
     buf__init(&b, 1000);
+    json__quote(&b, STR_NONE);
+    assert_str(buf__view(&b), "\"\"");
+    buf__reset(&b);
     json__quote(&b, str__n("a\"b\\\x01\n\xc3\xa9\0", 9));
     assert_str(buf__view(&b), "\"a\\\"b\\\\\\u0001\\n\xc3\xa9\\u0000\"");
     buf__free(&b);
