@@ -28,8 +28,11 @@ static bool start_sequence(struct utf8 *state, uint8_t byte)
 
 bool utf8__feed(struct utf8 *state, const void *data, size_t len)
 {
-    const uint8_t *p = data, *end = p + len;
+    const uint8_t *p = data, *end;
 
+    if (len == 0) /* `data` may be absent then */
+        return true;
+    end = p + len;
     while (p < end) {
         if (state->need == 0) {
             uint64_t eight;

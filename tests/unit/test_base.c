@@ -275,6 +275,7 @@ static void utf8_at_every_split(void **state)
     }
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         assert_false(utf8__valid(str__of(bad[i])));
+    assert_true(utf8__valid(STR_NONE));
 }
 
 static void urls(void **state)
