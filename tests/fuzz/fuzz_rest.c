@@ -1,0 +1,49 @@
+/* The REST API, from the lines of a request to the answer. */
+#include "broker/rest/rest.h"
+#include "request.h"
+
+#include <stdlib.h>
+
+#define NOW 1800000000 /* the tokens of the corpus are good until 2100 */
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct settings *settings_of_all_runs(void)
+{
+    static struct settings settings;
+
+    if (settings.key_count == 0)
+        settings.keys[settings.key_count++] = mac__key_new(STR(SETTINGS_DEFAULT_KEY));
+    return &settings;
+}
+
+static void run(struct arena *a, const struct http_request *req)
+{
+    struct rest_call call;
+    struct diag diag = {""};
+    int status =
+        rest__begin(a, req, settings_of_all_runs(), STR("127.0.0.1:8080"), NOW, &call, &diag);
+
+    if (status == 0)
+        rest__body(a, req, &call, &diag);
+    if (call.has_command) {
+        if (call.command.hub.len == 0 || (call.command.op == HUB_SEND) != !!call.command.message)
+            abort();
+        rest__finish(a, &call, &(struct hub_result){0});
+    }
+    if (call.response.status < 200 || call.response.status > 599)
+        abort();
+    rest__free(&call);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct arena a;
+    struct http_request req;
+
+    arena__init(&a, NULL, 0, 4 << 20);
+    if (request__read(&a, str__n(data, size), &req) && rest__is_path(req.path))
+        run(&a, &req);
+    arena__free(&a);
+    return 0;
+}
