@@ -18,12 +18,12 @@ export class Program {
   #log = "";
   #watchers = new Set();
 
-  constructor(command, args, { env = {}, cwd } = {}) {
+  constructor(command, args, { env = {}, cwd, stdin = "ignore" } = {}) {
     this.command = [command, ...args].join(" ");
     this.#child = spawn(command, args, {
       cwd,
       env: { ...sanitizerEnvironment(), ...env },
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: [stdin, "pipe", "pipe"],
     });
     this.exited = once(this.#child, "close");
     this.exited.catch(() => {});
@@ -85,8 +85,12 @@ export class Program {
     return this.#until(() => this.#log.match(pattern), `${pattern} in the log`, milliseconds);
   }
 
-  signal(name) {
-    this.#child.kill(name);
+  // For programs that were started with `stdin: "pipe"`.
+  type(text) {
+    this.#child.stdin.write(text);
+  }
+  endInput() {
+    this.#child.stdin.end();
   }
 
   // Ends it at once, as a crash would.
@@ -121,10 +125,10 @@ export function start(t, command, args, options) {
   const running = new Program(command, args, options);
   let stopped;
   running.stopOnce = () => (stopped ??= running.stop());
-  running.abandon = async () => {
-    stopped = Promise.resolve();
-    await running.kill();
-  };
+  // Kills it, as a crash would.
+  running.abandon = () => (stopped = running.kill());
+  // Waits until it ends by itself.
+  running.ended = () => (stopped = running.exited.then(() => running.assertClean()));
   cleanup(t, () => running.stopOnce());
   return running;
 }

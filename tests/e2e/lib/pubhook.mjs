@@ -1,6 +1,6 @@
 // The programs of pubhook, by the command lines that they promise.
 
-import { program, plugin } from "./paths.mjs";
+import { example, plugin, program, sourceDir } from "./paths.mjs";
 import { start } from "./program.mjs";
 
 export const defaultKey = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH";
@@ -33,4 +33,14 @@ export async function startHandler(t, plugins, { listen = "127.0.0.1:0", fastcgi
   handler.url = await handler.line("ready");
   if (!fastcgi) handler.port = Number(new URL(handler.url).port);
   return handler;
+}
+
+// examples/negotiate: hands out client access URLs, and the chat page.
+export async function startNegotiate(t, broker, hub = "chat") {
+  const page = `${sourceDir}/examples/chat/index.html`;
+  const negotiate = start(t, example("negotiate"), ["--listen", "127.0.0.1:0", "--hub", hub, "--page", page], {
+    env: { WebPubSubConnectionString: broker.connectionString },
+  });
+  negotiate.url = await negotiate.line("ready");
+  return negotiate;
 }
