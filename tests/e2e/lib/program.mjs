@@ -18,7 +18,8 @@ export class Program {
   #log = "";
   #watchers = new Set();
 
-  constructor(command, args, { env = {}, cwd, stdin = "ignore" } = {}) {
+  constructor(command, args, { env = {}, cwd, stdin = "ignore", goodStatus = 0 } = {}) {
+    this.goodStatus = goodStatus;
     this.command = [command, ...args].join(" ");
     this.#child = spawn(command, args, {
       cwd,
@@ -114,7 +115,7 @@ export class Program {
     assert.doesNotMatch(this.#log, sanitizerReport, `${this.command}: a sanitizer reported`);
     assert.equal(
       this.#child.exitCode,
-      0,
+      this.goodStatus,
       `${this.command}: ended by ${this.#child.signalCode ?? `status ${this.#child.exitCode}`}\n${this.#log}`,
     );
   }

@@ -134,12 +134,13 @@ server.bind = "127.0.0.1"
 server.port = ${port}
 server.document-root = "${folder}/www"
 server.upload-dirs = ("${folder}")
-server.errorlog = "/dev/stderr"
 alias.url = ("/eventhandler" => "${script}")
 cgi.assign = (".cgi" => "")
 `,
   );
-  const server = start(t, "/usr/sbin/lighttpd", ["-D", "-f", file]);
+  const server = start(t, "/usr/sbin/lighttpd", ["-D", "-f", file], {
+    goodStatus: 1, // as it ends on SIGTERM
+  });
   await listening(server, port);
   return { url: `http://127.0.0.1:${port}/eventhandler`, port };
 }
