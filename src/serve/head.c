@@ -22,7 +22,8 @@ static bool clean_gap(const char *end, const char *next)
 }
 
 struct taker {
-    struct ph_request *request;
+    struct arena *arena;
+    struct http_headers *headers;
     const char *end; /* of the value before; NULL at first */
     bool layout;
     bool cut; /* something is between the parts */
@@ -38,8 +39,8 @@ static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const cha
     if (t->layout && t->end && !clean_gap(t->end, name))
         t->cut = true;
     t->end = value ? value + value_len : NULL;
-    t->failed = !app__request_add_borrowed(t->request, str__n(name, name_len),
-                                           str__n(value ? value : "", value_len));
+    t->failed = !http__add(t->arena, t->headers, str__n(name, name_len),
+                           str__n(value ? value : "", value_len));
     return t->failed ? MHD_NO : MHD_YES;
 }
 
@@ -58,24 +59,21 @@ static bool has_blank(const char *target)
     return false;
 }
 
-struct ph_request *head__take(struct MHD_Connection *mhd, const struct head_line *line,
-                              const char **malformed)
+bool head__take(struct arena *a, struct MHD_Connection *mhd, const struct head_line *line,
+                struct http_request *out, const char **malformed)
 {
-    struct taker t = {.layout = knows_layout()};
+    struct taker t = {.arena = a, .headers = &out->headers, .layout = knows_layout()};
 
-    t.request = app__request_borrow(str__of(line->method), str__of(line->target));
-    if (!t.request)
-        return NULL;
+    *out = (struct http_request){.method = str__of(line->method)};
+    http__set_target(out, str__of(line->target));
     MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, take_header, &t);
-    if (t.failed) {
-        ph_request_free(t.request);
-        return NULL;
-    }
+    if (t.failed)
+        return false;
     /* behind the last line stands the empty one, overwritten too */
     if (t.layout && (line_is_cut(line) || (t.end && !clean_gap(t.end, t.end + 2))))
         t.cut = true;
     *malformed = t.cut                     ? "the head holds a NUL byte or a folded line"
                  : has_blank(line->target) ? "the request target holds a control character"
                                            : NULL;
-    return t.request;
+    return true;
 }

@@ -1,8 +1,8 @@
-/* The head of a request, taken over from libmicrohttpd. */
+/* The head of a request, taken over from libmicrohttpd; for the listener and the broker. */
 #ifndef SERVE_HEAD_H
 #define SERVE_HEAD_H
 
-#include "app/app.h"
+#include "base/http.h"
 
 #include <microhttpd.h>
 
@@ -15,9 +15,9 @@ struct head_line {
     const char *version;
 };
 
-/* A request with all header lines of `mhd`, borrowed; NULL when memory is out.
+/* Fills in a request with all header lines of `mhd`, borrowed. False: out of memory.
  * `malformed` gets what is wrong with characters that libmicrohttpd lets pass, or NULL. */
-struct ph_request *head__take(struct MHD_Connection *mhd, const struct head_line *line,
-                              const char **malformed);
+bool head__take(struct arena *a, struct MHD_Connection *mhd, const struct head_line *line,
+                struct http_request *out, const char **malformed);
 
 #endif

@@ -200,9 +200,10 @@ static enum MHD_Result begin(struct connection *c, struct MHD_Connection *mhd, c
 
     if (!c->target)
         return MHD_NO;
-    c->request = head__take(mhd, &line, &malformed);
+    c->request = app__request_borrow(str__of(method), str__of(c->target));
     c->response = ph_response_new();
-    if (!c->request || !c->response)
+    if (!c->request || !c->response ||
+        !head__take(&c->request->arena, mhd, &line, &c->request->http, &malformed))
         return MHD_NO;
     enter(c);
     if (malformed) {
