@@ -66,7 +66,7 @@ static int find_route(struct judge *j)
 {
     char allow[ROUTE_ALLOW_MAX];
 
-    j->call->route = route__find(j->head->method, j->head->path, &j->segments, allow);
+    j->call->route = rest_route__find(j->head->method, j->head->path, &j->segments, allow);
     if (j->call->route)
         return 0;
     if (allow[0])

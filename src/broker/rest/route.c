@@ -136,8 +136,9 @@ static void add_method(char allow[ROUTE_ALLOW_MAX], const char *method)
     strcat(allow, method);
 }
 
-const struct rest_route *route__find(struct str method, struct str path,
-                                     struct route_segments *segments, char allow[ROUTE_ALLOW_MAX])
+const struct rest_route *rest_route__find(struct str method, struct str path,
+                                          struct route_segments *segments,
+                                          char allow[ROUTE_ALLOW_MAX])
 {
     allow[0] = '\0';
     for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++) {

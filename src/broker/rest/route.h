@@ -38,7 +38,8 @@ struct route_segments {
 
 /* The row for a request, or NULL. `allow` then lists the methods that the path has,
  * for the Allow header; it is empty for an unknown path. */
-const struct rest_route *route__find(struct str method, struct str path,
-                                     struct route_segments *segments, char allow[ROUTE_ALLOW_MAX]);
+const struct rest_route *rest_route__find(struct str method, struct str path,
+                                          struct route_segments *segments,
+                                          char allow[ROUTE_ALLOW_MAX]);
 
 #endif

@@ -1,0 +1,210 @@
+#include "broker/net/admission.h"
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "broker/net/connect_event.h"
+#include "broker/net/recovery.h"
+#include "broker/wire/ws.h"
+
+#include <unistd.h>
+
+/* Why a client stays out goes to the log: the client itself sees a status at the most. */
+static bool refuse(struct admission *a, int status, const char *why)
+{
+    const struct handshake *h = &a->handshake;
+    const char *hub = h->hub.ptr ? arena__strdup(a->arena, h->hub) : NULL;
+    const char *user = h->user_id.ptr ? arena__strdup(a->arena, h->user_id) : NULL;
+
+    a->status = status;
+    a->why = arena__strdup(a->arena, str__of(why ? why : http__reason(status)));
+    if (!a->why)
+        a->why = "out of memory";
+    log__warn(a->shard->broker->log, LOG_FIELDS("hub", hub, "user", user),
+              "client refused with %d: %s", status, a->why);
+    return true;
+}
+
+static bool make_id(struct admission *a)
+{
+    uint8_t random[CONNECTION_ID_RANDOM_BYTES];
+
+    if (!random__bytes(random, sizeof(random)))
+        return false;
+    connection_id__make(a->id, random, 0, a->shard->index);
+    return true;
+}
+
+/* Asks the connect handler. */
+static bool ask(struct admission *a)
+{
+    struct shard *s = a->shard;
+    struct ph_event event;
+
+    if (!make_id(a))
+        return refuse(a, 500, "no random numbers for a connection id");
+    if (connect_event__make(a->arena, &a->handshake, &a->http->headers, str__of(a->id), &event))
+        a->peer = upstream__connect(s->upstream, &event, a, shard__now(s), clock__unix_ms());
+    if (!a->peer)
+        return refuse(a, 503, "out of memory");
+    return false;
+}
+
+bool admission__begin(struct admission *a, struct shard *s, struct arena *arena,
+                      const struct http_request *http, void (*ready)(void *arg), void *arg)
+{
+    struct diag diag = {""};
+
+    *a = (struct admission){.shard = s, .arena = arena, .http = http, .ready = ready, .arg = arg};
+    handshake__read(arena, http, s->broker->settings, str__of(s->broker->own_host),
+                    clock__unix_ms() / 1000, &a->handshake, &diag);
+    if (a->handshake.status != 0)
+        return refuse(a, a->handshake.status, diag.text);
+    if (s->transports.count >= s->broker->max_transports)
+        return refuse(a, 503, "every connection that the limit on open files allows is in use");
+    if (a->handshake.recovery)
+        return true;
+    return ask(a);
+}
+
+/* --- What the connect handler said (client-and-rest.md section 1.5) -------------- */
+
+static bool keep(struct arena *a, struct str *to, struct str from)
+{
+    const char *copy = arena__strdup(a, from);
+
+    *to = str__n(copy, from.len);
+    return copy;
+}
+
+static bool keep_all(struct arena *a, struct str **to, size_t *to_count, const struct str *from,
+                     size_t count)
+{
+    struct str *items = arena__alloc(a, (count ? count : 1) * sizeof(*items));
+
+    if (!items)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!keep(a, &items[i], from[i]))
+            return false;
+    }
+    *to = items;
+    *to_count = count;
+    return true;
+}
+
+static bool apply(struct admission *a, const struct answer *answer)
+{
+    struct handshake *h = &a->handshake;
+
+    return (!answer->user_id.ptr || keep(a->arena, &h->user_id, answer->user_id)) &&
+           (!answer->has_roles ||
+            keep_all(a->arena, &h->roles, &h->role_count, answer->roles, answer->role_count)) &&
+           (answer->group_count == 0 ||
+            keep_all(a->arena, &h->groups, &h->group_count, answer->groups, answer->group_count));
+}
+
+static void let_in(struct admission *a, const struct answer *answer)
+{
+    struct diag diag = {""};
+    struct str subprotocol = STR_NONE;
+
+    if (answer && (!apply(a, answer) ||
+                   (answer->subprotocol.ptr && !keep(a->arena, &subprotocol, answer->subprotocol))))
+        refuse(a, 503, "out of memory");
+    else if (handshake__choose(&a->handshake, subprotocol, &diag) != PH_OK)
+        refuse(a, 500, diag.text);
+}
+
+void admission__decided(void *token, int status, const struct answer *answer, const char *why)
+{
+    struct admission *a = token;
+
+    a->decided = true;
+    if (status == 0) {
+        let_in(a, answer);
+    } else {
+        a->peer = NULL; /* upstream frees it */
+        refuse(a, status, why);
+    }
+    a->ready(a->arg);
+}
+
+/* --- In ----------------------------------------------------------------------------- */
+
+bool admission__answer(const struct admission *a, struct http_headers *out)
+{
+    char *accept_key = arena__alloc(a->arena, WS_ACCEPT_LEN + 1);
+
+    return accept_key && ws__accept_key(a->handshake.websocket_key, accept_key) &&
+           http__add(a->arena, out, STR("Upgrade"), STR("websocket")) &&
+           http__add(a->arena, out, STR("Sec-WebSocket-Accept"), str__of(accept_key)) &&
+           (!a->handshake.subprotocol.ptr ||
+            http__add(a->arena, out, STR("Sec-WebSocket-Protocol"), a->handshake.subprotocol));
+}
+
+static struct session *make_session(struct admission *a)
+{
+    const struct handshake *h = &a->handshake;
+    const struct session_config config = {
+        .hub = h->hub,
+        .connection_id = str__of(a->id),
+        .user_id = h->user_id,
+        .format = h->format,
+        .roles = h->roles,
+        .role_count = h->role_count,
+        .groups = h->groups,
+        .group_count = h->group_count,
+        .publish_group = h->publish_group,
+        .publish_no_echo = h->publish_no_echo,
+    };
+    struct shard *s = a->shard;
+    struct session *session = session__new(s->core, &config);
+
+    if (!session)
+        return NULL;
+    session__set_peer(session, a->peer);
+    upstream__connected(a->peer, session, h->user_id, h->subprotocol, shard__now(s),
+                        clock__unix_ms());
+    a->peer = NULL;
+    return session;
+}
+
+static void enter_new(struct admission *a, int fd, struct str early)
+{
+    static const struct close_reason no_room = {
+        .category = {"ServiceTransientError", 21},
+        .upstream = {"The service is out of memory or descriptors.", 44}};
+    struct session *session = make_session(a);
+
+    if (session && recovery__attach(a->shard, session, fd, early))
+        return;
+    log__error(a->shard->broker->log, LOG_NONE, "client lost: out of memory for its connection");
+    if (session)
+        session__end(session, &no_room);
+    else
+        close(fd);
+}
+
+void admission__enter(struct admission *a, int fd, struct str early)
+{
+    const struct handshake *h = &a->handshake;
+
+    if (!h->recovery)
+        enter_new(a, fd, early);
+    else
+        recovery__begin(a->shard, h->hub, h->connection_id, h->reconnection_token, fd, early);
+}
+
+void admission__end(struct admission *a)
+{
+    struct shard *s = a->shard;
+
+    if (!a->peer)
+        return;
+    if (a->decided)
+        upstream__disconnected(a->peer, STR("The client left before it was connected."),
+                               shard__now(s), clock__unix_ms());
+    else
+        upstream__abandon(a->peer);
+    a->peer = NULL;
+}

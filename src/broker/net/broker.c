@@ -1,0 +1,149 @@
+#include "broker/net/broker.h"
+
+#include "base/buf.h"
+#include "base/random.h"
+#include "broker/net/listener.h"
+#include "broker/net/shard.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Descriptors that are not clients': libraries, listening and HTTP connections, webhooks. */
+#define RESERVED_FILES 64
+#define RESERVED_FILES_PER_SHARD 256
+
+static size_t max_transports(size_t shards)
+{
+    struct rlimit files;
+    size_t reserved = RESERVED_FILES + shards * RESERVED_FILES_PER_SHARD;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur <= reserved)
+        return 64;
+    return (files.rlim_cur - reserved) / shards;
+}
+
+static void name_host(struct broker *b, const struct listener_address *at)
+{
+    bool v6 = memchr(b->settings->host.ptr, ':', b->settings->host.len);
+
+    snprintf(b->own_host, sizeof(b->own_host), v6 ? "[%.*s]:%u" : "%.*s:%u",
+             STR_FMT(b->settings->host), listener__port(at));
+}
+
+/* All sockets are bound before the first shard is made, so that its settled port is
+ * known to all. */
+static enum ph_err open_sockets(struct broker *b, int *fds, struct diag *diag)
+{
+    struct listener_address at;
+    enum ph_err err = listener__resolve(b->settings->host, b->settings->port, &at, diag);
+
+    if (!err && b->settings->port != 0)
+        err = listener__check_free(&at, diag);
+    for (size_t i = 0; !err && i < b->shard_count; i++)
+        err = listener__open(&at, &fds[i], diag);
+    if (!err)
+        name_host(b, &at);
+    return err;
+}
+
+static bool make_shards(struct broker *b, int *fds, struct diag *diag)
+{
+    for (size_t i = 0; i < b->shard_count; i++) {
+        b->shards[i] = shard__new(b, (uint8_t)i, fds[i], diag);
+        fds[i] = -1;
+        if (!b->shards[i])
+            return false;
+    }
+    for (size_t i = 0; i < b->shard_count; i++) {
+        if (!shard__start(b->shards[i])) {
+            diag__set(diag, PH_ERR_SYSTEM, "cannot start %zu threads", b->shard_count);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void halt(struct broker *b)
+{
+    for (size_t i = 0; i < b->shard_count; i++) {
+        if (b->shards[i])
+            shard__halt(b->shards[i]);
+    }
+    for (size_t i = 0; i < b->shard_count; i++) {
+        if (b->shards[i])
+            shard__join(b->shards[i]);
+    }
+}
+
+static void broker_free(struct broker *b)
+{
+    for (size_t i = 0; i < b->shard_count; i++)
+        shard__free(b->shards[i]);
+    sem_destroy(&b->drained);
+    free(b->shards);
+    free(b);
+}
+
+static struct broker *broker_new(const struct settings *settings, struct ph_log *log)
+{
+    struct broker *b = calloc(1, sizeof(*b));
+
+    if (!b)
+        return NULL;
+    b->settings = settings;
+    b->log = log;
+    b->shard_count = settings->threads;
+    b->shards = calloc(b->shard_count, sizeof(*b->shards));
+    b->max_transports = max_transports(b->shard_count);
+    if (b->shards && random__bytes(&b->seed, sizeof(b->seed)) && sem_init(&b->drained, 0, 0) == 0)
+        return b;
+    free(b->shards);
+    free(b);
+    return NULL;
+}
+
+struct broker *broker__start(const struct settings *settings, struct ph_log *log, struct diag *diag)
+{
+    struct broker *b = broker_new(settings, log);
+    int fds[SETTINGS_MAX_THREADS];
+    bool started;
+
+    if (!b) {
+        diag__set(diag, PH_ERR_MEMORY, "out of memory");
+        return NULL;
+    }
+    for (size_t i = 0; i < b->shard_count; i++)
+        fds[i] = -1;
+    started = open_sockets(b, fds, diag) == PH_OK && make_shards(b, fds, diag);
+    for (size_t i = 0; i < b->shard_count; i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+    }
+    if (started)
+        return b;
+    halt(b);
+    broker_free(b);
+    return NULL;
+}
+
+/* Each shard gives up by itself when its time is over, so this ends. */
+static void drain(struct broker *b)
+{
+    for (size_t i = 0; i < b->shard_count; i++)
+        shard__drain(b->shards[i]);
+    for (size_t i = 0; i < b->shard_count; i++) {
+        while (sem_wait(&b->drained) != 0)
+            ;
+    }
+}
+
+void broker__stop(struct broker *b)
+{
+    if (!b)
+        return;
+    drain(b);
+    halt(b);
+    broker_free(b);
+}

@@ -1,0 +1,259 @@
+#include "broker/net/front.h"
+
+#include "broker/core/list.h"
+#include "broker/net/request.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MAX_RUNS 4 /* of libmicrohttpd at the end of a turn; the rest waits for the next */
+
+struct front {
+    struct shard *shard;
+    struct MHD_Daemon *daemon;
+    uv_poll_t poll;
+    bool polling;
+    struct wheel wheel; /* of connections that have yet to complete a request */
+    struct request *requests;
+};
+
+/* A TCP connection. libmicrohttpd's own timeout starts again with each byte, so a client
+ * that sends one byte a second would stay for ever; this deadline is for the whole
+ * request. */
+struct connection {
+    struct wheel_entry deadline;
+    struct front *front;
+    int fd;
+};
+
+static struct connection *connection_of(struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    return info ? info->socket_context : NULL;
+}
+
+static void expect_request(struct connection *c)
+{
+    wheel__put(&c->front->wheel, &c->deadline, FRONT_REQUEST_SECONDS, shard__now(c->front->shard));
+}
+
+static void open_connection(struct front *f, struct MHD_Connection *mhd, void **context)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct connection *c = info ? calloc(1, sizeof(*c)) : NULL;
+
+    *context = c; /* NULL: its requests are refused */
+    if (!c)
+        return;
+    c->front = f;
+    c->fd = info->connect_fd;
+    expect_request(c);
+}
+
+static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct front *f = cls;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        open_connection(f, mhd, context);
+    } else if (*context) {
+        wheel__remove(&f->wheel, &((struct connection *)*context)->deadline);
+        free(*context);
+        *context = NULL;
+    }
+}
+
+static void link_request(struct front *f, struct request *r)
+{
+    r->next = f->requests;
+    if (r->next)
+        r->next->prev = r;
+    f->requests = r;
+}
+
+static void unlink_request(struct front *f, struct request *r)
+{
+    if (r->next)
+        r->next->prev = r->prev;
+    if (r->prev)
+        r->prev->next = r->next;
+    else
+        f->requests = r->next;
+}
+
+/* The request line is here. */
+static void *on_target(void *cls, const char *uri, struct MHD_Connection *mhd)
+{
+    struct front *f = cls;
+    struct request *r = connection_of(mhd) ? request__new(f->shard, mhd, uri) : NULL;
+
+    if (r)
+        link_request(f, r);
+    return r;
+}
+
+static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
+                         enum MHD_RequestTerminationCode code)
+{
+    struct connection *c = connection_of(mhd);
+    struct request *r = *context;
+
+    (void)code;
+    *context = NULL;
+    if (!r)
+        return;
+    unlink_request(cls, r);
+    request__free(r);
+    if (c)
+        expect_request(c);
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *size, void **context)
+{
+    struct request *r = *context;
+    struct front *f = cls;
+    enum MHD_Result result;
+    size_t len = *size;
+
+    (void)url;
+    if (!r)
+        return MHD_NO;
+    if (r->stage == REQUEST_NEW)
+        return request__head(r, method, version);
+    *size = 0;
+    if (len > 0)
+        return request__body(r, data, len);
+    /* While the request waits, it is our time and not the client's. */
+    wheel__remove(&f->wheel, &connection_of(mhd)->deadline);
+    result = request__complete(r);
+    if (!r->suspended)
+        expect_request(connection_of(mhd));
+    return result;
+}
+
+static void __attribute__((format(printf, 2, 0)))
+on_message(void *cls, const char *fmt, va_list args)
+{
+    struct ph_log *log = cls;
+    char text[512];
+
+    if (!log__wants(log, PH_LOG_DEBUG))
+        return;
+    vsnprintf(text, sizeof(text), fmt, args);
+    text[strcspn(text, "\n")] = '\0';
+    log__debug(log, LOG_NONE, "http: %s", text);
+}
+
+/* --- In the loop --------------------------------------------------------------------- */
+
+static void on_readable(uv_poll_t *handle, int status, int events)
+{
+    struct front *f = handle->data;
+
+    (void)status, (void)events;
+    MHD_run(f->daemon);
+}
+
+int64_t front__tick(struct front *f)
+{
+    int64_t now = shard__now(f->shard);
+    struct wheel_entry *entry;
+    MHD_UNSIGNED_LONG_LONG wait;
+
+    while ((entry = wheel__next_due(&f->wheel, now)))
+        shutdown(LIST_ITEM(entry, struct connection, deadline)->fd, SHUT_RDWR);
+    /* 0: there is work that shows at no descriptor. */
+    for (unsigned i = 0; MHD_get_timeout(f->daemon, &wait) == MHD_YES && wait == 0; i++) {
+        if (i == MAX_RUNS)
+            return now;
+        MHD_run(f->daemon);
+    }
+    return wheel__deadline(&f->wheel);
+}
+
+static struct MHD_Daemon *start_daemon(struct front *f, int fd)
+{
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_UPGRADE | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
+        NULL, on_request, f, MHD_OPTION_EXTERNAL_LOGGER, on_message, f->shard->broker->log,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)FRONT_MAX_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)FRONT_POOL,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, f, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+        f, MHD_OPTION_URI_LOG_CALLBACK, on_target, f, MHD_OPTION_END);
+}
+
+static bool watch(struct front *f)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(f->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+
+    if (!info || uv_poll_init(&f->shard->loop, &f->poll, info->epoll_fd) != 0)
+        return false;
+    f->poll.data = f;
+    f->polling = true;
+    return uv_poll_start(&f->poll, UV_READABLE, on_readable) == 0;
+}
+
+struct front *front__open(struct shard *s, int listen_fd, struct diag *diag)
+{
+    struct front *f = calloc(1, sizeof(*f));
+
+    if (f) {
+        f->shard = s;
+        wheel__init(&f->wheel, shard__now(s));
+        f->daemon = start_daemon(f, listen_fd);
+    }
+    if (f && f->daemon && watch(f))
+        return f;
+    if (!f || !f->daemon)
+        close(listen_fd);
+    front__close(f);
+    diag__set(diag, PH_ERR_SYSTEM, "libmicrohttpd does not start: %m");
+    return NULL;
+}
+
+static void give_up_requests(struct front *f)
+{
+    for (struct request *r = f->requests; r; r = r->next)
+        request__give_up(r);
+}
+
+void front__quiesce(struct front *f)
+{
+    MHD_socket fd = MHD_quiesce_daemon(f->daemon);
+
+    if (fd != MHD_INVALID_SOCKET)
+        close(fd);
+    give_up_requests(f);
+    MHD_run(f->daemon);
+}
+
+static void free_poll(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+void front__close(struct front *f)
+{
+    if (!f)
+        return;
+    if (f->daemon) {
+        /* libmicrohttpd does not stop while a connection is suspended. */
+        give_up_requests(f);
+        MHD_run(f->daemon);
+        if (f->polling)
+            uv_poll_stop(&f->poll);
+        MHD_stop_daemon(f->daemon);
+    }
+    if (f->polling)
+        uv_close((uv_handle_t *)&f->poll, free_poll);
+    else
+        free(f);
+}

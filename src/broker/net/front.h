@@ -1,0 +1,32 @@
+/* The HTTP front of a shard, on libmicrohttpd: its daemon runs inside the shard's loop
+ * with a listening socket of its own. It must not keep WebSockets: an upgraded
+ * descriptor is duplicated and libmicrohttpd closes its own at once, because it would
+ * hold 20 KiB for each and walk through all of them at each close. */
+#ifndef BROKER_NET_FRONT_H
+#define BROKER_NET_FRONT_H
+
+#include "broker/net/shard.h"
+
+#include <microhttpd.h>
+
+#define FRONT_MAX_CONNECTIONS 1024 /* HTTP connections at a time; upgraded ones do not count */
+/* For a whole request, however its bytes come, and for the wait before it. */
+#define FRONT_REQUEST_SECONDS 30
+#define FRONT_MAX_HEADERS 100
+#define FRONT_MAX_HEADER_BYTES (24u << 10)
+/* Request line, headers and libmicrohttpd's index of them. Larger pools are slower:
+ * the C library maps and unmaps them for each connection. */
+#define FRONT_POOL (32u << 10)
+
+struct front;
+
+/* Takes over the listening socket, also on failure. NULL: `diag` says why. */
+struct front *front__open(struct shard *s, int listen_fd, struct diag *diag);
+/* Stops accepting, and answers requests that wait for a connect handler with 503. */
+void front__quiesce(struct front *f);
+/* Closes all connections. NULL is fine. */
+void front__close(struct front *f);
+/* End of a turn: ends connections that take too long; returns when to look again. */
+int64_t front__tick(struct front *f);
+
+#endif

@@ -1,0 +1,71 @@
+#include "broker/net/poller.h"
+
+#include <unistd.h>
+
+static void on_readable(uv_poll_t *handle, int status, int events)
+{
+    struct poller *p = handle->data;
+
+    (void)events;
+    if (status < 0)
+        return;
+    p->count = epoll_wait(p->fd, p->batch, POLLER_BATCH, 0);
+    for (p->at = 0; p->at < p->count; p->at++) {
+        struct poller_watch *watch = p->batch[p->at].data.ptr;
+
+        if (watch)
+            watch->ready(watch, p->batch[p->at].events);
+    }
+    p->count = p->at = 0;
+}
+
+bool poller__open(struct poller *p, uv_loop_t *loop)
+{
+    p->count = p->at = 0;
+    p->fd = epoll_create1(EPOLL_CLOEXEC);
+    if (p->fd < 0)
+        return false;
+    if (uv_poll_init(loop, &p->handle, p->fd) != 0) {
+        close(p->fd);
+        p->fd = -1;
+        return false;
+    }
+    p->handle.data = p;
+    uv_poll_start(&p->handle, UV_READABLE, on_readable);
+    return true;
+}
+
+void poller__close(struct poller *p)
+{
+    if (p->fd < 0)
+        return;
+    uv_close((uv_handle_t *)&p->handle, NULL);
+    close(p->fd);
+    p->fd = -1;
+}
+
+static bool control(struct poller *p, int op, int fd, struct poller_watch *watch, uint32_t events)
+{
+    struct epoll_event ev = {.events = events, .data.ptr = watch};
+
+    return epoll_ctl(p->fd, op, fd, &ev) == 0;
+}
+
+bool poller__add(struct poller *p, int fd, struct poller_watch *watch, uint32_t events)
+{
+    return control(p, EPOLL_CTL_ADD, fd, watch, events);
+}
+
+bool poller__change(struct poller *p, int fd, struct poller_watch *watch, uint32_t events)
+{
+    return control(p, EPOLL_CTL_MOD, fd, watch, events);
+}
+
+void poller__remove(struct poller *p, int fd, struct poller_watch *watch)
+{
+    control(p, EPOLL_CTL_DEL, fd, NULL, 0);
+    for (int i = p->at; i < p->count; i++) {
+        if (p->batch[i].data.ptr == watch)
+            p->batch[i].data.ptr = NULL;
+    }
+}

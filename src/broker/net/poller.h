@@ -1,0 +1,38 @@
+/* Readiness of many sockets, watched by one epoll descriptor that sits inside the
+ * shard's loop. libuv's own handle for a descriptor costs 160 bytes a connection and
+ * a system call at each change of interest is batched there; here a watched socket
+ * costs one pointer and is registered once. */
+#ifndef BROKER_NET_POLLER_H
+#define BROKER_NET_POLLER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+
+#include <uv.h>
+
+#define POLLER_BATCH 256 /* sockets looked at before the loop goes round */
+
+/* First member of whatever owns the socket. */
+struct poller_watch {
+    void (*ready)(struct poller_watch *watch, uint32_t events);
+};
+
+struct poller {
+    int fd; /* -1: not open */
+    uv_poll_t handle;
+    struct epoll_event batch[POLLER_BATCH];
+    int count, at; /* of the batch being worked on */
+};
+
+/* False: no descriptor to be had. */
+bool poller__open(struct poller *p, uv_loop_t *loop);
+/* The loop must run once more before the poller's memory goes. */
+void poller__close(struct poller *p);
+
+bool poller__add(struct poller *p, int fd, struct poller_watch *watch, uint32_t events);
+bool poller__change(struct poller *p, int fd, struct poller_watch *watch, uint32_t events);
+/* Also takes events of this watch out of the batch, so that it may be freed. */
+void poller__remove(struct poller *p, int fd, struct poller_watch *watch);
+
+#endif

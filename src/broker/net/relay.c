@@ -1,0 +1,267 @@
+#include "broker/net/relay.h"
+
+#include "broker/core/connection_id.h"
+
+#include <stdlib.h>
+
+/* A call that waits for other shards; lives on the caller's shard. */
+struct call {
+    unsigned waiting;
+    struct hub_result sum;
+    relay_done_fn *done;
+    void *arg;
+};
+
+/* A command on its way to another shard and, when somebody waits, back with the result. */
+struct parcel {
+    struct letter letter;
+    struct shard *from, *to;
+    struct call *call; /* NULL: nobody waits */
+    struct hub_result result;
+    struct hub_command command; /* its strings are in `text` */
+    struct str *excluded;
+    char text[];
+};
+
+static void parcel_free(struct parcel *p)
+{
+    message__unref(p->command.message);
+    free(p->excluded);
+    free(p);
+}
+
+/* The strings of a command that a copy must hold, besides the excluded ids. */
+#define STRING_COUNT 4
+
+static void strings_of(struct hub_command *cmd, struct str *out[STRING_COUNT])
+{
+    out[0] = &cmd->hub;
+    out[1] = &cmd->name;
+    out[2] = &cmd->group;
+    out[3] = &cmd->reason;
+}
+
+static char *move(struct str *s, char *at)
+{
+    if (!s->ptr)
+        return at;
+    memcpy(at, s->ptr, s->len);
+    s->ptr = at;
+    return at + s->len;
+}
+
+static size_t text_size(const struct hub_command *cmd)
+{
+    size_t size = cmd->hub.len + cmd->name.len + cmd->group.len + cmd->reason.len;
+
+    for (size_t i = 0; i < cmd->excluded_count; i++)
+        size += cmd->excluded[i].len;
+    return size;
+}
+
+static bool copy_excluded(struct parcel *p, char *at)
+{
+    const struct hub_command *cmd = &p->command;
+
+    if (cmd->excluded_count == 0)
+        return true;
+    p->excluded = malloc(cmd->excluded_count * sizeof(*p->excluded));
+    if (!p->excluded)
+        return false;
+    for (size_t i = 0; i < cmd->excluded_count; i++) {
+        p->excluded[i] = cmd->excluded[i];
+        at = move(&p->excluded[i], at);
+    }
+    p->command.excluded = p->excluded;
+    return true;
+}
+
+static struct parcel *parcel_new(const struct hub_command *cmd)
+{
+    struct parcel *p = malloc(sizeof(*p) + text_size(cmd));
+    struct str *strings[STRING_COUNT];
+    char *at;
+
+    if (!p)
+        return NULL;
+    *p = (struct parcel){.command = *cmd};
+    strings_of(&p->command, strings);
+    at = p->text;
+    for (unsigned i = 0; i < STRING_COUNT; i++)
+        at = move(strings[i], at);
+    if (!copy_excluded(p, at)) {
+        free(p);
+        return NULL;
+    }
+    if (cmd->message)
+        message__ref(cmd->message);
+    return p;
+}
+
+/* --- On the way --------------------------------------------------------------- */
+
+static void settle(struct call *call, const struct hub_result *result)
+{
+    call->sum.matched += result->matched;
+    if (--call->waiting > 0)
+        return;
+    call->done(call->arg, &call->sum);
+    free(call);
+}
+
+/* The broker has stopped; all threads have ended. */
+static void drop_parcel(struct parcel *p)
+{
+    if (p->call && --p->call->waiting == 0)
+        free(p->call);
+    parcel_free(p);
+}
+
+static void open_result(struct letter *letter, void *reader)
+{
+    struct parcel *p = (struct parcel *)letter;
+
+    if (reader) {
+        settle(p->call, &p->result);
+        parcel_free(p);
+    } else {
+        drop_parcel(p);
+    }
+}
+
+static void open_command(struct letter *letter, void *reader)
+{
+    struct parcel *p = (struct parcel *)letter;
+    struct shard *s = reader;
+
+    if (s)
+        core__apply(s->core, &p->command, &p->result);
+    if (s && p->call) {
+        p->letter.open = open_result;
+        shard__post(p->from, &p->letter);
+    } else {
+        drop_parcel(p);
+    }
+}
+
+/* --- Who is concerned ------------------------------------------------------------ */
+
+/* The shards from *first to *last (excluded) are concerned, maybe this one among them. */
+static void concerned(const struct shard *s, const struct hub_command *cmd, size_t *first,
+                      size_t *last)
+{
+    uint16_t node;
+    uint8_t owner;
+
+    *first = 0;
+    *last = s->broker->shard_count;
+    if (cmd->scope != SCOPE_CONNECTION)
+        return;
+    if (!connection_id__owner(cmd->name, &node, &owner) || node != 0 || owner >= *last) {
+        *last = 0; /* no id of ours, so nobody has it */
+        return;
+    }
+    *first = owner;
+    *last = owner + 1u;
+}
+
+/* Parcels for all other shards concerned, linked; false when memory is out. */
+static bool pack(struct shard *s, const struct hub_command *cmd, struct call *call,
+                 struct letter **out)
+{
+    size_t first, last;
+
+    *out = NULL;
+    concerned(s, cmd, &first, &last);
+    for (size_t i = first; i < last; i++) {
+        struct parcel *p;
+
+        if (i == s->index)
+            continue;
+        p = parcel_new(cmd);
+        if (!p)
+            return false;
+        p->letter = (struct letter){.next = *out, .open = open_command};
+        p->from = s;
+        p->to = s->broker->shards[i];
+        p->call = call;
+        *out = &p->letter;
+        if (call)
+            call->waiting++;
+    }
+    return true;
+}
+
+static void drop(struct letter *letters)
+{
+    while (letters) {
+        struct letter *next = letters->next;
+
+        parcel_free((struct parcel *)letters);
+        letters = next;
+    }
+}
+
+static void post_all(struct letter *letters)
+{
+    while (letters) {
+        struct letter *next = letters->next;
+
+        shard__post(((struct parcel *)letters)->to, letters);
+        letters = next;
+    }
+}
+
+void relay__publish(struct shard *s, const struct hub_command *cmd)
+{
+    struct letter *letters;
+
+    if (s->broker->shard_count == 1)
+        return;
+    if (pack(s, cmd, NULL, &letters)) {
+        post_all(letters);
+        return;
+    }
+    drop(letters);
+    log__error(s->broker->log, LOG_NONE,
+               "out of memory: a message did not reach the clients on other threads");
+}
+
+static void apply_here(struct shard *s, const struct hub_command *cmd, struct hub_result *result)
+{
+    size_t first, last;
+
+    *result = (struct hub_result){0};
+    concerned(s, cmd, &first, &last);
+    if (s->index >= first && s->index < last)
+        core__apply(s->core, cmd, result);
+}
+
+enum relay_outcome relay__call(struct shard *s, const struct hub_command *cmd,
+                               struct hub_result *result, relay_done_fn *done, void *arg)
+{
+    struct letter *letters;
+    struct call *call;
+
+    if (s->broker->shard_count == 1) {
+        apply_here(s, cmd, result);
+        return RELAY_DONE;
+    }
+    letters = NULL;
+    call = calloc(1, sizeof(*call));
+    if (!call || !pack(s, cmd, call, &letters)) {
+        drop(letters);
+        free(call);
+        return RELAY_FAILED;
+    }
+    apply_here(s, cmd, result);
+    if (!letters) {
+        free(call);
+        return RELAY_DONE;
+    }
+    call->sum = *result;
+    call->done = done;
+    call->arg = arg;
+    post_all(letters);
+    return RELAY_WAIT;
+}

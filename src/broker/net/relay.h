@@ -1,0 +1,23 @@
+/* Hub commands that concern more than this shard. Each shard applies a command to its
+ * own part of the hub; a command for one connection goes only to the shard that owns
+ * it, which its id names. What one shard sends to another arrives in order. */
+#ifndef BROKER_NET_RELAY_H
+#define BROKER_NET_RELAY_H
+
+#include "broker/net/shard.h"
+
+/* Hands a command that is applied here already to the shards that it concerns besides. */
+void relay__publish(struct shard *s, const struct hub_command *cmd);
+
+enum relay_outcome {
+    RELAY_DONE,   /* *result is the sum of all shards */
+    RELAY_WAIT,   /* `done` is called with the sum later, never from inside */
+    RELAY_FAILED, /* out of memory, applied nowhere */
+};
+typedef void relay_done_fn(void *arg, const struct hub_result *result);
+
+/* Applies a command wherever it belongs, and gathers what came of it. */
+enum relay_outcome relay__call(struct shard *s, const struct hub_command *cmd,
+                               struct hub_result *result, relay_done_fn *done, void *arg);
+
+#endif

@@ -1,0 +1,349 @@
+#include "broker/net/request.h"
+
+#include "base/clock.h"
+#include "broker/net/front.h"
+#include "broker/net/relay.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+
+static const struct http_limits head_limits = {FRONT_MAX_HEADERS, FRONT_MAX_HEADER_BYTES};
+
+/* What answers a request. `begin` judges its head: 0, or a status with the response
+ * filled in. `work` has the body too and returns true when the response is there, false
+ * when request_answered will say so. */
+struct endpoint {
+    bool (*serves)(struct str path);
+    int (*begin)(struct request *r);
+    bool (*work)(struct request *r);
+    void (*end)(struct request *r);
+};
+
+/* --- Responses ------------------------------------------------------------------- */
+
+static void respond(struct request *r, int status, struct str text)
+{
+    r->response = (struct http_response){.status = status, .body = text};
+    http__add(&r->arena, &r->response.headers, STR("Content-Type"),
+              STR("text/plain; charset=utf-8"));
+}
+
+static enum MHD_Result queue(struct request *r, struct MHD_Response *out)
+{
+    enum MHD_Result result = MHD_YES;
+
+    for (size_t i = 0; i < r->response.headers.count && result == MHD_YES; i++) {
+        const struct http_header *h = &r->response.headers.items[i];
+        const char *name = arena__strdup(&r->arena, h->name);
+        const char *value = arena__strdup(&r->arena, h->value);
+
+        result = name && value ? MHD_add_response_header(out, name, value) : MHD_NO;
+    }
+    if (result == MHD_YES && r->unread)
+        result = MHD_add_response_header(out, "Connection", "close");
+    if (result == MHD_YES)
+        result = MHD_queue_response(r->mhd, (unsigned)r->response.status, out);
+    MHD_destroy_response(out);
+    return result;
+}
+
+/* The 101 is out. The descriptor is ours from here on. */
+static void on_upgrade(void *cls, struct MHD_Connection *mhd, void *context, const char *extra,
+                       size_t extra_len, MHD_socket socket, struct MHD_UpgradeResponseHandle *urh)
+{
+    struct request *r = cls;
+    int fd = fcntl(socket, F_DUPFD_CLOEXEC, 0);
+
+    (void)mhd, (void)context;
+    if (fd >= 0)
+        admission__enter(&r->admission, fd, str__n(extra, extra_len));
+    else
+        log__error(r->shard->broker->log, LOG_NONE, "client lost: no descriptor to be had: %m");
+    MHD_upgrade_action(urh, MHD_UPGRADE_ACTION_CLOSE);
+}
+
+/* The body stays in our response, which lives until the request is over. */
+static enum MHD_Result send_response(struct request *r)
+{
+    struct str body = r->response.body;
+    struct MHD_Response *out;
+
+    out = r->upgrade ? MHD_create_response_for_upgrade(on_upgrade, r)
+                     : MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.ptr,
+                                                       MHD_RESPMEM_PERSISTENT);
+    return out ? queue(r, out) : MHD_NO;
+}
+
+/* The response is complete; goes on in the access handler. */
+static void request_answered(void *arg)
+{
+    struct request *r = arg;
+
+    r->stage = REQUEST_ANSWERED;
+    if (r->suspended)
+        MHD_resume_connection(r->mhd);
+    r->suspended = false;
+}
+
+/* --- The data-plane API ------------------------------------------------------------ */
+
+static int rest_begin(struct request *r)
+{
+    struct diag diag = {""};
+    int status =
+        rest__begin(&r->arena, &r->http, r->shard->broker->settings,
+                    str__of(r->shard->broker->own_host), clock__unix_ms() / 1000, &r->rest, &diag);
+
+    if (status == 0)
+        return 0;
+    r->response = r->rest.response;
+    log__info(r->shard->broker->log, LOG_NONE, "REST call refused with %d: %s", status, diag.text);
+    return status;
+}
+
+static void rest_finish(struct request *r, const struct hub_result *result)
+{
+    rest__finish(&r->arena, &r->rest, result);
+    r->response = r->rest.response;
+}
+
+static void rest_done(void *arg, const struct hub_result *result)
+{
+    rest_finish(arg, result);
+    request_answered(arg);
+}
+
+static bool rest_work(struct request *r)
+{
+    struct hub_result result = {0};
+    struct diag diag = {""};
+
+    rest__body(&r->arena, &r->http, &r->rest, &diag);
+    if (!r->rest.has_command) {
+        r->response = r->rest.response;
+        return true;
+    }
+    switch (relay__call(r->shard, &r->rest.command, &result, rest_done, r)) {
+    case RELAY_DONE:
+        rest_finish(r, &result);
+        return true;
+    case RELAY_FAILED:
+        respond(r, 503, STR("out of memory\n"));
+        return true;
+    case RELAY_WAIT:
+        break;
+    }
+    return false;
+}
+
+static void rest_end(struct request *r)
+{
+    rest__free(&r->rest);
+}
+
+/* --- Clients -------------------------------------------------------------------------- */
+
+static bool has_body(const struct http_request *http)
+{
+    struct str length = http__get(&http->headers, STR("Content-Length"));
+
+    return http__count(&http->headers, STR("Transfer-Encoding")) > 0 ||
+           (length.ptr && !str__eq(length, STR("0")));
+}
+
+static int client_begin(struct request *r)
+{
+    if (!has_body(&r->http))
+        return 0;
+    respond(r, 400, STR("an upgrade request has no body\n"));
+    return 400;
+}
+
+static void client_respond(struct request *r)
+{
+    const struct admission *a = &r->admission;
+
+    if (a->status != 0) {
+        respond(r, a->status, str__of(a->why));
+        return;
+    }
+    r->response = (struct http_response){.status = 101};
+    r->upgrade = admission__answer(a, &r->response.headers);
+    if (!r->upgrade)
+        respond(r, 503, STR("out of memory\n"));
+}
+
+static void client_ready(void *arg)
+{
+    client_respond(arg);
+    request_answered(arg);
+}
+
+static bool client_work(struct request *r)
+{
+    if (!admission__begin(&r->admission, r->shard, &r->arena, &r->http, client_ready, r))
+        return false;
+    client_respond(r);
+    return true;
+}
+
+static void client_end(struct request *r)
+{
+    admission__end(&r->admission);
+}
+
+/* --- Everything else -------------------------------------------------------------------- */
+
+static bool is_root(struct str path)
+{
+    return str__eq(path, STR("/"));
+}
+
+static int root_begin(struct request *r)
+{
+    respond(r, 200,
+            STR("This is pubhook-broker.\n"
+                "Clients connect with WebSocket to /client/hubs/HUB, services call /api/.\n"));
+    return 200;
+}
+
+static bool is_any(struct str path)
+{
+    (void)path;
+    return true;
+}
+
+static int unknown_begin(struct request *r)
+{
+    respond(r, 404, STR("nothing is here; clients connect to /client/hubs/HUB\n"));
+    return 404;
+}
+
+static const struct endpoint endpoints[] = {
+    {rest__is_path, rest_begin, rest_work, rest_end},
+    {handshake__is_client_path, client_begin, client_work, client_end},
+    {is_root, root_begin, NULL, NULL},
+    {is_any, unknown_begin, NULL, NULL},
+};
+
+static const struct endpoint *find_endpoint(struct str path)
+{
+    const struct endpoint *e = endpoints;
+
+    while (!e->serves(path))
+        e++;
+    return e;
+}
+
+/* --- Life --------------------------------------------------------------------------------- */
+
+struct request *request__new(struct shard *s, struct MHD_Connection *mhd, const char *target)
+{
+    struct request *r = calloc(1, sizeof(*r));
+
+    if (!r)
+        return NULL;
+    r->shard = s;
+    r->mhd = mhd;
+    r->raw_target = target;
+    arena__init(&r->arena, r->memory, sizeof(r->memory), REQUEST_MEMORY);
+    buf__init(&r->body, REST_MAX_BODY);
+    r->target = arena__strdup(&r->arena, str__of(target));
+    if (r->target)
+        return r;
+    free(r);
+    return NULL;
+}
+
+void request__free(struct request *r)
+{
+    if (r->endpoint && r->endpoint->end)
+        r->endpoint->end(r);
+    buf__free(&r->body);
+    arena__free(&r->arena);
+    free(r);
+}
+
+/* Answers by the head alone. A body that is still to come is not read. */
+static enum MHD_Result answer_early(struct request *r)
+{
+    r->stage = REQUEST_ANSWERED;
+    r->unread = has_body(&r->http) || r->response.status == 400 || r->response.status == 431;
+    return send_response(r);
+}
+
+static enum MHD_Result refuse(struct request *r, int status, const char *why)
+{
+    log__info(r->shard->broker->log, LOG_NONE, "request refused with %d: %s", status, why);
+    respond(r, status, str__of(arena__printf(&r->arena, "%s\n", why)));
+    return answer_early(r);
+}
+
+enum MHD_Result request__head(struct request *r, const char *method, const char *version)
+{
+    const struct head_line line = {method, r->raw_target, r->target, version};
+    const char *malformed;
+    struct diag diag = {""};
+    int status;
+
+    if (!head__take(&r->arena, r->mhd, &line, &r->http, &malformed))
+        return MHD_NO;
+    if (malformed)
+        return refuse(r, 400, malformed);
+    status = http__check(&r->http.headers, &head_limits, &diag);
+    if (status != 0)
+        return refuse(r, status, diag.text);
+    r->endpoint = find_endpoint(r->http.path);
+    if (r->endpoint->begin(r) != 0)
+        return answer_early(r);
+    r->stage = REQUEST_BODY;
+    return MHD_YES;
+}
+
+/* libmicrohttpd cannot answer in the middle of a body: one that is too long is read to
+ * its end, but not if that is far away. */
+enum MHD_Result request__body(struct request *r, const char *data, size_t len)
+{
+    if (r->stage != REQUEST_BODY)
+        return MHD_NO;
+    r->received += len;
+    buf__append(&r->body, data, len);
+    return r->received > 4 * (size_t)REST_MAX_BODY ? MHD_NO : MHD_YES;
+}
+
+static bool work(struct request *r)
+{
+    if (r->body.failed) {
+        respond(r, 413, STR("the body is larger than 1 MiB\n"));
+        r->unread = true;
+        return true;
+    }
+    r->http.body = buf__view(&r->body);
+    return r->endpoint->work(r);
+}
+
+enum MHD_Result request__complete(struct request *r)
+{
+    if (r->stage == REQUEST_BODY) {
+        r->stage = REQUEST_WAITING;
+        if (work(r))
+            r->stage = REQUEST_ANSWERED;
+    }
+    if (r->stage == REQUEST_ANSWERED)
+        return send_response(r);
+    MHD_suspend_connection(r->mhd);
+    r->suspended = true;
+    return MHD_YES;
+}
+
+void request__give_up(struct request *r)
+{
+    if (!r->suspended)
+        return;
+    if (r->endpoint->end)
+        r->endpoint->end(r);
+    r->endpoint = NULL;
+    respond(r, 503, STR("the service is shutting down\n"));
+    r->unread = true;
+    request_answered(r);
+}

@@ -1,0 +1,374 @@
+#include "broker/net/shard.h"
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/url.h"
+#include "broker/net/admission.h"
+#include "broker/net/front.h"
+#include "broker/net/relay.h"
+#include "broker/wire/ws.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define SHUTDOWN_TEXT "The service is shutting down."
+
+int64_t shard__now(const struct shard *s)
+{
+    return (int64_t)uv_now(&s->loop);
+}
+
+static int64_t now_of(void *ctx)
+{
+    return shard__now(ctx);
+}
+
+void shard__post(struct shard *s, struct letter *letter)
+{
+    mailbox__post(&s->mailbox, letter);
+}
+
+/* --- Effects of the core ------------------------------------------------------ */
+
+static void on_publish(void *ctx, const struct hub_command *cmd)
+{
+    relay__publish(ctx, cmd);
+}
+
+static bool on_event(void *ctx, struct session *session, struct str event, enum ph_data_type type,
+                     struct str data, const uint64_t *ack_id)
+{
+    return upstream__event(session__peer(session), event, type, data, ack_id, shard__now(ctx),
+                           clock__unix_ms());
+}
+
+static void on_close(void *ctx, struct transport *t, uint16_t code, struct str reason)
+{
+    (void)ctx;
+    transport__close(t, code, reason);
+}
+
+static void on_abort(void *ctx, struct transport *t)
+{
+    (void)ctx;
+    transport__abort(t);
+}
+
+static void on_ended(void *ctx, struct session *session, struct str reason)
+{
+    if (session__peer(session))
+        upstream__disconnected(session__peer(session), reason, shard__now(ctx), clock__unix_ms());
+}
+
+static const struct core_ops core_ops = {on_publish, on_event, on_close, on_abort, on_ended};
+
+/* --- Effects of upstream -------------------------------------------------------- */
+
+static bool on_send(void *ctx, struct exchange *x, const struct upstream_request *req)
+{
+    struct shard *s = ctx;
+
+    return req->app ? inproc__send(s->inproc, x, req) : webhook__send(s->webhook, x, req);
+}
+
+static void on_cancel(void *ctx, struct exchange *x)
+{
+    struct shard *s = ctx;
+
+    if (exchange__in_process(x))
+        inproc__cancel(s->inproc, x);
+    else
+        webhook__cancel(s->webhook, x);
+}
+
+static void on_connect_done(void *ctx, void *token, int status, const struct answer *answer,
+                            const char *why)
+{
+    (void)ctx;
+    admission__decided(token, status, answer, why);
+}
+
+static void on_event_done(void *ctx, void *owner, const uint64_t *ack_id,
+                          const struct answer *answer, bool no_handler, const char *why)
+{
+    struct event_answer a = {
+        .success = answer && answer->success, .failure = why, .no_handler = no_handler};
+
+    (void)ctx;
+    if (a.success && answer->has_data) {
+        a.has_data = true;
+        a.type = answer->type;
+        a.data = answer->data;
+    }
+    session__event_answer(owner, ack_id, &a);
+}
+
+/* A version 4 UUID (RFC 9562 section 5.4). */
+static void on_make_guid(void *ctx, char out[37])
+{
+    uint8_t b[16] = {0};
+
+    (void)ctx;
+    random__bytes(b, sizeof(b));
+    b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
+    b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
+    snprintf(out, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+             b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13],
+             b[14], b[15]);
+}
+
+static const struct upstream_ops upstream_ops = {on_send, on_cancel, on_connect_done, on_event_done,
+                                                 on_make_guid};
+
+static void on_report(void *ctx, struct exchange *x, const struct exchange_result *result)
+{
+    upstream__done(x, result, shard__now(ctx));
+}
+
+/* --- The loop --------------------------------------------------------------------- */
+
+static void on_wake(uv_async_t *handle)
+{
+    struct shard *s = handle->data;
+
+    mailbox__read(&s->mailbox);
+}
+
+static void wake(void *reader)
+{
+    struct shard *s = reader;
+
+    uv_async_send(&s->wake);
+}
+
+/* The timer only ends the sleep; what is due is done at the end of the turn. */
+static void on_timer(uv_timer_t *handle)
+{
+    struct shard *s = handle->data;
+
+    s->timer_at = INT64_MAX;
+}
+
+static void set_timer(struct shard *s, int64_t at)
+{
+    int64_t now = shard__now(s);
+
+    if (at == s->timer_at)
+        return;
+    s->timer_at = at;
+    if (at == INT64_MAX)
+        uv_timer_stop(&s->timer);
+    else
+        uv_timer_start(&s->timer, on_timer, at > now ? (uint64_t)(at - now) : 0, 0);
+}
+
+static void check_drained(struct shard *s)
+{
+    if (s->drain_until == 0 || s->drained)
+        return;
+    if (shard__now(s) < s->drain_until &&
+        (s->transports.count > 0 || upstream__pending(s->upstream) > 0))
+        return;
+    s->drained = true;
+    sem_post((sem_t *)&s->broker->drained);
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Everything that came in this turn has been worked on, and the loop is about to sleep. */
+static void on_turn(uv_prepare_t *handle)
+{
+    struct shard *s = handle->data;
+    int64_t now = shard__now(s);
+    int64_t at = front__tick(s->front);
+
+    upstream__tick(s->upstream, now);
+    at = sooner(at, core__tick(s->core, now));
+    at = sooner(at, transports__tick(&s->transports));
+    transports__flush(&s->transports, s->core);
+    /* Writing may have ended sessions, and so raised events. */
+    at = sooner(at, upstream__tick(s->upstream, now));
+    check_drained(s);
+    if (s->drain_until > 0 && !s->drained)
+        at = sooner(at, s->drain_until);
+    set_timer(s, at);
+}
+
+/* --- Life --------------------------------------------------------------------------- */
+
+static bool open_loop(struct shard *s)
+{
+    if (uv_loop_init(&s->loop) != 0)
+        return false;
+    uv_async_init(&s->loop, &s->wake, on_wake);
+    uv_prepare_init(&s->loop, &s->turn);
+    uv_timer_init(&s->loop, &s->timer);
+    s->wake.data = s->turn.data = s->timer.data = s;
+    s->timer_at = INT64_MAX;
+    uv_prepare_start(&s->turn, on_turn);
+    return true;
+}
+
+static struct core *make_core(struct shard *s)
+{
+    const struct core_config config = {.limits = CORE_LIMITS_DEFAULT,
+                                       .ops = &core_ops,
+                                       .ctx = s,
+                                       .seed = s->broker->seed,
+                                       .log = s->broker->log};
+
+    return core__new(&config);
+}
+
+static struct upstream *make_upstream(struct shard *s)
+{
+    const struct upstream_config config = {.settings = s->broker->settings,
+                                           .origin = url__host_only(str__of(s->broker->own_host)),
+                                           .ops = &upstream_ops,
+                                           .ctx = s,
+                                           .seed = s->broker->seed,
+                                           .log = s->broker->log};
+
+    return upstream__new(&config);
+}
+
+static bool make_parts(struct shard *s)
+{
+    s->core = make_core(s);
+    s->upstream = make_upstream(s);
+    s->webhook = webhook__new(&s->loop, on_report, s);
+    s->inproc = inproc__new(&s->loop, on_report, s);
+    return s->core && s->upstream && s->webhook && s->inproc &&
+           transports__open(&s->transports, &s->loop, now_of, s, s->broker->log);
+}
+
+struct shard *shard__new(const struct broker *b, uint8_t index, int listen_fd, struct diag *diag)
+{
+    struct shard *s = calloc(1, sizeof(*s));
+
+    if (!s || !open_loop(s)) {
+        diag__set(diag, PH_ERR_MEMORY, "cannot make an event loop: out of memory or descriptors");
+        close(listen_fd);
+        free(s);
+        return NULL;
+    }
+    s->broker = b;
+    s->index = index;
+    mailbox__init(&s->mailbox, wake, s);
+    s->front = front__open(s, listen_fd, diag);
+    if (s->front && make_parts(s))
+        return s;
+    if (s->front)
+        diag__set(diag, PH_ERR_MEMORY, "cannot start a shard: out of memory or descriptors");
+    shard__free(s);
+    return NULL;
+}
+
+static void *run(void *arg)
+{
+    struct shard *s = arg;
+
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    return NULL;
+}
+
+bool shard__start(struct shard *s)
+{
+    s->started = pthread_create(&s->thread, NULL, run, s) == 0;
+    return s->started;
+}
+
+static void discard(struct letter *letter)
+{
+    letter->open(letter, NULL);
+}
+
+static void close_loop(struct shard *s)
+{
+    uv_close((uv_handle_t *)&s->wake, NULL);
+    uv_close((uv_handle_t *)&s->turn, NULL);
+    uv_close((uv_handle_t *)&s->timer, NULL);
+    /* Handlers that still run in worker threads are waited for here. */
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&s->loop);
+}
+
+void shard__join(struct shard *s)
+{
+    if (s->started)
+        pthread_join(s->thread, NULL);
+    s->started = false;
+}
+
+void shard__free(struct shard *s)
+{
+    if (!s)
+        return;
+    uv_prepare_stop(&s->turn);
+    front__close(s->front);
+    if (s->core)
+        transports__close(&s->transports);
+    core__free(s->core);
+    upstream__free(s->upstream);
+    webhook__free(s->webhook);
+    inproc__free(s->inproc);
+    close_loop(s);
+    mailbox__free(&s->mailbox, discard);
+    free(s);
+}
+
+/* --- Shutdown ------------------------------------------------------------------------ */
+
+struct order {
+    struct letter letter;
+};
+
+static void post_order(struct shard *s, void (*open)(struct letter *letter, void *reader))
+{
+    struct order *order = calloc(1, sizeof(*order));
+
+    if (!order)
+        abort(); /* a broker that can neither serve nor stop */
+    order->letter.open = open;
+    shard__post(s, &order->letter);
+}
+
+static void open_drain(struct letter *letter, void *reader)
+{
+    const struct close_reason going = {.code = WS_CLOSE_GOING_AWAY,
+                                       .text = STR(SHUTDOWN_TEXT),
+                                       .message = STR(SHUTDOWN_TEXT),
+                                       .category = STR("ServiceReload"),
+                                       .upstream = STR(SHUTDOWN_TEXT)};
+    struct shard *s = reader;
+
+    free(letter);
+    if (!s)
+        return;
+    s->drain_until = shard__now(s) + BROKER_DRAIN_MS;
+    front__quiesce(s->front);
+    core__close_all(s->core, &going);
+}
+
+static void open_halt(struct letter *letter, void *reader)
+{
+    struct shard *s = reader;
+
+    free(letter);
+    if (s)
+        uv_stop(&s->loop);
+}
+
+void shard__drain(struct shard *s)
+{
+    post_order(s, open_drain);
+}
+
+void shard__halt(struct shard *s)
+{
+    post_order(s, open_halt);
+}

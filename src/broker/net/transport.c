@@ -1,0 +1,523 @@
+#include "broker/net/transport.h"
+
+#include "broker/core/list.h"
+#include "broker/net/gather.h"
+#include "broker/wire/ws.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define DECODE_MEMORY (8u << 20) /* of one message of 1 MiB, decoded */
+
+enum transport_state {
+    TRANSPORT_OPEN,
+    TRANSPORT_CLOSING, /* the session has ended: its queue and the close frame are to be written */
+    TRANSPORT_LINGER   /* the close frame is out: wait for the client's */
+};
+
+/* A frame of the transport itself: pong, ping, close. */
+struct control {
+    uint8_t len;
+    uint8_t at; /* bytes written */
+    char bytes[WS_MAX_CONTROL_FRAME];
+};
+
+struct transport {
+    struct poller_watch watch;
+    struct wheel_entry timer;
+    struct transports *all;
+    struct session *session; /* NULL: never had one, or detached */
+    struct transport *next_pending;
+    struct control *control; /* ping or pong to be written, between two frames of the queue */
+    struct control *goodbye; /* close frame, behind the queue */
+    struct ws ws;
+    int fd;
+    uint32_t written;   /* bytes of the first item in the queue */
+    uint32_t seen_s;    /* when the client was last heard */
+    uint16_t code;      /* of the close frame */
+    uint8_t keep_alive; /* seconds; 0: none */
+    enum transport_state state : 8;
+    bool listed : 1;  /* in all->pending: has something of its own to write */
+    bool blocked : 1; /* the socket is full, EPOLLOUT is watched */
+    bool failed : 1;  /* the socket refused a write */
+    bool peer_closed : 1;
+    bool deaf : 1; /* the decoder met an error: the client's close frame will not be read */
+};
+
+static uint32_t now_s(const struct transports *all)
+{
+    return (uint32_t)(all->now_ms(all->ctx) / 1000);
+}
+
+static void set_timer(struct transport *t, unsigned seconds)
+{
+    wheel__put(&t->all->wheel, &t->timer, seconds, t->all->now_ms(t->all->ctx));
+}
+
+/* --- End -------------------------------------------------------------------- */
+
+static void unlist(struct transport *t)
+{
+    struct transport **at = &t->all->pending;
+
+    if (!t->listed)
+        return;
+    while (*at != t)
+        at = &(*at)->next_pending;
+    *at = t->next_pending;
+    t->listed = false;
+}
+
+static void destroy(struct transport *t)
+{
+    unlist(t);
+    poller__remove(&t->all->poller, t->fd, &t->watch);
+    wheel__remove(&t->all->wheel, &t->timer);
+    close(t->fd);
+    ws__free(&t->ws);
+    free(t->control);
+    free(t->goodbye);
+    t->all->count--;
+    free(t);
+}
+
+static void detach(struct transport *t, struct str reason)
+{
+    struct session *s = t->session;
+
+    t->session = NULL;
+    if (s)
+        session__detach(s, t->all->now_ms(t->all->ctx), reason);
+}
+
+/* The socket is of no use any more. */
+static void lose(struct transport *t, struct str reason)
+{
+    detach(t, reason);
+    destroy(t);
+}
+
+/* --- Output ----------------------------------------------------------------- */
+
+static void watch_output(struct transport *t, bool blocked)
+{
+    if (t->blocked == blocked)
+        return;
+    t->blocked = blocked;
+    poller__change(&t->all->poller, t->fd, &t->watch, EPOLLIN | (blocked ? EPOLLOUT : 0));
+}
+
+/* Bytes taken by the socket; 0 and `blocked` or `failed` when it takes none now. */
+static size_t write_pieces(struct transport *t, struct iovec *pieces, size_t count)
+{
+    struct msghdr msg = {.msg_iov = pieces, .msg_iovlen = count};
+    ssize_t n;
+
+    do
+        n = sendmsg(t->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n >= 0)
+        return (size_t)n;
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        watch_output(t, true);
+    else
+        t->failed = true;
+    return 0;
+}
+
+static void drop(struct control **control)
+{
+    free(*control);
+    *control = NULL;
+}
+
+/* True when the frame is out in full (or there is none); it is freed then. */
+static bool write_control(struct transport *t, struct control **control)
+{
+    struct control *c = *control;
+    struct iovec piece;
+
+    if (!c)
+        return true;
+    piece = (struct iovec){c->bytes + c->at, (size_t)(c->len - c->at)};
+    c->at += (uint8_t)write_pieces(t, &piece, 1);
+    if (c->at < c->len) {
+        if (!t->failed)
+            watch_output(t, true);
+        return false;
+    }
+    drop(control);
+    return true;
+}
+
+/* Writes the session's queue. True when it is empty, false when the socket is full or
+ * has failed. */
+static bool write_queue(struct transport *t)
+{
+    struct out_item items[GATHER_FRAMES];
+    struct gather gather;
+    size_t count;
+
+    while (t->session && (count = session__outgoing(t->session, items, GATHER_FRAMES)) > 0) {
+        size_t total =
+            gather__build(&gather, session__format(t->session), items, count, t->written);
+        size_t taken = write_pieces(t, gather.pieces, gather.count);
+        size_t done = gather__done(&gather, taken + t->written, &t->written);
+
+        if (done > 0)
+            session__written(t->session, done);
+        if (t->failed)
+            return false;
+        if (taken < total) {
+            watch_output(t, true);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void list(struct transport *t)
+{
+    if (t->listed)
+        return;
+    t->next_pending = t->all->pending;
+    t->all->pending = t;
+    t->listed = true;
+}
+
+/* Everything there is, in an order that never puts a frame inside another. */
+static bool write_all(struct transport *t)
+{
+    bool between = t->written == 0;
+
+    if (between && !write_control(t, &t->control))
+        return false;
+    if (!write_queue(t))
+        return false;
+    return write_control(t, &t->control) && write_control(t, &t->goodbye);
+}
+
+/* False: `t` is gone. */
+static bool finish_closing(struct transport *t)
+{
+    detach(t, STR_NONE);
+    if (t->peer_closed) {
+        destroy(t);
+        return false;
+    }
+    t->state = TRANSPORT_LINGER;
+    watch_output(t, false);
+    /* The client may still be sending what we refused to read. It learns from the end
+     * of our side that no answer to its own close frame will come. */
+    if (t->deaf)
+        shutdown(t->fd, SHUT_WR);
+    set_timer(t, TRANSPORT_CLOSE_SECONDS);
+    return true;
+}
+
+/* Writes what it can. False: `t` is gone. */
+static bool flush(struct transport *t)
+{
+    bool all_out;
+
+    if (t->state == TRANSPORT_LINGER)
+        return true;
+    all_out = write_all(t);
+    if (t->failed) {
+        lose(t, STR("the connection broke while writing"));
+        return false;
+    }
+    if (all_out && t->state == TRANSPORT_CLOSING)
+        return finish_closing(t);
+    if (all_out)
+        watch_output(t, false);
+    return true;
+}
+
+/* Queues a ping or pong; a newer one takes the place of one that waits
+ * (RFC 6455 section 5.5.3). */
+static void queue_control(struct transport *t, enum ws_opcode opcode, struct str payload)
+{
+    if (t->state != TRANSPORT_OPEN || (t->control && t->control->at > 0))
+        return;
+    if (!t->control)
+        t->control = malloc(sizeof(*t->control));
+    if (!t->control)
+        return;
+    t->control->at = 0;
+    t->control->len = (uint8_t)ws__control_frame(t->control->bytes, opcode, payload);
+    list(t);
+}
+
+/* --- The closing handshake --------------------------------------------------- */
+
+static void begin_closing(struct transport *t, uint16_t code, struct str reason)
+{
+    if (t->state != TRANSPORT_OPEN)
+        return;
+    t->state = TRANSPORT_CLOSING;
+    t->code = code;
+    t->goodbye = malloc(sizeof(*t->goodbye));
+    if (t->goodbye) {
+        t->goodbye->at = 0;
+        t->goodbye->len = (uint8_t)ws__close_frame(t->goodbye->bytes, code, reason);
+    }
+    list(t);
+    set_timer(t, TRANSPORT_CLOSE_SECONDS);
+}
+
+void transport__close(struct transport *t, uint16_t code, struct str reason)
+{
+    begin_closing(t, code, reason);
+}
+
+void transport__abort(struct transport *t)
+{
+    t->session = NULL;
+    destroy(t);
+}
+
+/* The client broke a rule: tell it which, and end the session. */
+static void fail(struct transport *t, uint16_t code, struct str why, struct str category)
+{
+    const struct close_reason reason = {
+        .code = code, .text = why, .message = why, .category = category, .upstream = why};
+
+    if (t->session && t->state == TRANSPORT_OPEN)
+        session__end(t->session, &reason);
+}
+
+/* --- Input ------------------------------------------------------------------- */
+
+/* Codes and causes of what a decoder refuses (client-and-rest section 3). */
+static void refuse_message(struct transport *t, enum ph_err err, struct diag *diag)
+{
+    if (err == PH_ERR_MEMORY)
+        fail(t, WS_CLOSE_INTERNAL, STR("The service is out of memory."),
+             STR("ServiceTransientError"));
+    else
+        fail(t, err == PH_ERR_LIMIT ? WS_CLOSE_TOO_BIG : WS_CLOSE_BAD_DATA, str__of(diag->text),
+             STR("BadRequest"));
+}
+
+static void on_message(struct transport *t, const struct ws_event *ev)
+{
+    const struct format *format;
+    struct command command = {0};
+    struct diag diag = {""};
+    enum ph_err err;
+
+    if (t->state != TRANSPORT_OPEN || !t->session)
+        return;
+    format = session__format(t->session);
+    if (ev->binary ? !format->accepts_binary : !format->accepts_text) {
+        fail(t, WS_CLOSE_UNSUPPORTED,
+             ev->binary ? STR("Binary messages are not part of this subprotocol, send text.")
+                        : STR("Text messages are not part of this subprotocol, send binary."),
+             STR("BadRequest"));
+        return;
+    }
+    arena__reset(&t->all->arena);
+    err = format->decode(&t->all->arena, ev->binary, ev->data, &command, &diag);
+    if (err == PH_OK)
+        session__command(t->session, &command);
+    else
+        refuse_message(t, err, &diag);
+}
+
+/* 1000 and a close frame without a code are the client's word that the session is over;
+ * with any other code it may come back (client-and-rest section 3). */
+static void on_close(struct transport *t, const struct ws_event *ev)
+{
+    const struct close_reason over = {
+        .code = ev->code, .category = STR("Normal"), .upstream = ev->data};
+
+    t->peer_closed = true;
+    if (t->state != TRANSPORT_OPEN)
+        return;
+    if (t->session && (ev->code == WS_CLOSE_NORMAL || ev->code == WS_CLOSE_NONE)) {
+        session__end(t->session, &over);
+        return;
+    }
+    /* What is queued stays with the session; a frame cut in the middle leaves no place
+     * for a close frame. */
+    detach(t, STR("the client closed the connection and may come back"));
+    begin_closing(t, ev->code, STR_NONE);
+    if (t->written > 0) {
+        drop(&t->control);
+        drop(&t->goodbye);
+    }
+}
+
+static void on_error(struct transport *t, const struct ws_event *ev)
+{
+    t->deaf = true;
+    fail(t, ev->code, ev->data, STR("BadRequest"));
+}
+
+/* Works through bytes in the shared buffer. `t` may be gone after. */
+static void receive(struct transport *t, size_t len)
+{
+    char *at = t->all->input, *end = at + len;
+    struct ws_event ev;
+
+    t->seen_s = now_s(t->all);
+    while (ws__next(&t->ws, &at, end, &ev) != WS_NEED_MORE) {
+        if (ev.type == WS_MESSAGE)
+            on_message(t, &ev);
+        else if (ev.type == WS_PING)
+            queue_control(t, WS_OP_PONG, ev.data);
+        else if (ev.type == WS_CLOSE)
+            on_close(t, &ev);
+        else if (ev.type == WS_ERROR)
+            on_error(t, &ev);
+    }
+    if (t->peer_closed && t->state == TRANSPORT_LINGER)
+        destroy(t);
+}
+
+static void read_some(struct transport *t)
+{
+    ssize_t n = recv(t->fd, t->all->input, TRANSPORT_READ_SIZE, MSG_DONTWAIT);
+
+    if (n > 0)
+        receive(t, (size_t)n);
+    else if (n == 0)
+        lose(t, STR("the client closed the socket without a close frame"));
+    else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+        lose(t, STR("the connection broke"));
+}
+
+static void on_ready(struct poller_watch *watch, uint32_t events)
+{
+    struct transport *t = (struct transport *)watch;
+
+    if ((events & EPOLLOUT) && !flush(t))
+        return;
+    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        read_some(t);
+}
+
+/* --- Life -------------------------------------------------------------------- */
+
+struct transport *transport__new(struct transports *all, int fd, struct session *session,
+                                 unsigned keep_alive_seconds)
+{
+    struct transport *t = calloc(1, sizeof(*t));
+    int on = 1;
+
+    if (!t || !poller__add(&all->poller, fd, &t->watch, EPOLLIN)) {
+        free(t);
+        close(fd);
+        return NULL;
+    }
+    /* Frames of a turn leave in one write already; Nagle would only hold them back. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    t->watch.ready = on_ready;
+    t->all = all;
+    t->session = session;
+    t->fd = fd;
+    t->seen_s = now_s(all);
+    t->keep_alive = (uint8_t)keep_alive_seconds;
+    ws__init(&t->ws, 0, 0);
+    all->count++;
+    set_timer(t, keep_alive_seconds);
+    return t;
+}
+
+void transport__start(struct transport *t, struct str early)
+{
+    if (early.len == 0 || early.len > TRANSPORT_READ_SIZE)
+        return;
+    memcpy(t->all->input, early.ptr, early.len);
+    receive(t, early.len);
+}
+
+void transport__refuse(struct transports *all, int fd, uint16_t code, struct str reason)
+{
+    struct transport *t = transport__new(all, fd, NULL, TRANSPORT_CLOSE_SECONDS);
+
+    if (t)
+        begin_closing(t, code, reason);
+}
+
+/* --- All of a shard ----------------------------------------------------------- */
+
+bool transports__open(struct transports *all, uv_loop_t *loop, int64_t (*now_ms)(void *ctx),
+                      void *ctx, struct ph_log *log)
+{
+    *all = (struct transports){.now_ms = now_ms, .ctx = ctx, .log = log};
+    wheel__init(&all->wheel, now_ms(ctx));
+    arena__init(&all->arena, NULL, 0, DECODE_MEMORY);
+    all->input = malloc(TRANSPORT_READ_SIZE);
+    if (all->input && poller__open(&all->poller, loop))
+        return true;
+    free(all->input);
+    all->input = NULL;
+    return false;
+}
+
+void transports__close(struct transports *all)
+{
+    int64_t end_of_time = (all->wheel.second + WHEEL_SLOTS) * 1000;
+    struct wheel_entry *entry;
+
+    if (!all->input)
+        return;
+    /* Each transport has a deadline at all times, so the wheel knows them all. */
+    while ((entry = wheel__next_due(&all->wheel, end_of_time)))
+        lose(LIST_ITEM(entry, struct transport, timer), STR("the service stopped"));
+    poller__close(&all->poller);
+    arena__free(&all->arena);
+    free(all->input);
+    all->input = NULL;
+}
+
+void transports__flush(struct transports *all, struct core *core)
+{
+    struct session *s;
+    struct transport *t;
+
+    while ((s = core__next_dirty(core))) {
+        t = session__transport(s);
+        if (t && !t->blocked)
+            flush(t);
+    }
+    while ((t = all->pending)) {
+        unlist(t);
+        if (!t->blocked)
+            flush(t);
+    }
+}
+
+/* A deadline has come: of the closing handshake, or to see whether the client lives.
+ * Anything that came from it since the last look counts as life. */
+static void on_deadline(struct transport *t)
+{
+    uint32_t silent_s = now_s(t->all) - t->seen_s;
+
+    if (t->state != TRANSPORT_OPEN) {
+        lose(t, STR("the client did not finish the closing handshake"));
+    } else if (silent_s >= 2u * t->keep_alive) {
+        lose(t, STR("the client did not answer pings"));
+    } else if (silent_s >= t->keep_alive) {
+        queue_control(t, WS_OP_PING, STR(""));
+        set_timer(t, t->keep_alive);
+    } else {
+        set_timer(t, t->keep_alive - silent_s);
+    }
+}
+
+int64_t transports__tick(struct transports *all)
+{
+    int64_t now = all->now_ms(all->ctx);
+    struct wheel_entry *entry;
+
+    while ((entry = wheel__next_due(&all->wheel, now)))
+        on_deadline(LIST_ITEM(entry, struct transport, timer));
+    return wheel__deadline(&all->wheel);
+}

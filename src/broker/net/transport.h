@@ -1,0 +1,59 @@
+/* A client's socket after the upgrade: frames in, frames out, the closing handshake,
+ * keep-alive. What the frames mean is the session's business.
+ *
+ * An idle transport owns no buffer: input is read into one that all share, output
+ * lies in the session's queue. */
+#ifndef BROKER_NET_TRANSPORT_H
+#define BROKER_NET_TRANSPORT_H
+
+#include "base/log.h"
+#include "broker/core/session.h"
+#include "broker/net/poller.h"
+#include "broker/net/wheel.h"
+
+#define TRANSPORT_READ_SIZE (64u << 10)
+/* From our close frame (or the wish to send one) to the end of the socket. */
+#define TRANSPORT_CLOSE_SECONDS 5
+
+struct transport;
+
+/* All transports of one shard. */
+struct transports {
+    struct poller poller;
+    struct wheel wheel;
+    struct transport *pending; /* with a ping, pong or close frame to write, linked */
+    char *input;               /* TRANSPORT_READ_SIZE, shared by all */
+    struct arena arena;        /* one decoded message */
+    size_t count;
+    int64_t (*now_ms)(void *ctx); /* monotonic, read once a turn */
+    void *ctx;
+    struct ph_log *log;
+};
+
+bool transports__open(struct transports *all, uv_loop_t *loop, int64_t (*now_ms)(void *ctx),
+                      void *ctx, struct ph_log *log);
+/* Closes sockets without ceremony and detaches sessions. */
+void transports__close(struct transports *all);
+
+/* End of a loop turn: one gathered write for each session with something to send, then
+ * for those that are closing. */
+void transports__flush(struct transports *all, struct core *core);
+/* Keep-alive pings, dead peers, close handshakes that take too long. Returns when to
+ * look again. */
+int64_t transports__tick(struct transports *all);
+
+/* Takes over the descriptor, which is closed also on failure: NULL, memory or
+ * descriptors are out. Call session__attach next, then transport__start. */
+struct transport *transport__new(struct transports *all, int fd, struct session *session,
+                                 unsigned keep_alive_seconds);
+/* `early` is what came behind the upgrade request, at most TRANSPORT_READ_SIZE; it is
+ * read as the first input. `t` may be gone after. */
+void transport__start(struct transport *t, struct str early);
+/* For a client that gets no session: 101 was sent, now the close frame follows. */
+void transport__refuse(struct transports *all, int fd, uint16_t code, struct str reason);
+
+/* The two effects of core.h. */
+void transport__close(struct transport *t, uint16_t code, struct str reason);
+void transport__abort(struct transport *t);
+
+#endif
