@@ -17,6 +17,7 @@ struct front {
     bool polling;
     struct wheel wheel; /* of connections that have yet to complete a request */
     struct request *requests;
+    bool resumed; /* a suspended request may go on, which shows at no descriptor */
 };
 
 /* A TCP connection. libmicrohttpd's own timeout starts again with each byte, so a client
@@ -162,18 +163,36 @@ static void on_readable(uv_poll_t *handle, int status, int events)
     MHD_run(f->daemon);
 }
 
+/* Work that shows at no descriptor: input already read, or a resumed connection. */
+static bool has_work(struct front *f)
+{
+    MHD_UNSIGNED_LONG_LONG wait;
+
+    return f->resumed || (MHD_get_timeout(f->daemon, &wait) == MHD_YES && wait == 0);
+}
+
+void front__resume(struct front *f, struct MHD_Connection *mhd)
+{
+    MHD_resume_connection(mhd);
+    f->resumed = true;
+}
+
+bool front__resumed(const struct front *f)
+{
+    return f->resumed;
+}
+
 int64_t front__tick(struct front *f)
 {
     int64_t now = shard__now(f->shard);
     struct wheel_entry *entry;
-    MHD_UNSIGNED_LONG_LONG wait;
 
     while ((entry = wheel__next_due(&f->wheel, now)))
         shutdown(LIST_ITEM(entry, struct connection, deadline)->fd, SHUT_RDWR);
-    /* 0: there is work that shows at no descriptor. */
-    for (unsigned i = 0; MHD_get_timeout(f->daemon, &wait) == MHD_YES && wait == 0; i++) {
+    for (unsigned i = 0; has_work(f); i++) {
         if (i == MAX_RUNS)
             return now;
+        f->resumed = false;
         MHD_run(f->daemon);
     }
     return wheel__deadline(&f->wheel);

@@ -28,5 +28,9 @@ void front__quiesce(struct front *f);
 void front__close(struct front *f);
 /* End of a turn: ends connections that take too long; returns when to look again. */
 int64_t front__tick(struct front *f);
+/* A suspended request may go on, in the next front__tick. */
+void front__resume(struct front *f, struct MHD_Connection *mhd);
+/* Is there one? Then the loop must not sleep. */
+bool front__resumed(const struct front *f);
 
 #endif

@@ -81,7 +81,7 @@ static void request_answered(void *arg)
 
     r->stage = REQUEST_ANSWERED;
     if (r->suspended)
-        MHD_resume_connection(r->mhd);
+        front__resume(r->shard->front, r->mhd);
     r->suspended = false;
 }
 
@@ -97,7 +97,9 @@ static int rest_begin(struct request *r)
     if (status == 0)
         return 0;
     r->response = r->rest.response;
-    log__info(r->shard->broker->log, LOG_NONE, "REST call refused with %d: %s", status, diag.text);
+    if (status >= 400)
+        log__info(r->shard->broker->log, LOG_NONE, "REST call refused with %d: %s", status,
+                  diag.text);
     return status;
 }
 

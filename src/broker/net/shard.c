@@ -184,14 +184,18 @@ static void on_turn(uv_prepare_t *handle)
 {
     struct shard *s = handle->data;
     int64_t now = shard__now(s);
-    int64_t at = front__tick(s->front);
+    int64_t at;
 
+    /* A connect handler's answer lets a client in, which then has something to read. */
     upstream__tick(s->upstream, now);
+    at = front__tick(s->front);
     at = sooner(at, core__tick(s->core, now));
     at = sooner(at, transports__tick(&s->transports));
     transports__flush(&s->transports, s->core);
     /* Writing may have ended sessions, and so raised events. */
     at = sooner(at, upstream__tick(s->upstream, now));
+    if (front__resumed(s->front))
+        at = now;
     check_drained(s);
     if (s->drain_until > 0 && !s->drained)
         at = sooner(at, s->drain_until);
