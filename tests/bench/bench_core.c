@@ -1,0 +1,239 @@
+/* The core alone, without sockets: what a delivery costs from the sender's message to
+ * bytes that are ready for writev, what join and leave cost, what an idle session weighs.
+ * Run by hand on a quiet machine, built with optimization and without sanitizers. */
+#include "broker/core/session.h"
+#include "broker/wire/formats.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define PAYLOAD 128
+#define BATCH 64 /* frames taken for one gathered write */
+
+struct transport {
+    int unused;
+};
+
+static struct transport somewhere;
+
+/* --- A shell that does nothing ---------------------------------------------- */
+
+static void on_publish(void *ctx, const struct hub_command *cmd)
+{
+    (void)ctx, (void)cmd;
+}
+
+static bool on_event(void *ctx, struct session *s, struct str event, enum ph_data_type type,
+                     struct str data, const uint64_t *ack_id)
+{
+    (void)ctx, (void)s, (void)event, (void)type, (void)data, (void)ack_id;
+    return true;
+}
+
+static void on_close(void *ctx, struct transport *t, uint16_t code, struct str reason)
+{
+    (void)ctx, (void)t, (void)code, (void)reason;
+    fprintf(stderr, "bench_core: a session was closed with %u: %.*s\n", code, STR_FMT(reason));
+    exit(1);
+}
+
+static void on_abort(void *ctx, struct transport *t)
+{
+    (void)ctx, (void)t;
+}
+
+static void on_ended(void *ctx, struct session *s, struct str reason)
+{
+    (void)ctx, (void)s, (void)reason;
+}
+
+static const struct core_ops ops = {on_publish, on_event, on_close, on_abort, on_ended};
+
+static struct core *new_core(void)
+{
+    struct core_config config = {.limits = CORE_LIMITS_DEFAULT, .ops = &ops, .seed = {1, 2}};
+    struct core *core = core__new(&config);
+
+    if (!core)
+        exit(1);
+    return core;
+}
+
+static struct session *connect(struct core *core, unsigned n, const struct format *format,
+                               struct str group)
+{
+    char id[40], user[16];
+    struct session_config config = {
+        .hub = STR("bench"),
+        .format = format,
+        .groups = &group,
+        .group_count = group.ptr ? 1 : 0,
+    };
+    struct session *s;
+
+    snprintf(id, sizeof(id), "%032x", n);
+    snprintf(user, sizeof(user), "user%u", n);
+    config.connection_id = str__of(id);
+    config.user_id = str__of(user);
+    s = session__new(core, &config);
+    if (!s)
+        exit(1);
+    session__attach(s, &somewhere, STR_NONE);
+    return s;
+}
+
+/* What a loop turn does: every session with something to send hands it to a writev. */
+static size_t flush(struct core *core)
+{
+    struct out_item items[BATCH];
+    char head[FORMAT_MAX_HEAD], tail[FORMAT_MAX_TAIL];
+    size_t head_len, tail_len, n, written = 0;
+    struct session *s;
+
+    while ((s = core__next_dirty(core))) {
+        const struct format *format = session__format(s);
+
+        while ((n = session__outgoing(s, items, BATCH)) > 0) {
+            for (size_t i = 0; i < n; i++) {
+                if (items[i].frame->sequenced)
+                    format->enclose(items[i].frame, items[i].sequence_id, head, &head_len, tail,
+                                    &tail_len);
+            }
+            session__written(s, n);
+            written += n;
+        }
+    }
+    return written;
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* --- Fan-out ------------------------------------------------------------------ */
+
+static void send_one(struct core *core, struct str data)
+{
+    struct message *m =
+        message__new(MESSAGE_FROM_GROUP, PH_DATA_TEXT, STR("g"), STR("sender"), data);
+    struct hub_command cmd = {
+        .op = HUB_SEND, .scope = SCOPE_GROUP, .hub = STR("bench"), .name = STR("g"), .message = m};
+
+    core__apply(core, &cmd, NULL);
+    message__unref(m);
+}
+
+static void acknowledge(struct session **sessions, unsigned count, uint64_t sequence_id)
+{
+    const struct command ack = {.kind = COMMAND_SEQUENCE_ACK, .sequence_id = sequence_id};
+
+    for (unsigned i = 0; i < count; i++)
+        session__command(sessions[i], &ack);
+}
+
+static void fan_out(const char *name, const struct format *format, unsigned members, unsigned burst)
+{
+    struct core *core = new_core();
+    struct session **sessions = calloc(members, sizeof(*sessions));
+    unsigned messages = 6000000 / members / burst * burst;
+    char data[PAYLOAD];
+    double start;
+    size_t written = 0;
+
+    memset(data, 'x', sizeof(data));
+    for (unsigned i = 0; i < members; i++)
+        sessions[i] = connect(core, i, format, STR("g"));
+    flush(core);
+    start = seconds();
+    for (unsigned i = 0; i < messages; i += burst) {
+        for (unsigned j = 0; j < burst; j++)
+            send_one(core, str__n(data, sizeof(data)));
+        written += flush(core);
+        if (format->reliable && (i + burst) % 256 == 0)
+            acknowledge(sessions, members, i + burst);
+    }
+    printf("| %s | %u | %u | %.1f | %.0f |\n", name, members, burst,
+           (double)written / (seconds() - start) / 1e6,
+           (seconds() - start) / (double)written * 1e9);
+    core__free(core);
+    free(sessions);
+}
+
+/* --- Joining and leaving ------------------------------------------------------- */
+
+static void join_and_leave(unsigned members, unsigned groups)
+{
+    struct core *core = new_core();
+    struct hub_command cmd = {.scope = SCOPE_CONNECTION, .hub = STR("bench")};
+    unsigned rounds = 200000;
+    char name[16];
+    double start;
+
+    for (unsigned i = 0; i < members; i++)
+        connect(core, i, &format_json, STR("g"));
+    for (unsigned i = 0; i < groups; i++) {
+        snprintf(name, sizeof(name), "g%u", i);
+        cmd.op = HUB_JOIN;
+        cmd.name = STR("00000000000000000000000000000001");
+        cmd.group = str__of(name);
+        core__apply(core, &cmd, NULL);
+    }
+    cmd.name = STR("00000000000000000000000000000000");
+    cmd.group = STR("g");
+    start = seconds();
+    for (unsigned i = 0; i < rounds; i++) {
+        cmd.op = HUB_LEAVE;
+        core__apply(core, &cmd, NULL);
+        cmd.op = HUB_JOIN;
+        core__apply(core, &cmd, NULL);
+    }
+    printf("| %u | %u | %.0f |\n", members, groups, (seconds() - start) / rounds * 1e9);
+    core__free(core);
+}
+
+/* --- Memory -------------------------------------------------------------------- */
+
+static void weigh(const char *name, const struct format *format)
+{
+    unsigned sessions = 10000;
+    struct core *core = new_core();
+    size_t before = mallinfo2().uordblks;
+
+    for (unsigned i = 0; i < sessions; i++)
+        connect(core, i, format, STR("g"));
+    flush(core);
+    printf("| %s | %zu |\n", name, (mallinfo2().uordblks - before) / sessions);
+    core__free(core);
+}
+
+int main(void)
+{
+    static const struct {
+        const char *name;
+        const struct format *format;
+    } rows[] = {
+        {"raw", &format_raw}, {"json", &format_json}, {"json reliable", &format_json_reliable}};
+
+    printf("| format | members | burst | M deliveries/s | ns each |\n|---|---|---|---|---|\n");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (unsigned burst = 1; burst <= 16; burst *= 16) {
+            fan_out(rows[i].name, rows[i].format, 10, burst);
+            fan_out(rows[i].name, rows[i].format, 1000, burst);
+            fan_out(rows[i].name, rows[i].format, 15000, burst);
+        }
+    }
+    printf("\n| members | groups of another member | ns for leave + join |\n|---|---|---|\n");
+    for (unsigned members = 10; members <= 100000; members *= 10)
+        join_and_leave(members, 10);
+    join_and_leave(1000, 100000);
+    printf("\n| format | bytes of the core for an idle session in one group |\n|---|---|\n");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        weigh(rows[i].name, rows[i].format);
+    return 0;
+}
