@@ -20,30 +20,32 @@ struct core {
     unsigned depth;       /* calls from outside that are under way */
 };
 
-/* An idle client costs one of these and its entries in maps and groups: keep it small. */
+/* An idle client costs one of these and its entries in maps and groups: keep it small.
+ * What every delivery touches comes first, so that it lies in two or three cache lines. */
 struct session {
+    const struct format *format;
+    struct transport *transport; /* NULL: detached */
     struct core *core;
+    bool ended;
+    bool excluded; /* from the command that is being applied */
+    bool publish_no_echo;
+    uint8_t id_len;
+    uint32_t in_flight_count, in_flight_size;
+    struct outbox outbox;
+    struct link dirty; /* on core->dirty, or alone */
+
     struct hub *hub; /* NULL once it is taken out */
     struct user *user;
     struct session *user_prev, *user_next;
-    const struct format *format;
-    struct transport *transport; /* NULL: detached */
     struct upstream_peer *peer;
     struct memberships groups;
     struct permissions permissions;
-    struct outbox outbox;
     struct ack_ids *ack_ids;
-    uint64_t *in_flight; /* ids of events that are not answered yet */
-    uint32_t in_flight_count, in_flight_size;
-    struct link dirty;     /* on core->dirty, or alone */
+    uint64_t *in_flight;   /* ids of events that are not answered yet */
     struct link waiting;   /* on core->detached, ended or closing, or alone */
     int64_t recover_until; /* while detached */
     char *publish_group;   /* raw clients in sendToGroup mode, else NULL */
-    bool publish_no_echo;
-    bool ended;
-    bool excluded; /* from the command that is being applied */
-    uint8_t id_len;
-    char id[]; /* with a NUL */
+    char id[];             /* with a NUL */
 };
 
 /* Every call from outside that may end a session stands between these two. A session
