@@ -6,7 +6,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define SESSIONS 40
 #define USERS 6 /* the last of them stands for nobody */
@@ -218,11 +217,9 @@ static void random_lives_equal_a_matrix(void **state)
     static struct world w;
     struct core_config config = {
         .limits = CORE_LIMITS_DEFAULT, .ops = &ops, .ctx = &w, .seed = {5, 6}};
-    unsigned seed = (unsigned)time(NULL);
 
     (void)state;
-    print_message("seed %u\n", seed);
-    srand(seed);
+    unit__seed();
     w.core = core__new(&config);
     for (int step = 0; step < STEPS; step++) {
         unsigned i = (unsigned)rand() % SESSIONS;

@@ -5,7 +5,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum kind { PLAIN, NUMBERED, CONTROL };
 
@@ -286,11 +285,9 @@ static void step(struct outbox *o, struct model *m, bool reliable)
 
 static void random_lives_equal_a_list(void **state)
 {
-    unsigned seed = (unsigned)time(NULL);
 
     (void)state;
-    print_message("seed %u\n", seed);
-    srand(seed);
+    unit__seed();
     for (int life = 0; life < 20; life++) {
         struct outbox o = {0};
         struct model m = {.count = 0};

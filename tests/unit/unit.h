@@ -10,6 +10,18 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* Seeds rand() and says with what; TEST_SEED repeats a run. */
+static inline void unit__seed(void)
+{
+    const char *given = getenv("TEST_SEED");
+    unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+
+    print_message("TEST_SEED=%u\n", seed);
+    srand(seed);
+}
 
 /* A view holds exactly these characters. */
 #define assert_str(view, want)                                                                     \
