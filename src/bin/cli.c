@@ -6,8 +6,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* Values of getopt_long: FIRST + index into the table. */
-enum { HELP = 256, VERSION, FIRST };
+/* Values of getopt_long: OPTION_FIRST + index into the table. */
+enum { OPTION_HELP = 256, OPTION_VERSION, OPTION_FIRST };
 
 enum cli_result cli__wrong(const struct cli *cli, const char *fmt, ...)
 {
@@ -60,10 +60,10 @@ static void fill(const struct cli *cli, struct option *out)
         const struct cli_option *o = &cli->options[i];
 
         *out++ = (struct option){o->name, o->arg ? required_argument : no_argument, NULL,
-                                 FIRST + (int)i};
+                                 OPTION_FIRST + (int)i};
     }
-    *out++ = (struct option){"help", no_argument, NULL, HELP};
-    *out++ = (struct option){"version", no_argument, NULL, VERSION};
+    *out++ = (struct option){"help", no_argument, NULL, OPTION_HELP};
+    *out++ = (struct option){"version", no_argument, NULL, OPTION_VERSION};
     *out = (struct option){0};
 }
 
@@ -78,11 +78,12 @@ static enum cli_result apply(const struct cli *cli, const struct cli_option *o, 
 
 static enum cli_result mistake(const struct cli *cli, int c, char **argv)
 {
-    const struct cli_option *o = optopt >= FIRST ? &cli->options[optopt - FIRST] : NULL;
+    const struct cli_option *o =
+        optopt >= OPTION_FIRST ? &cli->options[optopt - OPTION_FIRST] : NULL;
 
     if (c == ':' && o)
         return cli__wrong(cli, "--%s needs a value: --%s %s", o->name, o->name, o->arg);
-    if (optopt >= HELP)
+    if (optopt >= OPTION_HELP)
         return cli__wrong(cli, "%s: this option takes no value", argv[optind - 1]);
     if (optopt)
         return cli__wrong(cli, "unknown option -%c", optopt);
@@ -103,12 +104,12 @@ enum cli_result cli__parse(const struct cli *cli, int argc, char **argv, void *s
 
         if (c == -1)
             break;
-        if (c == HELP)
+        if (c == OPTION_HELP)
             result = help(cli);
-        else if (c == VERSION)
+        else if (c == OPTION_VERSION)
             result = version(cli);
-        else if (c >= FIRST)
-            result = apply(cli, &cli->options[c - FIRST], settings);
+        else if (c >= OPTION_FIRST)
+            result = apply(cli, &cli->options[c - OPTION_FIRST], settings);
         else
             result = mistake(cli, c, argv);
     }
