@@ -1,0 +1,595 @@
+/* The webhook sender against a small HTTP server in the same loop, which says exactly
+ * the bytes that a test wants. */
+#include "unit.h"
+
+#include "broker/net/webhook.h"
+#include "broker/upstream/exchange.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define GUARD_MS 20000 /* a test that takes longer hangs */
+#define MAX_EXCHANGES 24
+
+struct outcome {
+    struct exchange x;
+    int calls, status;
+    size_t body_len, header_count;
+    char body[256], header[64], why[512];
+    bool transient;
+};
+
+struct fixture {
+    uv_loop_t loop;
+    uv_timer_t guard;
+    uv_tcp_t server;
+    int port;
+    struct webhook *w;
+    struct outcome outcomes[MAX_EXCHANGES];
+    int reported;
+    /* the server's side */
+    struct str reply; /* what it says to each request; absent: nothing */
+    bool closes;      /* behind the reply */
+    int connections, open, requests;
+    char request[4096]; /* the last one */
+    /* what a report does */
+    struct exchange *cancel_in_report, *send_in_report;
+};
+
+/* --- the server -------------------------------------------------------------------- */
+
+struct client {
+    uv_tcp_t tcp;
+    struct fixture *f;
+    char in[4096];
+    size_t len;
+    uv_write_t write;
+};
+
+static void client_closed(uv_handle_t *handle)
+{
+    struct client *c = handle->data;
+
+    c->f->open--;
+    free(c);
+}
+
+static void give_room(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
+{
+    struct client *c = handle->data;
+
+    (void)suggested;
+    *out = uv_buf_init(c->in + c->len, (unsigned)(sizeof(c->in) - 1 - c->len));
+}
+
+static void written(uv_write_t *write, int status)
+{
+    struct client *c = write->data;
+
+    (void)status;
+    if (c->f->closes && !uv_is_closing((uv_handle_t *)&c->tcp))
+        uv_close((uv_handle_t *)&c->tcp, client_closed);
+}
+
+static size_t content_length(const char *request)
+{
+    const char *at = strstr(request, "Content-Length: ");
+
+    return at ? strtoul(at + strlen("Content-Length: "), NULL, 10) : 0;
+}
+
+static void answer_if_complete(struct client *c)
+{
+    struct fixture *f = c->f;
+    char *end = strstr(c->in, "\r\n\r\n");
+    uv_buf_t out = uv_buf_init((char *)f->reply.ptr, (unsigned)f->reply.len);
+
+    if (!end || strlen(end + 4) < content_length(c->in))
+        return;
+    f->requests++;
+    strcpy(f->request, c->in);
+    c->len = 0;
+    if (f->reply.ptr) {
+        c->write.data = c;
+        assert_int_equal(uv_write(&c->write, (uv_stream_t *)&c->tcp, &out, 1, written), 0);
+    }
+}
+
+static void received(uv_stream_t *stream, ssize_t count, const uv_buf_t *in)
+{
+    struct client *c = stream->data;
+
+    (void)in;
+    if (count < 0) {
+        if (!uv_is_closing((uv_handle_t *)stream))
+            uv_close((uv_handle_t *)stream, client_closed);
+        return;
+    }
+    c->len += (size_t)count;
+    c->in[c->len] = '\0';
+    answer_if_complete(c);
+}
+
+static void accepted(uv_stream_t *server, int status)
+{
+    struct fixture *f = server->data;
+    struct client *c = calloc(1, sizeof(*c));
+
+    assert_int_equal(status, 0);
+    c->f = f;
+    c->tcp.data = c;
+    uv_tcp_init(&f->loop, &c->tcp);
+    assert_int_equal(uv_accept(server, (uv_stream_t *)&c->tcp), 0);
+    uv_read_start((uv_stream_t *)&c->tcp, give_room, received);
+    f->connections++;
+    f->open++;
+}
+
+static void listen_somewhere(struct fixture *f)
+{
+    struct sockaddr_in address;
+    int len = sizeof(address);
+
+    uv_ip4_addr("127.0.0.1", 0, &address);
+    uv_tcp_init(&f->loop, &f->server);
+    f->server.data = f;
+    assert_int_equal(uv_tcp_bind(&f->server, (struct sockaddr *)&address, 0), 0);
+    assert_int_equal(uv_listen((uv_stream_t *)&f->server, 64, accepted), 0);
+    uv_tcp_getsockname(&f->server, (struct sockaddr *)&address, &len);
+    f->port = ntohs(address.sin_port);
+}
+
+/* --- fixture ------------------------------------------------------------------------- */
+
+static void guard_bites(uv_timer_t *timer)
+{
+    (void)timer;
+    fprintf(stderr, "test_webhook: nothing happens any more\n");
+    abort();
+}
+
+static void send_to(struct fixture *f, struct exchange *x, const char *method, const char *url,
+                    int64_t timeout_ms)
+{
+    static struct http_header items[] = {
+        {{"ce-userId", 9}, {"\xe7\x8e\x8b", 3}},
+        {{"ce-connectionState", 18}, {"", 0}},
+        {{"Content-Type", 12}, {"text/plain", 10}},
+    };
+    static struct http_request http;
+    struct upstream_request req = {.http = &http, .url = str__of(url), .timeout_ms = timeout_ms};
+
+    http = (struct http_request){.method = str__of(method), .headers = {items, 3, 3}};
+    if (strcmp(method, "POST") == 0)
+        http.body = STR("hello");
+    assert_true(webhook__send(f->w, x, &req));
+}
+
+static const char *url_of(const struct fixture *f)
+{
+    static char url[64];
+
+    snprintf(url, sizeof(url), "http://127.0.0.1:%d/eh?x=1", f->port);
+    return url;
+}
+
+static void post(struct fixture *f, int n)
+{
+    send_to(f, &f->outcomes[n].x, "POST", url_of(f), 10000);
+}
+
+static void report(void *ctx, struct exchange *x, const struct exchange_result *result)
+{
+    struct fixture *f = ctx;
+    struct outcome *o = (struct outcome *)x;
+    const struct http_response *res = result->response;
+
+    assert_null(exchange__shell(x));
+    uv_stop(&f->loop); /* a report from a timer does not end a turn by itself */
+    f->reported++;
+    o->calls++;
+    o->transient = result->transient;
+    if (res) {
+        struct str header = http__get(&res->headers, STR("ce-connectionState"));
+
+        o->status = res->status;
+        o->body_len = res->body.len;
+        o->header_count = res->headers.count;
+        snprintf(o->body, sizeof(o->body), "%.*s", (int)(res->body.len < 200 ? res->body.len : 0),
+                 res->body.ptr);
+        snprintf(o->header, sizeof(o->header), "%.*s", STR_FMT(header));
+    } else {
+        snprintf(o->why, sizeof(o->why), "%s", result->why);
+    }
+    if (f->cancel_in_report) {
+        webhook__cancel(f->w, x);
+        webhook__cancel(f->w, f->cancel_in_report);
+        f->cancel_in_report = NULL;
+    }
+    if (f->send_in_report) {
+        struct exchange *next = f->send_in_report;
+
+        f->send_in_report = NULL;
+        send_to(f, next, "POST", url_of(f), 10000);
+    }
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    uv_loop_init(&f->loop);
+    uv_timer_init(&f->loop, &f->guard);
+    uv_timer_start(&f->guard, guard_bites, GUARD_MS, 0);
+    listen_somewhere(f);
+    f->w = webhook__new(&f->loop, report, f);
+    assert_non_null(f->w);
+    f->reply = STR("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nce-connectionState: s\r\n\r\nok");
+    *state = f;
+    return 0;
+}
+
+static void close_rest(uv_handle_t *handle, void *arg)
+{
+    struct fixture *f = arg;
+
+    if (!uv_is_closing(handle))
+        uv_close(handle, handle == (uv_handle_t *)&f->server || handle == (uv_handle_t *)&f->guard
+                             ? NULL
+                             : client_closed);
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    webhook__free(f->w);
+    while (f->open > 0) /* they see that all connections are closed */
+        uv_run(&f->loop, UV_RUN_ONCE);
+    uv_walk(&f->loop, close_rest, f);
+    uv_run(&f->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&f->loop), 0);
+    free(f);
+    return 0;
+}
+
+static void run_until(struct fixture *f, const int *counter, int value)
+{
+    while (*counter < value)
+        uv_run(&f->loop, UV_RUN_ONCE);
+}
+
+/* --- tests ------------------------------------------------------------------------------ */
+
+static void request_goes_out_as_given(void **state)
+{
+    struct fixture *f = *state;
+
+    post(f, 0);
+    assert_int_equal(f->reported, 0);
+    run_until(f, &f->reported, 1);
+    assert_int_equal(f->outcomes[0].status, 200);
+    assert_string_equal(f->outcomes[0].body, "ok");
+    assert_string_equal(f->outcomes[0].header, "s");
+    assert_int_equal(strncmp(f->request, "POST /eh?x=1 HTTP/1.1\r\n", 23), 0);
+    assert_non_null(strstr(f->request, "\r\nce-userId: \xe7\x8e\x8b\r\n"));
+    assert_non_null(strstr(f->request, "\r\nce-connectionState:\r\n"));
+    assert_non_null(strstr(f->request, "\r\nContent-Type: text/plain\r\n"));
+    assert_non_null(strstr(f->request, "\r\nContent-Length: 5\r\n"));
+    assert_non_null(strstr(f->request, "\r\n\r\nhello"));
+    assert_null(strstr(f->request, "Expect"));
+    assert_null(strstr(f->request, "Accept"));
+    assert_null(strstr(f->request, "User-Agent"));
+}
+
+static void methods_of_validation(void **state)
+{
+    struct fixture *f = *state;
+
+    send_to(f, &f->outcomes[0].x, "OPTIONS", url_of(f), 10000);
+    run_until(f, &f->reported, 1);
+    assert_int_equal(strncmp(f->request, "OPTIONS /eh?x=1 HTTP/1.1\r\n", 26), 0);
+    assert_null(strstr(f->request, "Content-Length"));
+    send_to(f, &f->outcomes[1].x, "GET", url_of(f), 10000);
+    run_until(f, &f->reported, 2);
+    assert_int_equal(strncmp(f->request, "GET /eh?x=1 HTTP/1.1\r\n", 22), 0);
+    post(f, 2);
+    run_until(f, &f->reported, 3);
+    assert_int_equal(strncmp(f->request, "POST /eh?x=1 HTTP/1.1\r\n", 23), 0);
+    assert_int_equal(f->connections, 1);
+}
+
+static void connections_are_used_again(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int i = 0; i < 10; i++) {
+        post(f, i);
+        run_until(f, &f->reported, i + 1);
+    }
+    assert_int_equal(f->requests, 10);
+    assert_int_equal(f->connections, 1);
+}
+
+static void requests_run_side_by_side(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int i = 0; i < MAX_EXCHANGES; i++)
+        post(f, i);
+    run_until(f, &f->reported, MAX_EXCHANGES);
+    assert_int_equal(f->connections, MAX_EXCHANGES);
+    for (int i = 0; i < MAX_EXCHANGES; i++) {
+        assert_int_equal(f->outcomes[i].calls, 1);
+        assert_int_equal(f->outcomes[i].status, 200);
+    }
+}
+
+static void closed_connection_is_replaced(void **state)
+{
+    struct fixture *f = *state;
+
+    f->closes = true; /* without a word about it in the headers, as a restarting server does */
+    for (int i = 0; i < 5; i++) {
+        post(f, i);
+        run_until(f, &f->reported, i + 1);
+        assert_int_equal(f->outcomes[i].status, 200);
+    }
+}
+
+static void interim_response_is_skipped(void **state)
+{
+    struct fixture *f = *state;
+
+    f->reply = STR("HTTP/1.1 103 Early Hints\r\nce-connectionState: no\r\nLink: x\r\n\r\n"
+                   "HTTP/1.1 204 No Content\r\nce-connectionState: yes\r\n\r\n");
+    post(f, 0);
+    run_until(f, &f->reported, 1);
+    assert_int_equal(f->outcomes[0].status, 204);
+    assert_string_equal(f->outcomes[0].header, "yes");
+    assert_int_equal(f->outcomes[0].header_count, 1);
+}
+
+static void redirects_are_not_followed(void **state)
+{
+    struct fixture *f = *state;
+
+    f->reply = STR("HTTP/1.1 307 x\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n");
+    post(f, 0);
+    run_until(f, &f->reported, 1);
+    assert_int_equal(f->outcomes[0].status, 307);
+    assert_int_equal(f->requests, 1);
+}
+
+static void expect_failure(struct fixture *f, const char *reply, const char *why, bool transient)
+{
+    struct outcome *o = &f->outcomes[0];
+
+    *o = (struct outcome){0};
+    f->closes = true;
+    f->reply = str__of(reply);
+    f->reported = 0;
+    post(f, 0);
+    run_until(f, &f->reported, 1);
+    if (!strstr(o->why, why))
+        fail_msg("got \"%s\", expected \"%s\"", o->why, why);
+    assert_int_equal(o->transient, transient);
+}
+
+static void broken_answers(void **state)
+{
+    struct fixture *f = *state;
+
+    expect_failure(f, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "in the middle", true);
+    expect_failure(f, "HTTP/1.1 200 OK\r\nContent-Le", "", true);
+    expect_failure(f, "", "without an answer", true);
+    expect_failure(f, "SSH-2.0-OpenSSH_9.2\r\n", "must speak HTTP/1.1", false);
+}
+
+static void refused_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct outcome *o = &f->outcomes[0];
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t len = sizeof(address);
+    char url[64];
+
+    /* bound but not listening: nobody else can take the port, and it refuses */
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    snprintf(url, sizeof(url), "http://127.0.0.1:%d/", ntohs(address.sin_port));
+    send_to(f, &o->x, "POST", url, 10000);
+    run_until(f, &f->reported, 1);
+    assert_string_equal(o->why, "refused connection: is it running?");
+    assert_true(o->transient);
+    close(fd);
+}
+
+static void other_schemes_are_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    send_to(f, &f->outcomes[0].x, "POST", "file:///etc/passwd", 10000);
+    run_until(f, &f->reported, 1);
+    assert_non_null(strstr(f->outcomes[0].why, "must start with http://"));
+    assert_false(f->outcomes[0].transient);
+}
+
+static void silence_times_out(void **state)
+{
+    struct fixture *f = *state;
+
+    f->reply = STR_NONE;
+    send_to(f, &f->outcomes[0].x, "POST", url_of(f), 300);
+    run_until(f, &f->reported, 1);
+    assert_non_null(strstr(f->outcomes[0].why, "no answer within 0.3 s"));
+    assert_false(f->outcomes[0].transient);
+}
+
+static void limit_is_until_the_headers(void **state)
+{
+    struct fixture *f = *state;
+
+    /* the body never ends: the headers have stopped the short clock */
+    f->reply = STR("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
+    send_to(f, &f->outcomes[0].x, "POST", url_of(f), 300);
+    run_until(f, &f->requests, 1);
+    send_to(f, &f->outcomes[1].x, "POST", "http://127.0.0.1:1/", 10000);
+    f->reply = STR_NONE;
+    send_to(f, &f->outcomes[2].x, "POST", url_of(f), 600);
+    run_until(f, &f->reported, 2); /* the refused one, then the silent one */
+    assert_int_equal(f->outcomes[2].calls, 1);
+    assert_int_equal(f->outcomes[0].calls, 0);
+}
+
+static void answer_of(struct fixture *f, int n, size_t size, bool chunked)
+{
+    char head[128];
+    size_t head_len;
+    char *reply = malloc(size + 256);
+
+    if (chunked)
+        snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n",
+                 size);
+    else
+        snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", size);
+    head_len = strlen(head);
+    memcpy(reply, head, head_len);
+    memset(reply + head_len, 'x', size);
+    memcpy(reply + head_len + size, "\r\n0\r\n\r\n", 7);
+    f->reply = str__n(reply, head_len + size + (chunked ? 7 : 0));
+    post(f, n);
+    run_until(f, &f->reported, n + 1);
+    /* the server may still be writing it: let it see the end of the connection first */
+    while (f->outcomes[n].status == 0 && f->open > 0)
+        uv_run(&f->loop, UV_RUN_ONCE);
+    free(reply);
+}
+
+static void responses_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int i = 0; i < 6; i++)
+        answer_of(f, i, UPSTREAM_MAX_RESPONSE - 1 + (size_t)i % 3, i >= 3);
+    for (int i = 0; i < 6; i++) {
+        struct outcome *o = &f->outcomes[i];
+
+        if (i % 3 < 2) {
+            assert_int_equal(o->status, 200);
+            assert_int_equal(o->body_len, UPSTREAM_MAX_RESPONSE - 1 + (size_t)i % 3);
+        } else {
+            assert_string_equal(o->why, "its answer is larger than the limit of 16 MiB");
+            assert_false(o->transient);
+        }
+    }
+}
+
+static void headers_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    char *reply = malloc(65536);
+
+    for (int i = 0; i < 3; i++) {
+        int count = WEBHOOK_MAX_HEADERS - 1 + i;
+        size_t len = (size_t)sprintf(reply, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n");
+
+        for (int n = 1; n < count; n++)
+            len += (size_t)sprintf(reply + len, "x-%d: %d\r\n", n, n);
+        sprintf(reply + len, "\r\n");
+        f->reply = str__of(reply);
+        post(f, i);
+        run_until(f, &f->reported, i + 1);
+        assert_int_equal(f->outcomes[i].status, i < 2 ? 200 : 0);
+        assert_int_equal(f->outcomes[i].header_count, i < 2 ? count : 0);
+    }
+    assert_non_null(strstr(f->outcomes[2].why, "too many or too large"));
+    free(reply);
+}
+
+static void cancel_stops_it(void **state)
+{
+    struct fixture *f = *state;
+
+    f->reply = STR_NONE;
+    post(f, 0);
+    post(f, 1);
+    webhook__cancel(f->w, &f->outcomes[0].x);
+    run_until(f, &f->requests, 1);
+    assert_int_equal(f->open, f->connections);
+    webhook__cancel(f->w, &f->outcomes[1].x);
+    webhook__cancel(f->w, &f->outcomes[1].x);
+    while (f->open > 0) /* an HTTP/1.1 connection with a request under way is closed */
+        uv_run(&f->loop, UV_RUN_ONCE);
+    assert_int_equal(f->reported, 0);
+}
+
+static void cancel_from_inside_a_report(void **state)
+{
+    struct fixture *f = *state;
+
+    post(f, 0);
+    post(f, 1);
+    post(f, 2);
+    /* whichever comes first cancels itself, which does nothing, and the last */
+    f->cancel_in_report = &f->outcomes[2].x;
+    run_until(f, &f->reported, 2);
+    assert_int_equal(f->outcomes[0].calls + f->outcomes[1].calls + f->outcomes[2].calls, 2);
+}
+
+static void send_from_inside_a_report(void **state)
+{
+    struct fixture *f = *state;
+
+    f->send_in_report = &f->outcomes[0].x; /* the same exchange again */
+    post(f, 0);
+    run_until(f, &f->reported, 2);
+    assert_int_equal(f->outcomes[0].calls, 2);
+    assert_int_equal(f->connections, 1);
+}
+
+static void free_with_requests_under_way(void **state)
+{
+    struct fixture *f = *state;
+
+    f->reply = STR_NONE;
+    for (int i = 0; i < 5; i++)
+        post(f, i);
+    run_until(f, &f->requests, 5);
+    for (int i = 5; i < 8; i++)
+        post(f, i); /* not even connected */
+}
+
+#define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_SERVER(request_goes_out_as_given),
+        WITH_SERVER(methods_of_validation),
+        WITH_SERVER(connections_are_used_again),
+        WITH_SERVER(requests_run_side_by_side),
+        WITH_SERVER(closed_connection_is_replaced),
+        WITH_SERVER(interim_response_is_skipped),
+        WITH_SERVER(redirects_are_not_followed),
+        WITH_SERVER(broken_answers),
+        WITH_SERVER(refused_connection),
+        WITH_SERVER(other_schemes_are_refused),
+        WITH_SERVER(silence_times_out),
+        WITH_SERVER(limit_is_until_the_headers),
+        WITH_SERVER(responses_are_bounded),
+        WITH_SERVER(headers_are_bounded),
+        WITH_SERVER(cancel_stops_it),
+        WITH_SERVER(cancel_from_inside_a_report),
+        WITH_SERVER(send_from_inside_a_report),
+        WITH_SERVER(free_with_requests_under_way),
+    };
+
+    unsetenv("http_proxy"); /* which curl obeys even for loopback */
+    unsetenv("all_proxy");
+    unsetenv("ALL_PROXY");
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
