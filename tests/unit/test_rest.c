@@ -22,7 +22,7 @@ static int setup(void **state)
     static struct fixture f;
 
     memset(&f, 0, sizeof(f));
-    arena__init(&f.arena, NULL, 0, 16 << 20);
+    arena__init(&f.arena, NULL, 0, 256 << 10);
     f.settings.keys[0] = mac__key_new(STR(SETTINGS_DEFAULT_KEY));
     f.settings.key_count = 1;
     buf__init(&f.token, JWT_MAX_LEN);
@@ -411,13 +411,22 @@ static void utf16_is_read_strictly(void **state)
         {"utf-16le", {"a", 1}, NULL},
         {"utf-16le", {"", 0}, ""},
     };
-    struct fixture *f = *state;
+
+    (void)state;
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct charset_reading reading;
+        struct buf room;
+        struct str utf8;
+        enum ph_err err;
 
+        buf__init(&room, 64);
         assert_true(charset__find(str__of(rows[i].charset), &reading));
-        assert_str(charset__to_utf8(&f->arena, &reading, rows[i].text), rows[i].utf8);
+        err = charset__to_utf8(&reading, rows[i].text, &room, &utf8);
+        assert_int_equal(err, rows[i].utf8 ? PH_OK : PH_ERR_SYNTAX);
+        if (err == PH_OK)
+            assert_str(utf8, rows[i].utf8);
+        buf__free(&room);
     }
 }
 
@@ -455,6 +464,20 @@ static void body_may_have_one_mebibyte(void **state)
     assert_int_equal(
         call(f, "POST", "/api/hubs/chat/:send", "Content-Length: 99999999999999999999\n", STR("")),
         400);
+}
+
+/* Every byte of the longest ISO-8859-1 body may become two. */
+static void longest_body_has_room_to_grow(void **state)
+{
+    struct fixture *f = *state;
+    static char body[REST_MAX_BODY];
+
+    memset(body, 0xe9, sizeof(body));
+    assert_int_equal(call(f, "POST", "/api/hubs/chat/:send",
+                          "Content-Type: text/plain; charset=iso-8859-1\n",
+                          str__n(body, sizeof(body))),
+                     0);
+    assert_int_equal(f->call.command.message->data.len, 2 * sizeof(body));
 }
 
 /* client-and-rest.md section 5.6 */
@@ -505,6 +528,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(utf16_is_read_strictly, setup, teardown),
         cmocka_unit_test_setup_teardown(nested_json_is_refused_past_64_levels, setup, teardown),
         cmocka_unit_test_setup_teardown(body_may_have_one_mebibyte, setup, teardown),
+        cmocka_unit_test_setup_teardown(longest_body_has_room_to_grow, setup, teardown),
         cmocka_unit_test_setup_teardown(tokens_are_checked, setup, teardown),
     };
 

@@ -59,18 +59,20 @@ enum ph_err body__kind(const struct http_headers *headers, struct body_kind *out
     return PH_OK;
 }
 
-enum ph_err body__data(struct arena *a, const struct body_kind *kind, struct str body,
+enum ph_err body__data(const struct body_kind *kind, struct str body, struct buf *room,
                        struct str *out, struct diag *diag)
 {
     struct diag detail;
+    enum ph_err err;
 
     *out = body.ptr ? body : STR("");
     if (kind->type == PH_DATA_BINARY)
         return PH_OK;
-    *out = charset__to_utf8(a, &kind->reading, *out);
-    if (!out->ptr)
-        return diag__set(diag, PH_ERR_SYNTAX,
-                         "The request body is not in the charset of its Content-Type.");
+    err = charset__to_utf8(&kind->reading, *out, room, out);
+    if (err == PH_ERR_SYNTAX)
+        return diag__set(diag, err, "The request body is not in the charset of its Content-Type.");
+    if (err != PH_OK)
+        return diag__set(diag, err, "no memory for the request body");
     if (kind->type == PH_DATA_JSON && json__check(*out, BODY_MAX_DEPTH, &detail) != PH_OK)
         return diag__set(diag, PH_ERR_SYNTAX, "The request body is not a valid JSON. (%s)",
                          detail.text);

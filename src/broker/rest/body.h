@@ -9,6 +9,8 @@
 
 /* Nesting of a JSON body; deeper ones are refused as invalid. */
 #define BODY_MAX_DEPTH 64
+/* By how much a body can grow on its way to UTF-8 (ISO-8859-1). */
+#define BODY_GROWTH 2
 
 struct body_kind {
     enum ph_data_type type;
@@ -19,8 +21,9 @@ struct body_kind {
  * binary. */
 enum ph_err body__kind(const struct http_headers *headers, struct body_kind *out,
                        struct diag *diag);
-/* The data, in the arena or as it came. PH_ERR_SYNTAX, for a 400. */
-enum ph_err body__data(struct arena *a, const struct body_kind *kind, struct str body,
+/* The data, as it came or in `room` (up to BODY_GROWTH times as long). PH_ERR_SYNTAX,
+ * for a 400; PH_ERR_MEMORY. */
+enum ph_err body__data(const struct body_kind *kind, struct str body, struct buf *room,
                        struct str *out, struct diag *diag);
 
 #endif

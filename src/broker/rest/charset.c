@@ -50,15 +50,29 @@ static char *put(char *out, uint32_t c)
     return out;
 }
 
-static struct str from_latin1(struct arena *a, struct str text)
+/* Room for `count` characters of at most `size` bytes each; *end is where to write. */
+static bool make_room(struct buf *room, size_t count, size_t size, char **end)
 {
-    char *start = arena__alloc(a, 2 * text.len + 1), *out = start;
+    *end = buf__reserve(room, count * size);
+    return *end;
+}
 
-    if (!start)
-        return STR_NONE;
+static struct str filled(struct buf *room, const char *end)
+{
+    room->len = (size_t)(end - room->data);
+    return buf__view(room);
+}
+
+static enum ph_err from_latin1(struct str text, struct buf *room, struct str *out)
+{
+    char *end;
+
+    if (!make_room(room, text.len, 2, &end))
+        return PH_ERR_MEMORY;
     for (size_t i = 0; i < text.len; i++)
-        out = put(out, (unsigned char)text.ptr[i]);
-    return str__n(start, (size_t)(out - start));
+        end = put(end, (unsigned char)text.ptr[i]);
+    *out = filled(room, end);
+    return PH_OK;
 }
 
 static uint32_t unit_at(struct str text, size_t at, bool big_endian)
@@ -80,31 +94,44 @@ static struct str skip_mark(struct str text, bool mark_decides, bool *big_endian
     return text;
 }
 
-static struct str from_utf16(struct arena *a, const struct charset_reading *reading,
-                             struct str text)
+/* Takes one character off `text`. False: half of a pair. */
+static bool next_utf16(struct str *text, bool big_endian, uint32_t *c)
+{
+    uint32_t low;
+
+    *c = unit_at(*text, 0, big_endian);
+    *text = str__n(text->ptr + 2, text->len - 2);
+    if (*c < 0xd800 || *c > 0xdfff)
+        return true;
+    low = text->len >= 2 ? unit_at(*text, 0, big_endian) : 0;
+    if (*c > 0xdbff || low < 0xdc00 || low > 0xdfff)
+        return false;
+    *text = str__n(text->ptr + 2, text->len - 2);
+    *c = 0x10000 + ((*c - 0xd800) << 10) + (low - 0xdc00);
+    return true;
+}
+
+static enum ph_err from_utf16(const struct charset_reading *reading, struct str text,
+                              struct buf *room, struct str *out)
 {
     bool big = reading->big_endian;
     struct str rest = skip_mark(text, reading->mark_decides, &big);
+    char *end;
+
+    if (rest.len % 2 != 0)
+        return PH_ERR_SYNTAX;
     /* A unit of two bytes becomes three at the most, a pair of four bytes four. */
-    char *start = arena__alloc(a, rest.len / 2 * 3 + 1), *out = start;
+    if (!make_room(room, rest.len / 2, 3, &end))
+        return PH_ERR_MEMORY;
+    while (rest.len > 0) {
+        uint32_t c;
 
-    if (!start || rest.len % 2 != 0)
-        return STR_NONE;
-    for (size_t i = 0; i < rest.len; i += 2) {
-        uint32_t c = unit_at(rest, i, big), low;
-
-        if (c >= 0xdc00 && c <= 0xdfff)
-            return STR_NONE;
-        if (c >= 0xd800 && c <= 0xdbff) {
-            i += 2;
-            low = i < rest.len ? unit_at(rest, i, big) : 0;
-            if (low < 0xdc00 || low > 0xdfff)
-                return STR_NONE;
-            c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-        }
-        out = put(out, c);
+        if (!next_utf16(&rest, big, &c))
+            return PH_ERR_SYNTAX;
+        end = put(end, c);
     }
-    return str__n(start, (size_t)(out - start));
+    *out = filled(room, end);
+    return PH_OK;
 }
 
 static bool is_ascii(struct str text)
@@ -116,19 +143,19 @@ static bool is_ascii(struct str text)
     return true;
 }
 
-struct str charset__to_utf8(struct arena *a, const struct charset_reading *reading, struct str text)
+enum ph_err charset__to_utf8(const struct charset_reading *reading, struct str text,
+                             struct buf *room, struct str *out)
 {
-    if (!text.ptr)
-        text = STR("");
+    *out = text;
     switch (reading->charset) {
     case CHARSET_UTF8:
-        return utf8__valid(text) ? text : STR_NONE;
+        return utf8__valid(text) ? PH_OK : PH_ERR_SYNTAX;
     case CHARSET_ASCII:
-        return is_ascii(text) ? text : STR_NONE;
+        return is_ascii(text) ? PH_OK : PH_ERR_SYNTAX;
     case CHARSET_LATIN1:
-        return from_latin1(a, text);
+        return from_latin1(text, room, out);
     case CHARSET_UTF16:
-        return from_utf16(a, reading, text);
+        return from_utf16(reading, text, room, out);
     }
-    return STR_NONE;
+    return PH_ERR_INTERNAL;
 }

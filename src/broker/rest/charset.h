@@ -3,7 +3,8 @@
 #ifndef BROKER_REST_CHARSET_H
 #define BROKER_REST_CHARSET_H
 
-#include "base/arena.h"
+#include "base/buf.h"
+#include "pubhook/err.h"
 
 enum charset { CHARSET_UTF8, CHARSET_ASCII, CHARSET_LATIN1, CHARSET_UTF16 };
 
@@ -18,9 +19,9 @@ struct charset_reading {
 
 /* False for an encoding that is not known. Names compare without case. */
 bool charset__find(struct str name, struct charset_reading *out);
-/* The text as UTF-8, in the arena or as it is; .ptr is NULL when it is not in the
- * encoding that it claims, or memory is out. */
-struct str charset__to_utf8(struct arena *a, const struct charset_reading *reading,
-                            struct str text);
+/* The text as UTF-8: as it is where it is so already, else in `room`. PH_ERR_SYNTAX
+ * when it is not in the encoding that it claims, PH_ERR_MEMORY. */
+enum ph_err charset__to_utf8(const struct charset_reading *reading, struct str text,
+                             struct buf *room, struct str *out);
 
 #endif

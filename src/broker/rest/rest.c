@@ -349,13 +349,19 @@ static int read_message(struct arena *a, const struct http_request *req, struct 
                         struct diag *diag)
 {
     struct body_kind kind;
+    struct buf room;
     struct str data;
+    enum ph_err err;
 
     if (body__kind(&req->headers, &kind, diag) != PH_OK)
         return unsupported_type(a, call, diag);
-    if (body__data(a, &kind, req->body, &data, diag) != PH_OK)
+    buf__init(&room, BODY_GROWTH * REST_MAX_BODY);
+    err = body__data(&kind, req->body, &room, &data, diag);
+    if (err == PH_OK)
+        call->command.message = new_message(&call->command, kind.type, data);
+    buf__free(&room);
+    if (err == PH_ERR_SYNTAX)
         return answer_diag(a, call, 400, ANSWER_BAD_REQUEST, "Request", diag);
-    call->command.message = new_message(&call->command, kind.type, data);
     return call->command.message ? 0 : no_memory(a, call, diag);
 }
 
