@@ -17,7 +17,7 @@ struct front {
     bool polling;
     struct wheel wheel; /* of connections that have yet to complete a request */
     struct request *requests;
-    bool resumed; /* a suspended request may go on, which shows at no descriptor */
+    bool has_work; /* that shows at no descriptor: a resumed or upgraded connection */
 };
 
 /* A TCP connection. libmicrohttpd's own timeout starts again with each byte, so a client
@@ -163,23 +163,21 @@ static void on_readable(uv_poll_t *handle, int status, int events)
     MHD_run(f->daemon);
 }
 
-/* Work that shows at no descriptor: input already read, or a resumed connection. */
 static bool has_work(struct front *f)
 {
     MHD_UNSIGNED_LONG_LONG wait;
 
-    return f->resumed || (MHD_get_timeout(f->daemon, &wait) == MHD_YES && wait == 0);
+    return f->has_work || (MHD_get_timeout(f->daemon, &wait) == MHD_YES && wait == 0);
 }
 
-void front__resume(struct front *f, struct MHD_Connection *mhd)
+void front__run(struct front *f)
 {
-    MHD_resume_connection(mhd);
-    f->resumed = true;
+    f->has_work = true;
 }
 
-bool front__resumed(const struct front *f)
+bool front__has_work(const struct front *f)
 {
-    return f->resumed;
+    return f->has_work;
 }
 
 int64_t front__tick(struct front *f)
@@ -192,7 +190,7 @@ int64_t front__tick(struct front *f)
     for (unsigned i = 0; has_work(f); i++) {
         if (i == MAX_RUNS)
             return now;
-        f->resumed = false;
+        f->has_work = false;
         MHD_run(f->daemon);
     }
     return wheel__deadline(&f->wheel);

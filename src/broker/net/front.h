@@ -28,9 +28,10 @@ void front__quiesce(struct front *f);
 void front__close(struct front *f);
 /* End of a turn: ends connections that take too long; returns when to look again. */
 int64_t front__tick(struct front *f);
-/* A suspended request may go on, in the next front__tick. */
-void front__resume(struct front *f, struct MHD_Connection *mhd);
-/* Is there one? Then the loop must not sleep. */
-bool front__resumed(const struct front *f);
+/* libmicrohttpd has something to do that shows at no descriptor (a connection was resumed
+ * or upgraded); front__tick lets it. */
+void front__run(struct front *f);
+/* Is there still such work? Then the loop must not sleep. */
+bool front__has_work(const struct front *f);
 
 #endif

@@ -60,6 +60,7 @@ static void on_upgrade(void *cls, struct MHD_Connection *mhd, void *context, con
     else
         log__error(r->shard->broker->log, LOG_NONE, "client lost: no descriptor to be had: %m");
     MHD_upgrade_action(urh, MHD_UPGRADE_ACTION_CLOSE);
+    front__run(r->shard->front);
 }
 
 /* The body stays in our response, which lives until the request is over. */
@@ -80,9 +81,11 @@ static void request_answered(void *arg)
     struct request *r = arg;
 
     r->stage = REQUEST_ANSWERED;
-    if (r->suspended)
-        front__resume(r->shard->front, r->mhd);
+    if (!r->suspended)
+        return;
     r->suspended = false;
+    MHD_resume_connection(r->mhd);
+    front__run(r->shard->front);
 }
 
 /* --- The data-plane API ------------------------------------------------------------ */

@@ -194,7 +194,7 @@ static void on_turn(uv_prepare_t *handle)
     transports__flush(&s->transports, s->core);
     /* Writing may have ended sessions, and so raised events. */
     at = sooner(at, upstream__tick(s->upstream, now));
-    if (front__resumed(s->front))
+    if (front__has_work(s->front))
         at = now;
     check_drained(s);
     if (s->drain_until > 0 && !s->drained)
