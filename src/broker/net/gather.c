@@ -6,23 +6,17 @@ static void add(struct gather *g, char *data, size_t len)
         g->pieces[g->count++] = (struct iovec){data, len};
 }
 
-/* A sequenced frame is completed for this connection: the WebSocket header can only be
- * made here, since it holds the length with the private pieces. */
 static uint32_t add_sequenced(struct gather *g, const struct format *format,
                               const struct out_item *item)
 {
     char *head = g->private[g->frames].head, *tail = g->private[g->frames].tail;
-    char inner[FORMAT_MAX_HEAD];
-    size_t header_len, inner_len, tail_len, len;
+    size_t head_len, tail_len;
 
-    format->enclose(item->frame, item->sequence_id, inner, &inner_len, tail, &tail_len);
-    len = inner_len + item->frame->len + tail_len;
-    header_len = ws__header(head, (enum ws_opcode)item->frame->opcode, len);
-    memcpy(head + header_len, inner, inner_len);
-    add(g, head, header_len + inner_len);
+    format->enclose(item->frame, item->sequence_id, head, &head_len, tail, &tail_len);
+    add(g, head, head_len);
     add(g, item->frame->bytes, item->frame->len);
     add(g, tail, tail_len);
-    return (uint32_t)(header_len + len);
+    return (uint32_t)(head_len + item->frame->len + tail_len);
 }
 
 static void skip_bytes(struct gather *g, size_t skip)

@@ -1,10 +1,10 @@
 /* The pieces of one gathered write: frames of a session's queue, with the private
- * piece that a sequenced frame has in front and behind. No I/O. */
+ * pieces that a sequenced frame has in front (its WebSocket header) and behind (its
+ * sequence id). No I/O. */
 #ifndef BROKER_NET_GATHER_H
 #define BROKER_NET_GATHER_H
 
 #include "broker/core/session.h"
-#include "broker/wire/ws.h"
 
 #include <sys/uio.h>
 
@@ -16,7 +16,7 @@ struct gather {
     size_t frames;
     uint32_t sizes[GATHER_FRAMES];
     struct {
-        char head[WS_MAX_HEADER + FORMAT_MAX_HEAD];
+        char head[FORMAT_MAX_HEAD];
         char tail[FORMAT_MAX_TAIL];
     } private[GATHER_FRAMES];
 };
