@@ -33,15 +33,15 @@ uint32_t memberships__find(const struct memberships *m, const struct group *grou
 }
 
 /* The index is twice as long as the array, so probes stay short. */
-static bool rebuild_index(struct memberships *m)
+static bool rebuild_index(struct memberships *m, uint32_t size)
 {
-    uint32_t *index = calloc((size_t)m->size * 2, sizeof(*index));
+    uint32_t *index = calloc((size_t)size * 2, sizeof(*index));
 
     if (!index)
         return false;
     free(m->index);
     m->index = index;
-    m->index_size = m->size * 2;
+    m->index_size = size * 2;
     for (uint32_t i = 0; i < m->count; i++)
         m->index[index_slot(m, m->items[i].group)] = i + 1;
     return true;
@@ -55,8 +55,10 @@ static bool grow(struct memberships *m)
     if (!items)
         return false;
     m->items = items;
+    if (size > SEARCH_MAX && !rebuild_index(m, size))
+        return false; /* the old size goes with the old index */
     m->size = size;
-    return size <= SEARCH_MAX || rebuild_index(m);
+    return true;
 }
 
 bool memberships__add(struct memberships *m, struct group *group, uint32_t member)
