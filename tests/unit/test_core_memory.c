@@ -1,0 +1,250 @@
+/* A short life of a core in which each allocation fails in turn: nothing crashes, leaks
+ * or is forgotten, and what is left works. Allocations are counted by the linker's
+ * --wrap, so the code under test is the one that ships. */
+#include "broker/core/session.h"
+#include "broker/wire/formats.h"
+#include "unit.h"
+
+#include <stdio.h>
+
+#define CLIENTS 4
+#define MANY 20 /* groups of one client: enough for an index */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+
+static bool armed;
+static unsigned until_failure;
+static bool failed;
+
+static bool fails_now(void)
+{
+    if (!armed || until_failure-- > 0)
+        return false;
+    armed = false;
+    failed = true;
+    return true;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return fails_now() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return fails_now() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+    return fails_now() ? NULL : __real_realloc(old, size);
+}
+
+/* --- A shell that keeps as little as it can ----------------------------------- */
+
+struct transport {
+    struct session *session;
+};
+
+struct world {
+    struct core *core;
+    struct transport transports[CLIENTS + 1];
+    unsigned started, ended;
+};
+
+static void on_publish(void *ctx, const struct hub_command *cmd)
+{
+    (void)ctx, (void)cmd;
+}
+
+static bool on_event(void *ctx, struct session *s, struct str event, enum ph_data_type type,
+                     struct str data, const uint64_t *ack_id)
+{
+    (void)ctx, (void)s, (void)event, (void)type, (void)data, (void)ack_id;
+    return true;
+}
+
+static void on_close(void *ctx, struct transport *t, uint16_t code, struct str reason)
+{
+    (void)ctx, (void)code, (void)reason;
+    session__detach(t->session, 0, STR_NONE);
+    t->session = NULL;
+}
+
+static void on_abort(void *ctx, struct transport *t)
+{
+    (void)ctx;
+    t->session = NULL;
+}
+
+static void on_ended(void *ctx, struct session *s, struct str reason)
+{
+    (void)s, (void)reason;
+    ((struct world *)ctx)->ended++;
+}
+
+static const struct core_ops ops = {on_publish, on_event, on_close, on_abort, on_ended};
+
+/* --- The life ------------------------------------------------------------------ */
+
+static void attach(struct world *w, unsigned i, struct session *s)
+{
+    w->transports[i].session = s;
+    session__attach(s, &w->transports[i], STR("token"));
+}
+
+static void arrive(struct world *w, unsigned i, const struct format *format)
+{
+    struct str groups[] = {STR("g"), STR("h")};
+    struct str roles[] = {STR("webpubsub.sendToGroup.g"), STR("webpubsub.joinLeaveGroup")};
+    char id[] = {(char)('a' + i), '\0'};
+    struct session *s = session__new(w->core, &(struct session_config){.hub = STR("hub"),
+                                                                       .connection_id = str__of(id),
+                                                                       .user_id = STR("u"),
+                                                                       .format = format,
+                                                                       .roles = roles,
+                                                                       .role_count = 2,
+                                                                       .groups = groups,
+                                                                       .group_count = 2});
+
+    if (!s)
+        return;
+    w->started++;
+    attach(w, i, s);
+}
+
+static void say(struct world *w, unsigned i, struct command cmd)
+{
+    if (w->transports[i].session)
+        session__command(w->transports[i].session, &cmd);
+}
+
+static void flush(struct world *w)
+{
+    struct out_item items[4];
+    struct session *s;
+    size_t n;
+
+    while ((s = core__next_dirty(w->core))) {
+        while ((n = session__outgoing(s, items, 4)) > 0)
+            session__written(s, n);
+    }
+}
+
+static void join_many(struct world *w, unsigned i)
+{
+    char name[8];
+
+    for (unsigned n = 0; n < MANY; n++) {
+        snprintf(name, sizeof(name), "m%u", n);
+        say(w, i,
+            (struct command){.kind = COMMAND_JOIN_GROUP,
+                             .group = str__of(name),
+                             .has_ack_id = true,
+                             .ack_id = n});
+    }
+}
+
+static void leave_many(struct world *w, unsigned i)
+{
+    char name[8];
+
+    for (unsigned n = 0; n < MANY; n++) {
+        snprintf(name, sizeof(name), "m%u", n);
+        say(w, i, (struct command){.kind = COMMAND_LEAVE_GROUP, .group = str__of(name)});
+    }
+}
+
+static void events(struct world *w, unsigned i)
+{
+    const uint64_t id = 77;
+
+    say(w, i,
+        (struct command){.kind = COMMAND_EVENT,
+                         .event = STR("e"),
+                         .data = STR("x"),
+                         .has_ack_id = true,
+                         .ack_id = id});
+    if (w->transports[i].session)
+        session__event_answer(
+            w->transports[i].session, &id,
+            &(struct event_answer){.success = true, .has_data = true, .data = STR("answer")});
+}
+
+static void close_user(struct world *w)
+{
+    core__apply(w->core,
+                &(struct hub_command){.op = HUB_CLOSE,
+                                      .scope = SCOPE_USER,
+                                      .hub = STR("hub"),
+                                      .name = STR("u"),
+                                      .reason = STR("done")},
+                NULL);
+}
+
+static void live(struct world *w)
+{
+    static const struct format *const formats[CLIENTS] = {&format_raw, &format_json,
+                                                          &format_json_reliable, &format_json};
+    struct session *lost;
+
+    for (unsigned i = 0; i < CLIENTS; i++)
+        arrive(w, i, formats[i]);
+    for (unsigned n = 0; n < 6; n++)
+        say(w, 1,
+            (struct command){.kind = COMMAND_SEND_TO_GROUP, .group = STR("g"), .data = STR("1")});
+    flush(w);
+    join_many(w, 1);
+    leave_many(w, 1);
+    events(w, 3);
+    say(w, 1, (struct command){.kind = COMMAND_PING});
+    lost = w->transports[2].session;
+    if (lost) {
+        session__detach(lost, 0, STR_NONE);
+        w->transports[2].session = NULL;
+        attach(w, CLIENTS, lost);
+    }
+    flush(w);
+    close_user(w);
+}
+
+static void each_allocation_may_fail(void **state)
+{
+    unsigned n = 0;
+
+    (void)state;
+    do {
+        struct world w = {0};
+        struct core_config config = {
+            .limits = CORE_LIMITS_DEFAULT, .ops = &ops, .ctx = &w, .seed = {7, 8}};
+
+        failed = false;
+        until_failure = n++;
+        armed = true;
+        w.core = core__new(&config);
+        if (w.core)
+            live(&w);
+        armed = false;
+        if (w.core) {
+            assert_int_equal(core__session_count(w.core), 0);
+            assert_int_equal(w.ended, w.started);
+        }
+        core__free(w.core);
+    } while (failed);
+    print_message("%u allocations\n", n - 1);
+    assert_true(n > 50);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_allocation_may_fail),
+    };
+
+    return cmocka_run_group_tests_name("core, out of memory", tests, NULL, NULL);
+}
