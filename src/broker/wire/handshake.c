@@ -116,7 +116,7 @@ static int read_hub(struct reader *r)
 
 static int read_upgrade(struct reader *r)
 {
-    return upgrade__check(r->arena, r->req, &r->out->websocket_key, r->diag);
+    return upgrade__check(r->req, &r->out->websocket_key, r->diag);
 }
 
 /* client-and-rest.md section 1.4: the first predefined name in the client's order;

@@ -1,8 +1,6 @@
 #include "broker/wire/upgrade.h"
 
-#include "base/base64.h"
-
-#define KEY_BYTES 16
+#include "broker/wire/ws.h"
 
 bool upgrade__has_token(const struct http_headers *headers, struct str name, struct str token)
 {
@@ -25,13 +23,7 @@ static int refuse(struct diag *diag, int status, const char *why)
     return status;
 }
 
-static bool valid_key(struct arena *a, struct str key)
-{
-    return base64__decode(a, key).len == KEY_BYTES;
-}
-
-int upgrade__check(struct arena *a, const struct http_request *req, struct str *key,
-                   struct diag *diag)
+int upgrade__check(const struct http_request *req, struct str *key, struct diag *diag)
 {
     const struct http_headers *h = &req->headers;
 
@@ -49,7 +41,7 @@ int upgrade__check(struct arena *a, const struct http_request *req, struct str *
         !str__eq(str__trim(http__get(h, STR("Sec-WebSocket-Version"))), STR("13")))
         return refuse(diag, 426, "expected one header Sec-WebSocket-Version: 13");
     *key = str__trim(http__get(h, STR("Sec-WebSocket-Key")));
-    if (http__count(h, STR("Sec-WebSocket-Key")) != 1 || !valid_key(a, *key))
+    if (http__count(h, STR("Sec-WebSocket-Key")) != 1 || !ws__valid_key(*key))
         return refuse(diag, 400, "expected one Sec-WebSocket-Key with 16 bytes in base64");
     return 0;
 }

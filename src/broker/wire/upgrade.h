@@ -12,8 +12,7 @@ bool upgrade__has_token(const struct http_headers *headers, struct str name, str
 
 /* 0, or the status to refuse with and why in `diag`: 400, or 426 for another version
  * (the response then needs `Sec-WebSocket-Version: 13`). *key is Sec-WebSocket-Key. */
-int upgrade__check(struct arena *a, const struct http_request *req, struct str *key,
-                   struct diag *diag);
+int upgrade__check(const struct http_request *req, struct str *key, struct diag *diag);
 
 /* The subprotocols in the client's order: 0, 400, or 503 when memory is out. */
 int upgrade__offered(struct arena *a, const struct http_headers *headers, struct str **offered,
