@@ -1,0 +1,51 @@
+/* Decodes the answer of an event handler: a first line "KIND STATUS" (KIND: 0 connect,
+ * 1 connected, 2 user, 3 disconnected), then an HTTP message as text (tests/http_text.h). */
+#include "base/names.h"
+#include "base/utf8.h"
+#include "event/event.h"
+#include "http_text.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+static void check_answer(const struct answer *answer, enum ph_err err)
+{
+    check(answer->success == (err == PH_OK && answer->status >= 200 && answer->status <= 299));
+    check(answer->success || (!answer->state.ptr && !answer->group_count && !answer->has_data));
+    check(!answer->subprotocol.ptr || answer->subprotocol.len > 0);
+    for (size_t i = 0; i < answer->group_count; i++)
+        check(names__valid_group(answer->groups[i]));
+    for (size_t i = 0; i < answer->role_count; i++)
+        check(answer->roles[i].ptr != NULL);
+    if (answer->has_data && answer->type <= PH_DATA_JSON)
+        check(utf8__valid(answer->data));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct str text = str__n(data, size), line, kind;
+    struct http_response res = {.status = 0};
+    struct answer answer;
+    struct diag diag;
+    uint64_t number = 0, status = 0;
+    struct arena a;
+
+    if (!str__split(&text, '\n', &line) || !str__split(&line, ' ', &kind) ||
+        !str__to_u64(kind, &number) || number > PH_EVENT_DISCONNECTED ||
+        !str__to_u64(line, &status) || status > 999)
+        return 0;
+    res.status = (int)status;
+    arena__init(&a, NULL, 0, 64 << 20);
+    if (http_text__parse(&a, text.ptr ? text : STR(""), &res.headers, &res.body))
+        check_answer(&answer,
+                     response__decode(&a, (enum ph_event_kind)number, &res, &answer, &diag));
+    arena__free(&a);
+    return 0;
+}
