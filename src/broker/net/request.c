@@ -170,6 +170,8 @@ static void client_respond(struct request *r)
 
     if (a->status != 0) {
         respond(r, a->status, str__of(a->why));
+        if (a->status == 426) /* RFC 6455 section 4.4 */
+            http__add(&r->arena, &r->response.headers, STR("Sec-WebSocket-Version"), STR("13"));
         return;
     }
     r->response = (struct http_response){.status = 101};
@@ -252,7 +254,7 @@ struct request *request__new(struct shard *s, struct MHD_Connection *mhd, const 
     r->mhd = mhd;
     r->raw_target = target;
     arena__init(&r->arena, r->memory, sizeof(r->memory), REQUEST_MEMORY);
-    buf__init(&r->body, REST_MAX_BODY);
+    buf__init(&r->body, REST_MAX_BODY + 1);
     r->target = arena__strdup(&r->arena, str__of(target));
     if (r->target)
         return r;
@@ -306,21 +308,23 @@ enum MHD_Result request__head(struct request *r, const char *method, const char 
 }
 
 /* libmicrohttpd cannot answer in the middle of a body: one that is too long is read to
- * its end, but not if that is far away. */
+ * its end, but not if that is far away. One byte over the limit is kept of it, by which
+ * rest__body sees that it is. */
 enum MHD_Result request__body(struct request *r, const char *data, size_t len)
 {
+    size_t room = r->body.max - r->body.len;
+
     if (r->stage != REQUEST_BODY)
         return MHD_NO;
     r->received += len;
-    buf__append(&r->body, data, len);
+    buf__append(&r->body, data, len < room ? len : room);
     return r->received > 4 * (size_t)REST_MAX_BODY ? MHD_NO : MHD_YES;
 }
 
 static bool work(struct request *r)
 {
     if (r->body.failed) {
-        respond(r, 413, STR("the body is larger than 1 MiB\n"));
-        r->unread = true;
+        respond(r, 503, STR("out of memory\n"));
         return true;
     }
     r->http.body = buf__view(&r->body);
