@@ -32,6 +32,11 @@ static bool on_event(void *ctx, struct session *s, struct str event, enum ph_dat
     return true;
 }
 
+static void on_relieve(void *ctx, struct transport *t)
+{
+    (void)ctx, (void)t;
+}
+
 static void on_close(void *ctx, struct transport *t, uint16_t code, struct str reason)
 {
     (void)ctx, (void)t, (void)code, (void)reason;
@@ -49,7 +54,7 @@ static void on_ended(void *ctx, struct session *s, struct str reason)
     (void)ctx, (void)s, (void)reason;
 }
 
-static const struct core_ops ops = {on_publish, on_event, on_close, on_abort, on_ended};
+static const struct core_ops ops = {on_publish, on_event, on_relieve, on_close, on_abort, on_ended};
 
 static struct core *new_core(void)
 {

@@ -72,6 +72,13 @@ static bool on_event(void *ctx, struct session *s, struct str event, enum ph_dat
     return true;
 }
 
+static void on_relieve(void *ctx, struct transport *t)
+{
+    (void)ctx;
+    t->relieved++;
+    write_all(t);
+}
+
 static void on_close(void *ctx, struct transport *t, uint16_t code, struct str reason)
 {
     (void)ctx;
@@ -103,7 +110,7 @@ static void on_log(void *arg, enum ph_log_level level, const char *line, size_t 
     buf__append(arg, line, len);
 }
 
-static const struct core_ops ops = {on_publish, on_event, on_close, on_abort, on_ended};
+static const struct core_ops ops = {on_publish, on_event, on_relieve, on_close, on_abort, on_ended};
 
 void kit__init(struct kit *kit, const struct core_limits *limits)
 {

@@ -12,6 +12,7 @@ struct transport {
     struct session *session; /* NULL once detached */
     struct buf out;          /* payloads written since the last look, one a line */
     char closed[256];        /* "1008 text" once closed, "aborted" once aborted */
+    unsigned relieved;       /* times the core asked to write in the middle of a turn */
     bool linger;             /* stay attached when closed, until the test detaches */
     bool stuck;              /* does not read: nothing is written */
 };

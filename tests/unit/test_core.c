@@ -530,6 +530,22 @@ static void a_slow_client_is_closed_at_the_limit(void **state)
     session__detach(a->session, 0, STR_NONE);
 }
 
+static void a_burst_in_one_turn_does_not_make_a_client_slow(void **state)
+{
+    struct kit *kit = *state;
+    struct transport *a = kit__connect(kit, &(struct client){.id = "a", .group = "g"});
+
+    for (int i = 0; i < 499; i++)
+        kit__send(kit, SCOPE_GROUP, "g", "x");
+    assert_int_equal(a->relieved, 0);
+    for (int i = 499; i < 5000; i++)
+        kit__send(kit, SCOPE_GROUP, "g", "x");
+    assert_int_equal(a->relieved, 10);
+    assert_string_equal(a->closed, "");
+    kit__flush(kit);
+    assert_int_equal(a->out.len, 5000 * strlen(GROUP("g", "x")));
+}
+
 static void many_may_end_in_one_fan_out(void **state)
 {
     struct kit *kit = *state;
@@ -705,6 +721,7 @@ int main(void)
         CASE(a_raw_message_is_an_event),
         CASE(raw_send_to_group_mode),
         CASE(a_slow_client_is_closed_at_the_limit),
+        CASE(a_burst_in_one_turn_does_not_make_a_client_slow),
         CASE(many_may_end_in_one_fan_out),
         CASE(recovery_replays_what_was_not_acknowledged),
         CASE(a_replayed_message_acknowledged_meanwhile_is_not_kept),

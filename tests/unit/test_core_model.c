@@ -55,6 +55,11 @@ static bool on_event(void *ctx, struct session *s, struct str event, enum ph_dat
     return true;
 }
 
+static void on_relieve(void *ctx, struct transport *t)
+{
+    (void)ctx, (void)t;
+}
+
 static void on_close(void *ctx, struct transport *t, uint16_t code, struct str reason)
 {
     (void)ctx, (void)code, (void)reason;
@@ -76,7 +81,7 @@ static void on_ended(void *ctx, struct session *s, struct str reason)
     w->ended++;
 }
 
-static const struct core_ops ops = {on_publish, on_event, on_close, on_abort, on_ended};
+static const struct core_ops ops = {on_publish, on_event, on_relieve, on_close, on_abort, on_ended};
 
 static void drain(struct world *w)
 {

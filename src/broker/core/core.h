@@ -80,6 +80,11 @@ struct core_ops {
      * False: queue full or memory out; the core then fails the event itself. */
     bool (*event)(void *ctx, struct session *s, struct str event, enum ph_data_type type,
                   struct str data, const uint64_t *ack_id);
+    /* The queue of this transport's session is half full, in the middle of a turn: many
+     * messages have come at once, which does not make the client a slow one. Write what
+     * the socket takes, by session__outgoing and session__written; anything else that
+     * comes of it has to wait. */
+    void (*relieve)(void *ctx, struct transport *t);
     /* The session of this transport has ended. Send what is queued (the frames are in the
      * queue already, session__outgoing gives them as before), then a close frame, then
      * drop the socket and call session__detach, which frees what is left of the session. */

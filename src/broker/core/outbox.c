@@ -119,6 +119,12 @@ bool outbox__push_front(struct outbox *o, struct frame *f)
     return true;
 }
 
+bool outbox__half_full(const struct outbox *o, const struct queue_limits *limits)
+{
+    return o->tail - o->next >= limits->messages / 2 ||
+           (o->message_bytes >= limits->bytes / 2 && outbox__pending(o));
+}
+
 size_t outbox__peek(const struct outbox *o, struct out_item *items, size_t max)
 {
     size_t n = 0;

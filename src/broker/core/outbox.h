@@ -41,6 +41,8 @@ static inline bool outbox__pending(const struct outbox *o)
 {
     return o->next != o->tail;
 }
+/* Is half of what the limits allow still to be written? */
+bool outbox__half_full(const struct outbox *o, const struct queue_limits *limits);
 size_t outbox__peek(const struct outbox *o, struct out_item *items, size_t max);
 void outbox__written(struct outbox *o, size_t count);
 /* Cumulative: everything up to the id is done with. Ids never written are ignored. */

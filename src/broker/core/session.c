@@ -170,6 +170,8 @@ void session__deliver(struct session *s, struct frame *f)
     switch (outbox__push(&s->outbox, f, room(s))) {
     case OUTBOX_OK:
         session__mark_dirty(s);
+        if (s->transport && outbox__half_full(&s->outbox, room(s)))
+            s->core->config.ops->relieve(s->core->config.ctx, s->transport);
         break;
     case OUTBOX_FULL:
         session__end(s, f->sequenced ? &farewell_unacked : &farewell_slow);

@@ -60,9 +60,7 @@ struct event_answer {
 bool session__event_answer(struct session *s, const uint64_t *ack_id,
                            const struct event_answer *answer);
 
-/* --- The queue of what goes out, as the transport sees it -------------------
- * Acks count against its limit: a transport that gets hundreds of messages from its
- * client in one turn writes in between. */
+/* --- The queue of what goes out, as the transport sees it ------------------- */
 
 struct out_item {
     struct frame *frame;

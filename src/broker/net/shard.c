@@ -43,6 +43,12 @@ static bool on_event(void *ctx, struct session *session, struct str event, enum 
                            clock__unix_ms());
 }
 
+static void on_relieve(void *ctx, struct transport *t)
+{
+    (void)ctx;
+    transport__relieve(t);
+}
+
 static void on_close(void *ctx, struct transport *t, uint16_t code, struct str reason)
 {
     (void)ctx;
@@ -61,7 +67,8 @@ static void on_ended(void *ctx, struct session *session, struct str reason)
         upstream__disconnected(session__peer(session), reason, shard__now(ctx), clock__unix_ms());
 }
 
-static const struct core_ops core_ops = {on_publish, on_event, on_close, on_abort, on_ended};
+static const struct core_ops core_ops = {on_publish, on_event, on_relieve,
+                                         on_close,   on_abort, on_ended};
 
 /* --- Effects of upstream -------------------------------------------------------- */
 

@@ -238,6 +238,15 @@ static bool flush(struct transport *t)
     return true;
 }
 
+void transport__relieve(struct transport *t)
+{
+    if (t->blocked || t->failed || (t->control && t->control->at > 0))
+        return;
+    write_queue(t);
+    if (t->failed)
+        list(t); /* it is lost at the end of the turn */
+}
+
 /* Queues a ping or pong; a newer one takes the place of one that waits
  * (RFC 6455 section 5.5.3). */
 static void queue_control(struct transport *t, enum ws_opcode opcode, struct str payload)

@@ -52,7 +52,8 @@ void transport__start(struct transport *t, struct str early);
 /* For a client that gets no session: 101 was sent, now the close frame follows. */
 void transport__refuse(struct transports *all, int fd, uint16_t code, struct str reason);
 
-/* The two effects of core.h. */
+/* The effects of core.h. */
+void transport__relieve(struct transport *t);
 void transport__close(struct transport *t, uint16_t code, struct str reason);
 void transport__abort(struct transport *t);
 
