@@ -345,7 +345,9 @@ static void urls_are_escaped_and_shown_without_secrets(void **state)
                      STR("\xc3\xa4/"));
     assert_str(url, "http://u:p@h/a%5Bb%5D/x%C3%A4%2F?code=s&{other}");
     assert_string_equal(route__show(&a, &h, url), "event handler http://h/a%5Bb%5D/x%C3%A4%2F");
+    assert_string_equal(route__bare(route__show(&a, &h, url)), "http://h/a%5Bb%5D/x%C3%A4%2F");
     assert_string_equal(route__show(&a, &h, STR_NONE), "plugin chat.so");
+    assert_string_equal(route__bare(route__show(&a, &h, STR_NONE)), "chat.so");
     arena__free(&a);
 }
 
@@ -486,7 +488,7 @@ static void connect_status_goes_to_the_client(void **state)
         connect_as(f, "chat", "c");
         answer_with(f, last_sent(f), cases[i][0], NULL, NULL, "no user");
         assert_int_equal(f->connect.status, cases[i][1]);
-        assert_non_null(strstr(f->connect.why, "saying \"no user\""));
+        assert_non_null(strstr(f->connect.why, "to connect of hub chat: \"no user\""));
         assert_null(strstr(f->connect.why, "secret"));
     }
 }
@@ -1038,6 +1040,7 @@ static void disconnected_event_failure_is_logged(void **state)
     break_off(f, last_sent(f), false);
     assert_int_equal(upstream__pending(f->up), 0);
     assert_non_null(strstr(f->logged, "failed for disconnected of hub chat: refused connection"));
+    assert_non_null(strstr(f->logged, "handler=http://h:80/eh/disconnected event=disconnected\n"));
     assert_null(strstr(f->logged, "secret"));
 }
 

@@ -175,9 +175,11 @@ static void socket_ready(uv_poll_t *poll, int status, int events)
 {
     struct watch *watch = poll->data;
     struct webhook *w = watch->owner;
-    int flags = status < 0 ? CURL_CSELECT_ERR : 0;
+    int flags = 0;
     int running;
 
+    if (status < 0) /* an error waits at the socket: curl finds out which when it reads */
+        events = UV_READABLE | UV_WRITABLE;
     flags |= events & UV_READABLE ? CURL_CSELECT_IN : 0;
     flags |= events & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
     curl_multi_socket_action(w->multi, watch->socket, flags, &running);

@@ -221,11 +221,11 @@ static const char *why_status(struct upstream_peer *p, const struct queued_event
                               const struct http_response *res)
 {
     struct str text = str__trim(res->body);
-    const char *hint = hint_for(res->status);
     bool quote = text.len > 0 && text.len <= QUOTE_MAX && !memchr(text.ptr, 0, text.len);
+    const char *hint = quote ? NULL : hint_for(res->status);
 
     return or_memory(arena__printf(&p->work, "%s answered %d to %s%s%.*s%s%s%s", p->target,
-                                   res->status, describe(p, q), quote ? ", saying \"" : "",
+                                   res->status, describe(p, q), quote ? ": \"" : "",
                                    quote ? (int)text.len : 0, quote ? text.ptr : "",
                                    quote ? "\"" : "", hint ? ": " : "", hint ? hint : ""));
 }
@@ -292,8 +292,10 @@ static void tell(struct upstream_peer *p, const struct queued_event *q, const st
     case PH_EVENT_CONNECTED:
     case PH_EVENT_DISCONNECTED:
         if (!out->success) /* nobody else hears of it (event-handler section 3.3) */
-            log__warn(config->log, LOG_FIELDS("handler", p->target, "event", q->text), "%s",
-                      out->why);
+            log__warn(config->log,
+                      LOG_FIELDS("handler", p->target ? route__bare(p->target) : "", "event",
+                                 q->name.ptr),
+                      "%s", out->why);
         break;
     }
 }

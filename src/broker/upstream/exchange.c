@@ -1,5 +1,6 @@
 #include "broker/upstream/exchange.h"
 
+#include "broker/upstream/route.h"
 #include "broker/upstream/state.h"
 
 static const int64_t retry_delay_ms[EXCHANGE_TRIES - 1] = {1000, 3000, 5000};
@@ -65,18 +66,22 @@ static bool worth_another_try(const struct exchange_result *result)
     return result->response->status == 408 || result->response->status / 100 == 5;
 }
 
+/* The first failure is news; that the next tries fail too is not, and the end is told by
+ * whoever waits for it. */
 static void log_retry(const struct exchange *x, const struct exchange_result *result,
                       int64_t delay_ms)
 {
+    enum ph_log_level level = x->tries == 1 ? PH_LOG_INFO : PH_LOG_DEBUG;
+    const char *const *fields = LOG_FIELDS("handler", route__bare(x->target));
     struct ph_log *log = x->up->config.log;
     int seconds = (int)(delay_ms / 1000);
 
     if (result->response)
-        log__info(log, LOG_FIELDS("handler", x->target), "%s answered %d; trying again in %d s",
-                  x->target, result->response->status, seconds);
+        log__write(log, level, fields, "%s answered %d; trying again in %d s", x->target,
+                   result->response->status, seconds);
     else
-        log__info(log, LOG_FIELDS("handler", x->target), "%s: %s; trying again in %d s", x->target,
-                  result->why, seconds);
+        log__write(log, level, fields, "%s: %s; trying again in %d s", x->target, result->why,
+                   seconds);
 }
 
 static bool try_again(struct exchange *x, const struct exchange_result *result, int64_t now_ms)

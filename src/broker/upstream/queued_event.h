@@ -13,7 +13,7 @@ struct queued_event {
     uint64_t ack_id;
     enum ph_event_kind kind;
     enum ph_data_type type;
-    struct str name;
+    struct str name; /* with a NUL behind it */
     struct str data; /* of a user event; the reason of disconnected */
     char id[24];
     char time[CLOCK_RFC3339_SIZE];

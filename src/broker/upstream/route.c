@@ -4,6 +4,8 @@
 #include "base/url.h"
 
 #define URL_MAX 8192
+#define EVENT_HANDLER "event handler "
+#define PLUGIN "plugin "
 
 static const unsigned system_event[] = {
     [PH_EVENT_CONNECT] = SYSTEM_EVENT_CONNECT,
@@ -90,13 +92,20 @@ const char *route__show(struct arena *a, const struct event_handler *handler, st
     if (!url.ptr) {
         rest = handler->plugin;
         str__split(&rest, '?', &shown);
-        return arena__printf(a, "plugin %.*s", STR_FMT(shown));
+        return arena__printf(a, PLUGIN "%.*s", STR_FMT(shown));
     }
     str__split(&rest, '?', &shown);
     rest = shown;
     str__split(&rest, ':', &scheme);
     if (!str__starts_with(rest, STR("//")))
-        return arena__printf(a, "event handler %.*s", STR_FMT(shown));
+        return arena__printf(a, EVENT_HANDLER "%.*s", STR_FMT(shown));
     rest = without_user(str__n(rest.ptr + 2, rest.len - 2));
-    return arena__printf(a, "event handler %.*s://%.*s", STR_FMT(scheme), STR_FMT(rest));
+    return arena__printf(a, EVENT_HANDLER "%.*s://%.*s", STR_FMT(scheme), STR_FMT(rest));
+}
+
+const char *route__bare(const char *shown)
+{
+    if (str__starts_with(str__of(shown), STR(EVENT_HANDLER)))
+        return shown + strlen(EVENT_HANDLER);
+    return shown + strlen(PLUGIN);
 }

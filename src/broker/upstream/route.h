@@ -20,5 +20,7 @@ struct str route__url(struct arena *a, struct str url_template, struct str hub, 
  * user, password and query, where secrets are kept; or "plugin FILE". `url` is absent
  * for a plugin. NULL when memory is out. */
 const char *route__show(struct arena *a, const struct event_handler *handler, struct str url);
+/* The URL or file alone of such a text. */
+const char *route__bare(const char *shown);
 
 #endif

@@ -1,6 +1,7 @@
 #include "broker/upstream/validation.h"
 
 #include "broker/upstream/exchange.h"
+#include "broker/upstream/route.h"
 #include "broker/upstream/state.h"
 
 #include <stdio.h>
@@ -93,9 +94,9 @@ static void settle(struct validation *v, bool consent, int64_t now_ms)
     v->stale_ms = now_ms + (consent ? VALIDATION_FRESH_MS : backoff_ms(v->failures));
     arena__reset(&v->work);
     if (consent && changed)
-        log__info(log, LOG_FIELDS("handler", v->target), "%s is validated", v->target);
+        log__info(log, LOG_FIELDS("handler", route__bare(v->target)), "%s is validated", v->target);
     else if (!consent && !v->first) /* else those who wait report it */
-        log__warn(log, LOG_FIELDS("handler", v->target), "%s", v->why);
+        log__warn(log, LOG_FIELDS("handler", route__bare(v->target)), "%s", v->why);
     wake_all(v, now_ms);
 }
 
