@@ -233,13 +233,14 @@ static void say_ready(const struct settings *s, const struct broker *b)
 
 static int serve(const struct settings *s, struct ph_log *log)
 {
+    const struct broker_limits limits = BROKER_LIMITS_DEFAULT;
     struct diag diag = {""};
     struct broker *broker;
     sigset_t stop;
     int number;
 
     block_signals(&stop);
-    broker = broker__start(s, log, &diag);
+    broker = broker__start(s, &limits, log, &diag);
     if (!broker)
         return fail(diag.text);
     say_ready(s, broker);

@@ -86,7 +86,8 @@ static void broker_free(struct broker *b)
     free(b);
 }
 
-static struct broker *broker_new(const struct settings *settings, struct ph_log *log)
+static struct broker *broker_new(const struct settings *settings,
+                                 const struct broker_limits *limits, struct ph_log *log)
 {
     struct broker *b = calloc(1, sizeof(*b));
 
@@ -96,7 +97,9 @@ static struct broker *broker_new(const struct settings *settings, struct ph_log 
     b->log = log;
     b->shard_count = settings->threads;
     b->shards = calloc(b->shard_count, sizeof(*b->shards));
-    b->max_transports = max_transports(b->shard_count);
+    b->limits = *limits;
+    if (b->limits.transports == 0)
+        b->limits.transports = max_transports(b->shard_count);
     if (b->shards && random__bytes(&b->seed, sizeof(b->seed)) && sem_init(&b->drained, 0, 0) == 0)
         return b;
     free(b->shards);
@@ -104,9 +107,10 @@ static struct broker *broker_new(const struct settings *settings, struct ph_log 
     return NULL;
 }
 
-struct broker *broker__start(const struct settings *settings, struct ph_log *log, struct diag *diag)
+struct broker *broker__start(const struct settings *settings, const struct broker_limits *limits,
+                             struct ph_log *log, struct diag *diag)
 {
-    struct broker *b = broker_new(settings, log);
+    struct broker *b = broker_new(settings, limits, log);
     int fds[SETTINGS_MAX_THREADS];
     bool started;
 

@@ -2,31 +2,38 @@
 #ifndef BROKER_NET_BROKER_H
 #define BROKER_NET_BROKER_H
 
-#include "base/log.h"
-#include "base/map.h"
 #include "broker/config/settings.h"
+#include "broker/core/core.h"
 
 #include <semaphore.h>
 
-#define BROKER_DRAIN_MS 5000 /* given to clients and `disconnected` events at shutdown */
-
 struct shard;
+
+struct broker_limits {
+    struct core_limits core;
+    size_t transports;         /* of one shard; 0: as many as the limit on open files allows */
+    unsigned http_connections; /* of one shard at a time; upgraded ones do not count; 1024 */
+    unsigned request_seconds;  /* for a whole request, and for the wait before it; 30 */
+    unsigned close_seconds;    /* from the wish to close a WebSocket to the end of its socket; 5 */
+    unsigned drain_seconds;    /* for clients and `disconnected` events at shutdown; 5 */
+};
+#define BROKER_LIMITS_DEFAULT ((struct broker_limits){CORE_LIMITS_DEFAULT, 0, 1024, 30, 5, 5})
 
 struct broker {
     const struct settings *settings;
     struct ph_log *log;
+    struct broker_limits limits;
     struct map_seed seed;
     char own_host[300]; /* HOST:PORT as clients reach it, from the settings */
     size_t shard_count;
     struct shard **shards;
-    size_t max_transports; /* of one shard */
-    sem_t drained;         /* posted once by each shard that has nothing left to do */
+    sem_t drained; /* posted once by each shard that has nothing left to do */
 };
 
 /* Listens and starts the shards' threads; accepts connections when it returns.
  * `settings` and `log` outlive the broker. NULL: `diag` says why. */
-struct broker *broker__start(const struct settings *settings, struct ph_log *log,
-                             struct diag *diag);
+struct broker *broker__start(const struct settings *settings, const struct broker_limits *limits,
+                             struct ph_log *log, struct diag *diag);
 /* Stops accepting, closes clients with 1001, waits for the `disconnected` events, ends
  * the threads and frees everything. NULL is fine. */
 void broker__stop(struct broker *b);

@@ -39,7 +39,8 @@ static struct connection *connection_of(struct MHD_Connection *mhd)
 
 static void expect_request(struct connection *c)
 {
-    wheel__put(&c->front->wheel, &c->deadline, FRONT_REQUEST_SECONDS, shard__now(c->front->shard));
+    wheel__put(&c->front->wheel, &c->deadline, c->front->shard->broker->limits.request_seconds,
+               shard__now(c->front->shard));
 }
 
 static void open_connection(struct front *f, struct MHD_Connection *mhd, void **context)
@@ -202,9 +203,10 @@ static struct MHD_Daemon *start_daemon(struct front *f, int fd)
         MHD_USE_EPOLL | MHD_ALLOW_UPGRADE | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
         NULL, on_request, f, MHD_OPTION_EXTERNAL_LOGGER, on_message, f->shard->broker->log,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)FRONT_MAX_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)FRONT_POOL,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, f, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-        f, MHD_OPTION_URI_LOG_CALLBACK, on_target, f, MHD_OPTION_END);
+        f->shard->broker->limits.http_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)FRONT_POOL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, f,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, f, MHD_OPTION_URI_LOG_CALLBACK, on_target, f,
+        MHD_OPTION_END);
 }
 
 static bool watch(struct front *f)

@@ -9,9 +9,6 @@
 
 #include <microhttpd.h>
 
-#define FRONT_MAX_CONNECTIONS 1024 /* HTTP connections at a time; upgraded ones do not count */
-/* For a whole request, however its bytes come, and for the wait before it. */
-#define FRONT_REQUEST_SECONDS 30
 #define FRONT_MAX_HEADERS 100
 #define FRONT_MAX_HEADER_BYTES (24u << 10)
 /* Request line, headers and libmicrohttpd's index of them. Larger pools are slower:

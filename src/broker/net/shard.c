@@ -226,7 +226,7 @@ static bool open_loop(struct shard *s)
 
 static struct core *make_core(struct shard *s)
 {
-    const struct core_config config = {.limits = CORE_LIMITS_DEFAULT,
+    const struct core_config config = {.limits = s->broker->limits.core,
                                        .ops = &core_ops,
                                        .ctx = s,
                                        .seed = s->broker->seed,
@@ -254,7 +254,7 @@ static bool make_parts(struct shard *s)
     s->webhook = webhook__new(&s->loop, on_report, s);
     s->inproc = inproc__new(&s->loop, on_report, s);
     return s->core && s->upstream && s->webhook && s->inproc &&
-           transports__open(&s->transports, &s->loop, now_of, s, s->broker->log);
+           transports__open(&s->transports, &s->loop, s->broker->limits.close_seconds, now_of, s);
 }
 
 struct shard *shard__new(const struct broker *b, uint8_t index, int listen_fd, struct diag *diag)
@@ -360,7 +360,7 @@ static void open_drain(struct letter *letter, void *reader)
     free(letter);
     if (!s)
         return;
-    s->drain_until = shard__now(s) + BROKER_DRAIN_MS;
+    s->drain_until = shard__now(s) + 1000 * (int64_t)s->broker->limits.drain_seconds;
     front__quiesce(s->front);
     core__close_all(s->core, &going);
 }

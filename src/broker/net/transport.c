@@ -215,7 +215,7 @@ static bool finish_closing(struct transport *t)
      * of our side that no answer to its own close frame will come. */
     if (t->deaf)
         shutdown(t->fd, SHUT_WR);
-    set_timer(t, TRANSPORT_CLOSE_SECONDS);
+    set_timer(t, t->all->close_seconds);
     return true;
 }
 
@@ -276,7 +276,7 @@ static void begin_closing(struct transport *t, uint16_t code, struct str reason)
         t->goodbye->len = (uint8_t)ws__close_frame(t->goodbye->bytes, code, reason);
     }
     list(t);
-    set_timer(t, TRANSPORT_CLOSE_SECONDS);
+    set_timer(t, t->all->close_seconds);
 }
 
 void transport__close(struct transport *t, uint16_t code, struct str reason)
@@ -448,7 +448,7 @@ void transport__start(struct transport *t, struct str early)
 
 void transport__refuse(struct transports *all, int fd, uint16_t code, struct str reason)
 {
-    struct transport *t = transport__new(all, fd, NULL, TRANSPORT_CLOSE_SECONDS);
+    struct transport *t = transport__new(all, fd, NULL, all->close_seconds);
 
     if (t)
         begin_closing(t, code, reason);
@@ -456,10 +456,10 @@ void transport__refuse(struct transports *all, int fd, uint16_t code, struct str
 
 /* --- All of a shard ----------------------------------------------------------- */
 
-bool transports__open(struct transports *all, uv_loop_t *loop, int64_t (*now_ms)(void *ctx),
-                      void *ctx, struct ph_log *log)
+bool transports__open(struct transports *all, uv_loop_t *loop, unsigned close_seconds,
+                      int64_t (*now_ms)(void *ctx), void *ctx)
 {
-    *all = (struct transports){.now_ms = now_ms, .ctx = ctx, .log = log};
+    *all = (struct transports){.close_seconds = close_seconds, .now_ms = now_ms, .ctx = ctx};
     wheel__init(&all->wheel, now_ms(ctx));
     arena__init(&all->arena, NULL, 0, DECODE_MEMORY);
     all->input = malloc(TRANSPORT_READ_SIZE);

@@ -12,8 +12,6 @@
 #include "broker/net/wheel.h"
 
 #define TRANSPORT_READ_SIZE (64u << 10)
-/* From our close frame (or the wish to send one) to the end of the socket. */
-#define TRANSPORT_CLOSE_SECONDS 5
 
 struct transport;
 
@@ -25,13 +23,13 @@ struct transports {
     char *input;               /* TRANSPORT_READ_SIZE, shared by all */
     struct arena arena;        /* one decoded message */
     size_t count;
+    unsigned close_seconds;       /* from the wish to close to the end of the socket */
     int64_t (*now_ms)(void *ctx); /* monotonic, read once a turn */
     void *ctx;
-    struct ph_log *log;
 };
 
-bool transports__open(struct transports *all, uv_loop_t *loop, int64_t (*now_ms)(void *ctx),
-                      void *ctx, struct ph_log *log);
+bool transports__open(struct transports *all, uv_loop_t *loop, unsigned close_seconds,
+                      int64_t (*now_ms)(void *ctx), void *ctx);
 /* Closes sockets without ceremony and detaches sessions. */
 void transports__close(struct transports *all);
 
