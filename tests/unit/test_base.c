@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/jwt.h"
 #include "base/map.h"
+#include "base/names.h"
 #include "base/url.h"
 #include "base/utf8.h"
 #include "unit.h"
@@ -188,6 +189,59 @@ static void json_refuses(void **state)
     arena__free(&a);
 }
 
+static enum ph_err check_both(struct arena *a, const char *text, uint32_t depth)
+{
+    struct json_limits both = {.depth = depth, .nodes = 1000};
+    enum ph_err err = json__check(str__of(text), depth, NULL);
+    struct json *root;
+
+    assert_int_equal(json__parse(a, str__of(text), &both, &root, NULL), err);
+    return err;
+}
+
+static void json_check_judges_as_the_parser_does(void **state)
+{
+    static const char *const good[] = {"1",    "-0.5e+3", "null", "true",       "\"\"",
+                                       " [] ", "{}",      "[[]]", "{\"a\":{}}", "\"\\u0000\""};
+    static const char *const bad[] = {"",    " ",     "[",   "]",        "{\"a\"}", "{\"a\":}",
+                                      "1 2", "[1,]",  "nul", "\"\xff\"", "/* */ 1", "\"\n\"",
+                                      "01",  "{1:2}", "[1}", "{}{}"};
+    struct arena a;
+    struct diag diag = {""};
+
+    (void)state;
+    arena__init(&a, NULL, 0, 1 << 20);
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+        assert_int_equal(check_both(&a, good[i], 2), PH_OK);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        assert_int_equal(check_both(&a, bad[i], 2), PH_ERR_SYNTAX);
+    assert_int_equal(check_both(&a, "[{\"a\":[1]}]", 2), PH_ERR_LIMIT);
+    assert_int_equal(check_both(&a, "[{\"a\":[1]}]", 3), PH_OK);
+    json__check(STR("[\n1,]"), 2, &diag);
+    assert_non_null(strstr(diag.text, "line 2"));
+    arena__free(&a);
+}
+
+static void hub_names(void **state)
+{
+    char name[NAMES_HUB_MAX + 2];
+
+    (void)state;
+    assert_true(names__valid_hub(STR("a")));
+    assert_true(names__valid_hub(STR("Z9_`,.[]")));
+    assert_false(names__valid_hub(STR("")));
+    assert_false(names__valid_hub(STR_NONE));
+    assert_false(names__valid_hub(STR("_a")));
+    assert_false(names__valid_hub(STR("9")));
+    assert_false(names__valid_hub(STR("a/b")));
+    assert_false(names__valid_hub(STR("a-b")));
+    assert_false(names__valid_hub(str__n("a\0b", 3)));
+    assert_false(names__valid_hub(STR("a\xc3\xa4")));
+    memset(name, 'h', sizeof(name));
+    for (size_t len = NAMES_HUB_MAX - 1; len <= NAMES_HUB_MAX + 1; len++)
+        assert_int_equal(names__valid_hub(str__n(name, len)), len <= NAMES_HUB_MAX);
+}
+
 static void json_comments_do_not_shift_values(void **state)
 {
     struct json_limits limits = {.depth = 4, .nodes = 100, .comments = true};
@@ -357,6 +411,8 @@ int main(void)
         cmocka_unit_test(base64_is_strict),
         cmocka_unit_test(json_nodes_know_their_bytes),
         cmocka_unit_test(json_refuses),
+        cmocka_unit_test(json_check_judges_as_the_parser_does),
+        cmocka_unit_test(hub_names),
         cmocka_unit_test(json_comments_do_not_shift_values),
         cmocka_unit_test(json_quote_escapes),
         cmocka_unit_test(jwt_round_trip_and_refusals),

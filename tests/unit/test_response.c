@@ -302,6 +302,33 @@ static void a_reply_over_16_mib_is_spoilt(void **state)
     free(data);
 }
 
+/* A 500 that says so, or the whole response; never a part of one. */
+static void memory_may_run_out_anywhere(void **state)
+{
+    struct fixture *f = *state;
+    struct ph_reply *reply = ph_reply_accept();
+    bool encoded = false;
+
+    for (int i = 0; i < 100; i++)
+        ph_reply_add_group(reply, "a group with a name of some length");
+    ph_reply_set_state(reply, "state");
+    f->ev.kind = PH_EVENT_CONNECT;
+    for (size_t max = 0; !encoded; max += 64) {
+        struct arena a;
+        enum ph_err err;
+
+        arena__init(&a, NULL, 0, max);
+        err = response__encode(&a, &f->ev, reply, &f->res, &f->diag);
+        encoded = err == PH_OK;
+        assert_int_equal(err, encoded ? PH_OK : PH_ERR_MEMORY);
+        assert_int_equal(f->res.status, encoded ? 200 : 500);
+        assert_int_equal(f->res.headers.count, encoded ? 2 : 0);
+        arena__free(&a);
+        assert_true(max < 1 << 20);
+    }
+    ph_reply_free(reply);
+}
+
 /* --- answers -------------------------------------------------------------------- */
 
 static void connect_answers_that_keep_everything(void **state)
@@ -528,6 +555,7 @@ int main(void)
         TEST(many_groups_stay_in_order),
         TEST(group_names_are_limited),
         TEST(a_reply_over_16_mib_is_spoilt),
+        TEST(memory_may_run_out_anywhere),
         TEST(connect_answers_that_keep_everything),
         TEST(connect_answer_with_all_it_can_hold),
         TEST(broken_connect_answers_are_failures),

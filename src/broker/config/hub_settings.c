@@ -1,22 +1,10 @@
 #include "broker/config/hub_settings.h"
 
-#define MAX_HUB_NAME 128 /* client-and-rest section 1.1 */
+#include "base/names.h"
 
 bool settings__valid_hub_name(struct str name)
 {
-    static const char also[] = "0123456789_`,.[]";
-
-    if (name.len == 0 || name.len > MAX_HUB_NAME)
-        return false;
-    for (size_t i = 0; i < name.len; i++) {
-        char lower = (char)(name.ptr[i] | 0x20);
-
-        if (lower >= 'a' && lower <= 'z')
-            continue;
-        if (i == 0 || !memchr(also, name.ptr[i], sizeof(also) - 1))
-            return false;
-    }
-    return true;
+    return names__valid_hub(name);
 }
 
 struct hub_settings *hub_settings__find(const struct settings *s, struct str name)
@@ -74,7 +62,7 @@ enum ph_err hub_settings__add(struct settings *s, struct str name, struct hub_se
         return diag__set(diag, PH_ERR_ARGUMENT,
                          "a hub's name must start with a letter and hold at most %d letters, "
                          "digits and _ ` , . [ ], got \"%.*s\"",
-                         MAX_HUB_NAME, STR_FMT(name));
+                         NAMES_HUB_MAX, STR_FMT(name));
     if (s->hub_count == SETTINGS_MAX_HUBS)
         return diag__set(diag, PH_ERR_ARGUMENT, "at most %d hubs can be configured",
                          SETTINGS_MAX_HUBS);
