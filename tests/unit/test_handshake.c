@@ -233,6 +233,8 @@ static void upgrade_is_checked(void **state)
          400},
         {"GET", UPGRADE KEY_LINE, 400},
         {"GET", UPGRADE "Sec-WebSocket-Protocol: a b\n", 400},
+        {"GET", UPGRADE "X-Name: J\xc3\xbcrgen\n", 0},
+        {"GET", UPGRADE "X-Name: J\xfcrgen\n", 400},
     };
     struct fixture *f = *state;
 

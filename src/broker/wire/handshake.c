@@ -114,6 +114,18 @@ static int read_hub(struct reader *r)
 
 /* --- Which subprotocol ------------------------------------------------------ */
 
+/* Headers go into the JSON of the connect event too, whatever they are for. */
+static int check_headers(struct reader *r)
+{
+    const struct http_headers *h = &r->req->headers;
+
+    for (size_t i = 0; i < h->count; i++) {
+        if (!utf8__valid(h->items[i].value))
+            return refuse(r, 400, "a header of the upgrade request is not UTF-8");
+    }
+    return 0;
+}
+
 static int read_upgrade(struct reader *r)
 {
     return upgrade__check(r->req, &r->out->websocket_key, r->diag);
@@ -299,8 +311,8 @@ void handshake__read(struct arena *a, const struct http_request *req,
                      const struct settings *settings, struct str own_host, int64_t now_seconds,
                      struct handshake *out, struct diag *diag)
 {
-    static step *const of_everyone[] = {read_query,       read_hub,      read_upgrade,
-                                        read_subprotocol, read_recovery, NULL};
+    static step *const of_everyone[] = {
+        read_query, read_hub, check_headers, read_upgrade, read_subprotocol, read_recovery, NULL};
     static step *const of_new_clients[] = {authenticate, read_user, read_roles, read_groups,
                                            read_no_echo, read_mode, NULL};
     struct reader r = {.arena = a,
