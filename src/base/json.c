@@ -60,6 +60,12 @@ static size_t token_start(const struct parser *p)
     }
 }
 
+/* Is the value at hand too deep to become a node? */
+static bool too_deep(const struct parser *p)
+{
+    return p->limits->tree > 0 && p->depth > p->limits->tree;
+}
+
 static struct json *add(struct parser *p, enum json_type type)
 {
     struct json *node;
@@ -94,13 +100,16 @@ static struct json *add(struct parser *p, enum json_type type)
 
 static int on_null(void *ctx)
 {
-    return add(ctx, JSON_NULL) != NULL;
+    return too_deep(ctx) || add(ctx, JSON_NULL) != NULL;
 }
 
 static int on_boolean(void *ctx, int value)
 {
-    struct json *node = add(ctx, JSON_BOOL);
+    struct json *node;
 
+    if (too_deep(ctx))
+        return 1;
+    node = add(ctx, JSON_BOOL);
     if (!node)
         return 0;
     node->boolean = value != 0;
@@ -109,9 +118,12 @@ static int on_boolean(void *ctx, int value)
 
 static int on_number(void *ctx, const char *digits, size_t len)
 {
-    struct json *node = add(ctx, JSON_NUMBER);
+    struct json *node;
 
     (void)digits;
+    if (too_deep(ctx))
+        return 1;
+    node = add(ctx, JSON_NUMBER);
     if (!node)
         return 0;
     /* yajl hands over the text of the number; the same bytes stand in `raw`. */
@@ -131,8 +143,11 @@ static int copy_string(struct parser *p, struct str *out, const unsigned char *t
 
 static int on_string(void *ctx, const unsigned char *text, size_t len)
 {
-    struct json *node = add(ctx, JSON_STRING);
+    struct json *node;
 
+    if (too_deep(ctx))
+        return 1;
+    node = add(ctx, JSON_STRING);
     return node ? copy_string(ctx, &node->string, text, len) : 0;
 }
 
@@ -140,6 +155,8 @@ static int on_key(void *ctx, const unsigned char *text, size_t len)
 {
     struct parser *p = ctx;
 
+    if (too_deep(p))
+        return 1;
     p->token_from = consumed(p);
     return copy_string(p, &p->key, text, len);
 }
@@ -168,6 +185,10 @@ static int open_container(struct parser *p, enum json_type type)
 
     if (p->depth >= p->limits->depth)
         return stop(p, PH_ERR_LIMIT);
+    if (too_deep(p)) {
+        p->depth++;
+        return 1;
+    }
     node = add(p, type);
     if (!node)
         return 0;
@@ -192,8 +213,12 @@ static int on_open_array(void *ctx)
 static int on_close(void *ctx)
 {
     struct parser *p = ctx;
-    struct json *node = p->stack[--p->depth];
+    struct json *node;
 
+    p->depth--;
+    if (too_deep(p))
+        return 1;
+    node = p->stack[p->depth];
     p->token_from = consumed(p);
     node->raw.len = (size_t)(p->text.ptr + p->token_from - node->raw.ptr);
     return 1;

@@ -23,7 +23,9 @@ struct json {
 
 struct json_limits {
     uint32_t depth; /* deepest nesting of arrays and objects */
-    uint32_t nodes; /* values in the whole text */
+    uint32_t nodes; /* values that become nodes */
+    uint32_t tree;  /* levels below the root that become nodes; what is deeper is checked,
+                       but known by its bytes in `raw` alone. 0: all levels */
     bool comments;  /* accept C and C++ comments (configuration files only) */
 };
 

@@ -242,6 +242,28 @@ static void hub_names(void **state)
         assert_int_equal(names__valid_hub(str__n(name, len)), len <= NAMES_HUB_MAX);
 }
 
+static void json_deep_values_are_bytes_alone(void **state)
+{
+    struct json_limits limits = {.depth = 4, .nodes = 4, .tree = 1};
+    struct str text = STR("{\"a\":[1,{\"b\":[2]},\"c\"] , \"d\" : {\"e\":null},\"f\":true}");
+    struct arena a;
+    struct json *root;
+
+    (void)state;
+    arena__init(&a, NULL, 0, 1 << 20);
+    assert_int_equal(json__parse(&a, text, &limits, &root, NULL), PH_OK);
+    assert_int_equal(root->count, 3);
+    assert_str(root->raw, text.ptr);
+    assert_str(json__get(root, STR("a"))->raw, "[1,{\"b\":[2]},\"c\"]");
+    assert_null(json__get(root, STR("a"))->child);
+    assert_str(json__get(root, STR("d"))->raw, "{\"e\":null}");
+    assert_true(json__get(root, STR("f"))->boolean);
+    limits.depth = 3;
+    assert_int_equal(json__parse(&a, text, &limits, &root, NULL), PH_ERR_LIMIT);
+    assert_int_equal(json__parse(&a, STR("{\"a\":[tru]}"), &limits, &root, NULL), PH_ERR_SYNTAX);
+    arena__free(&a);
+}
+
 static void json_comments_do_not_shift_values(void **state)
 {
     struct json_limits limits = {.depth = 4, .nodes = 100, .comments = true};
@@ -413,6 +435,7 @@ int main(void)
         cmocka_unit_test(json_refuses),
         cmocka_unit_test(json_check_judges_as_the_parser_does),
         cmocka_unit_test(hub_names),
+        cmocka_unit_test(json_deep_values_are_bytes_alone),
         cmocka_unit_test(json_comments_do_not_shift_values),
         cmocka_unit_test(json_quote_escapes),
         cmocka_unit_test(jwt_round_trip_and_refusals),
