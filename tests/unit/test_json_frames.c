@@ -195,7 +195,29 @@ static void a_hundred_thousand_brackets_are_refused(void **state)
     buf__init(&b, ARENA_MAX);
     for (int i = 0; i < 100000; i++)
         buf__byte(&b, '[');
-    assert_int_equal(decode(&arena, &format_json, buf__view(&b), &cmd, NULL), PH_ERR_LIMIT);
+    assert_int_equal(decode(&arena, &format_json, buf__view(&b), &cmd, NULL), PH_ERR_SYNTAX);
+    buf__free(&b);
+    arena__free(&arena);
+}
+
+/* A megabyte of small values is data like any other. */
+static void data_may_have_many_values(void **state)
+{
+    struct command cmd;
+    struct arena arena;
+    struct buf b;
+
+    (void)state;
+    arena__init(&arena, NULL, 0, 64u << 10);
+    buf__init(&b, ARENA_MAX);
+    buf__str(&b, STR("{\"data\":[{}"));
+    for (int i = 0; i < 500000; i++)
+        buf__str(&b, STR(",1"));
+    buf__str(&b, STR(",[{\"type\":\"x\"}]] ,\"type\":\"event\",\"event\":\"e\"}"));
+    assert_int_equal(decode(&arena, &format_json, buf__view(&b), &cmd, NULL), PH_OK);
+    assert_str(cmd.event, "e");
+    assert_int_equal(cmd.data.len, 4 + 500000 * 2 + 15);
+    assert_memory_equal(cmd.data.ptr + cmd.data.len - 4, "\"}]]", 4);
     buf__free(&b);
     arena__free(&arena);
 }
@@ -372,6 +394,7 @@ int main(void)
         cmocka_unit_test(names_at_their_limits),
         cmocka_unit_test(bad_utf8_is_refused),
         cmocka_unit_test(a_hundred_thousand_brackets_are_refused),
+        cmocka_unit_test(data_may_have_many_values),
         cmocka_unit_test(control_frames),
         cmocka_unit_test(messages_to_json_clients),
         cmocka_unit_test(messages_to_reliable_clients),

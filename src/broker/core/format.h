@@ -53,8 +53,8 @@ struct format {
     bool reliable;           /* numbered messages, kept until acknowledged; recovery */
     bool accepts_text, accepts_binary;
 
-    /* Decodes one WebSocket message. PH_OK; PH_ERR_SYNTAX or PH_ERR_LIMIT: close
-     * 1007 and log why; PH_ERR_MEMORY. */
+    /* Decodes one WebSocket message. PH_OK; PH_ERR_SYNTAX: close 1007 and say why;
+     * PH_ERR_MEMORY. */
     enum ph_err (*decode)(struct arena *a, bool binary, struct str data, struct command *out,
                           struct diag *diag);
     /* Encoders return a frame with one reference for the caller, NULL when memory is

@@ -219,15 +219,19 @@ static enum ph_err read_frame(struct reader *r, bool reliable)
     return PH_OK;
 }
 
+/* Only the members of the frame itself become nodes: data of a megabyte is checked and
+ * passed on, but costs no memory. */
+static const struct json_limits limits = {.depth = 64, .nodes = 1000, .tree = 1};
+
 static enum ph_err decode(struct arena *a, struct str text, bool reliable, struct command *out,
                           struct diag *diag)
 {
     struct json *root;
-    enum ph_err err = json__parse(a, text, &JSON_LIMITS_DEFAULT, &root, diag);
+    enum ph_err err = json__parse(a, text, &limits, &root, diag);
 
     *out = (struct command){0};
     if (err != PH_OK)
-        return err;
+        return err == PH_ERR_MEMORY ? err : PH_ERR_SYNTAX;
     if (root->type != JSON_OBJECT)
         return diag__set(diag, PH_ERR_SYNTAX, "a frame is a JSON object, but this is %s",
                          json__type_name(root));
