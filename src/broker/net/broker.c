@@ -10,18 +10,31 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Descriptors that are not clients': libraries, listening and HTTP connections, webhooks. */
+/* Descriptors that are neither clients' nor webhooks': libraries, listening and HTTP
+ * connections. */
 #define RESERVED_FILES 64
 #define RESERVED_FILES_PER_SHARD 256
+#define MIN_SHARE 64
 
-static size_t max_transports(size_t shards)
+static size_t at_least(size_t count, size_t least)
+{
+    return count < least ? least : count;
+}
+
+/* Shares out the descriptors: a quarter for webhooks up to their limit, the rest for
+ * clients. */
+static void share_files(struct broker_limits *limits, size_t shards)
 {
     struct rlimit files;
-    size_t reserved = RESERVED_FILES + shards * RESERVED_FILES_PER_SHARD;
+    size_t share = 0;
 
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur <= reserved)
-        return 64;
-    return (files.rlim_cur - reserved) / shards;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > RESERVED_FILES)
+        share = (files.rlim_cur - RESERVED_FILES) / shards;
+    share = share > RESERVED_FILES_PER_SHARD ? share - RESERVED_FILES_PER_SHARD : 0;
+    if (limits->webhooks > share / 4)
+        limits->webhooks = at_least(share / 4, MIN_SHARE);
+    limits->transports =
+        at_least(share > limits->webhooks ? share - limits->webhooks : 0, MIN_SHARE);
 }
 
 static void name_host(struct broker *b, const struct listener_address *at)
@@ -99,7 +112,7 @@ static struct broker *broker_new(const struct settings *settings,
     b->shards = calloc(b->shard_count, sizeof(*b->shards));
     b->limits = *limits;
     if (b->limits.transports == 0)
-        b->limits.transports = max_transports(b->shard_count);
+        share_files(&b->limits, b->shard_count);
     if (b->shards && random__bytes(&b->seed, sizeof(b->seed)) && sem_init(&b->drained, 0, 0) == 0)
         return b;
     free(b->shards);

@@ -251,7 +251,7 @@ static bool make_parts(struct shard *s)
 {
     s->core = make_core(s);
     s->upstream = make_upstream(s);
-    s->webhook = webhook__new(&s->loop, on_report, s);
+    s->webhook = webhook__new(&s->loop, s->broker->limits.webhooks, on_report, s);
     s->inproc = inproc__new(&s->loop, on_report, s);
     return s->core && s->upstream && s->webhook && s->inproc &&
            transports__open(&s->transports, &s->loop, s->broker->limits.close_seconds, now_of, s);

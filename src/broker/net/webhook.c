@@ -237,7 +237,21 @@ static int watch_socket(CURL *easy, curl_socket_t socket, int what, void *arg, v
 
 /* --- interface ---------------------------------------------------------------------- */
 
-struct webhook *webhook__new(uv_loop_t *loop, exchange_report_fn *report, void *ctx)
+static void set_multi_options(struct webhook *w, size_t max_connections)
+{
+    long per_host = max_connections < 4 ? 1 : (long)(max_connections / 4);
+
+    curl_multi_setopt(w->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
+    curl_multi_setopt(w->multi, CURLMOPT_SOCKETDATA, w);
+    curl_multi_setopt(w->multi, CURLMOPT_TIMERFUNCTION, set_timer);
+    curl_multi_setopt(w->multi, CURLMOPT_TIMERDATA, w);
+    curl_multi_setopt(w->multi, CURLMOPT_MAX_HOST_CONNECTIONS, per_host);
+    curl_multi_setopt(w->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)max_connections);
+    curl_multi_setopt(w->multi, CURLMOPT_MAXCONNECTS, (long)max_connections);
+}
+
+struct webhook *webhook__new(uv_loop_t *loop, size_t max_connections, exchange_report_fn *report,
+                             void *ctx)
 {
     struct webhook *w = calloc(1, sizeof(*w));
 
@@ -254,13 +268,7 @@ struct webhook *webhook__new(uv_loop_t *loop, exchange_report_fn *report, void *
     uv_timer_init(loop, &w->timer);
     w->timer.data = w;
     w->handles = 1;
-    curl_multi_setopt(w->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
-    curl_multi_setopt(w->multi, CURLMOPT_SOCKETDATA, w);
-    curl_multi_setopt(w->multi, CURLMOPT_TIMERFUNCTION, set_timer);
-    curl_multi_setopt(w->multi, CURLMOPT_TIMERDATA, w);
-    curl_multi_setopt(w->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)WEBHOOK_MAX_HOST_CONNECTIONS);
-    curl_multi_setopt(w->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)WEBHOOK_MAX_CONNECTIONS);
-    curl_multi_setopt(w->multi, CURLMOPT_MAXCONNECTS, (long)WEBHOOK_MAX_CONNECTIONS);
+    set_multi_options(w, max_connections);
     return w;
 
 no_multi:

@@ -9,9 +9,6 @@
 
 #include <uv.h>
 
-/* Requests beyond these wait for a connection; their time runs meanwhile. */
-#define WEBHOOK_MAX_HOST_CONNECTIONS 256     /* to one handler's host */
-#define WEBHOOK_MAX_CONNECTIONS 1024         /* in all, with those kept for use */
 #define WEBHOOK_MAX_HEADERS 200              /* lines of a response */
 #define WEBHOOK_MAX_HEADER_BYTES (64u << 10) /* their names and values together */
 #define WEBHOOK_BODY_MS 100000               /* from the headers to the end of the body */
@@ -23,8 +20,12 @@ struct webhook;
 typedef void exchange_report_fn(void *ctx, struct exchange *x,
                                 const struct exchange_result *result);
 
-/* NULL: out of memory, or curl refuses to work. */
-struct webhook *webhook__new(uv_loop_t *loop, exchange_report_fn *report, void *ctx);
+/* At most `max_connections` are open, with those that are kept for use, and a quarter of
+ * them to one host, so that a handler that hangs leaves some to the others. Requests
+ * beyond that wait for a connection; their time runs meanwhile. NULL: out of memory, or
+ * curl refuses to work. */
+struct webhook *webhook__new(uv_loop_t *loop, size_t max_connections, exchange_report_fn *report,
+                             void *ctx);
 /* Cancels all requests and closes all connections; the rest of the memory is freed when
  * the loop has run the close callbacks of its handles. Not from inside a report. */
 void webhook__free(struct webhook *w);
