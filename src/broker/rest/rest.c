@@ -72,7 +72,8 @@ static int find_route(struct judge *j)
     if (allow[0])
         return refuse_method(j, allow);
     diag__set(j->diag, PH_ERR_NOT_FOUND,
-              "no operation has this path: expected for example /api/hubs/{hub}/:send");
+              "this broker has no operation with this path: expected for example "
+              "/api/hubs/{hub}/:send");
     return answer_diag(j->arena, j->call, 404, "Error.NotFound", NULL, j->diag);
 }
 

@@ -1,6 +1,16 @@
 /* The data-plane REST API without I/O (client-and-rest.md section 5): a request goes
  * in, and either a response comes out at once or a hub command whose result decides
- * the response. Routes are rows of a table. */
+ * the response. Routes are rows of a table (route.c).
+ *
+ * Where the contract leaves the status open:
+ *   413  a body over REST_MAX_BODY, by its Content-Length before it is read;
+ *   415  a Content-Type other than the three of section 5.3, or a charset that
+ *        charset.h does not know (the known ones are converted to UTF-8);
+ *   400  a body that is not in its charset, a name in the path that is none;
+ *   404  a path that no row has; 405 with Allow: a path without this method;
+ *   501  a `filter`, because ignoring it would send to those it leaves out.
+ * Query parameters that an operation does not take are ignored. Segments are decoded
+ * after the path was split, so a name may hold '/', '%' and any other character. */
 #ifndef BROKER_REST_REST_H
 #define BROKER_REST_REST_H
 

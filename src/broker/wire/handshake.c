@@ -112,7 +112,7 @@ static int read_hub(struct reader *r)
     return r->out->hub.ptr ? 0 : no_memory(r);
 }
 
-/* --- Which subprotocol ------------------------------------------------------ */
+/* --- The upgrade and its subprotocol ---------------------------------------- */
 
 /* Headers go into the JSON of the connect event too, whatever they are for. */
 static int check_headers(struct reader *r)
