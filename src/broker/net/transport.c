@@ -45,7 +45,8 @@ struct transport {
     bool blocked : 1; /* the socket is full, EPOLLOUT is watched */
     bool failed : 1;  /* the socket refused a write */
     bool peer_closed : 1;
-    bool deaf : 1; /* the decoder met an error: the client's close frame will not be read */
+    bool pinged : 1; /* by keep-alive, and nothing came since */
+    bool deaf : 1;   /* the decoder met an error: the client's close frame will not be read */
 };
 
 static uint32_t now_s(const struct transports *all)
@@ -375,6 +376,7 @@ static void receive(struct transport *t, size_t len)
     struct ws_event ev;
 
     t->seen_s = now_s(t->all);
+    t->pinged = false;
     while (ws__next(&t->ws, &at, end, &ev) != WS_NEED_MORE) {
         if (ev.type == WS_MESSAGE)
             on_message(t, &ev);
@@ -511,9 +513,10 @@ static void on_deadline(struct transport *t)
 
     if (t->state != TRANSPORT_OPEN) {
         lose(t, STR("the client did not finish the closing handshake"));
-    } else if (silent_s >= 2u * t->keep_alive) {
+    } else if (silent_s >= t->keep_alive && t->pinged) {
         lose(t, STR("the client did not answer pings"));
     } else if (silent_s >= t->keep_alive) {
+        t->pinged = true;
         queue_control(t, WS_OP_PING, STR(""));
         set_timer(t, t->keep_alive);
     } else {
