@@ -2,9 +2,20 @@
 
 #include <strings.h>
 
+/* Equal but for the bit that makes a letter small; a cheap no for most pairs that
+ * are looked at when a header is searched. */
+static bool may_equal(char a, char b)
+{
+    return (((unsigned char)a ^ (unsigned char)b) & 0xdf) == 0;
+}
+
 bool str__eq_nocase(struct str a, struct str b)
 {
-    return a.len == b.len && (a.len == 0 || strncasecmp(a.ptr, b.ptr, a.len) == 0);
+    if (a.len != b.len)
+        return false;
+    return a.len == 0 ||
+           (may_equal(a.ptr[0], b.ptr[0]) && may_equal(a.ptr[a.len - 1], b.ptr[a.len - 1]) &&
+            strncasecmp(a.ptr, b.ptr, a.len) == 0);
 }
 
 bool str__starts_with(struct str s, struct str prefix)

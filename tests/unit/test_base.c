@@ -27,6 +27,31 @@ static void split_keeps_empty_parts(void **state)
     assert_int_equal(n, 4);
 }
 
+static void only_letters_have_a_case(void **state)
+{
+    (void)state;
+    assert_true(str__eq_nocase(STR("ce-UserId"), STR("CE-userid")));
+    assert_true(str__eq_nocase(STR(""), STR_NONE));
+    assert_false(str__eq_nocase(STR("@"), STR("`")));
+    assert_false(str__eq_nocase(STR("a[b"), STR("a{b")));
+    assert_false(str__eq_nocase(STR("axb"), STR("ayb")));
+    assert_false(str__eq_nocase(STR("ab"), STR("abc")));
+    assert_false(str__eq_nocase(STR("\xc3\xa4"), STR("\xc3\x84")));
+}
+
+static void token_characters_are_those_of_rfc_9110(void **state)
+{
+    static const char allowed[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+    (void)state;
+    for (int c = 0; c < 256; c++) {
+        char text[] = {'x', (char)c};
+
+        assert_int_equal(http__is_token(str__n(text, 2)), c != 0 && strchr(allowed, c) != NULL);
+    }
+}
+
 static void u64_refuses_overflow(void **state)
 {
     uint64_t v;
@@ -426,6 +451,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(http_token_needs_no_quotes),
         cmocka_unit_test(split_keeps_empty_parts),
+        cmocka_unit_test(only_letters_have_a_case),
+        cmocka_unit_test(token_characters_are_those_of_rfc_9110),
         cmocka_unit_test(u64_refuses_overflow),
         cmocka_unit_test(buffer_stops_at_its_maximum),
         cmocka_unit_test(arena_uses_first_bytes_then_the_heap),
