@@ -124,6 +124,7 @@ static void shutdown_closes_everybody(void **state)
     core__close_all(kit->core, &(struct close_reason){.code = 1001, .text = STR("going away")});
     assert_string_equal(a->closed, "1001 going away");
     assert_string_equal(b->closed, "1001 going away");
+    assert_non_null(strstr(kit__effects(kit), "ended a: The connection ended.\n"));
     assert_int_equal(core__session_count(kit->core), 0);
 }
 

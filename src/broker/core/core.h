@@ -65,7 +65,7 @@ struct close_reason {
     struct str text;     /* close frame's reason */
     struct str message;  /* of the system/disconnected frame; absent: no such frame */
     struct str category; /* Normal, SlowClient, ... for the log */
-    struct str upstream; /* `reason` of the disconnected event */
+    struct str upstream; /* `reason` of the disconnected event; empty: a general one */
 };
 
 /* Effects. They may come in the middle of a fan-out, so none of them may call back into

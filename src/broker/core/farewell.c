@@ -50,10 +50,15 @@ static const char *advice_for(struct str category)
     return NULL;
 }
 
+struct str farewell__reason(const struct close_reason *why)
+{
+    return why->upstream.len > 0 ? why->upstream : STR("The connection ended.");
+}
+
 void farewell__log(struct ph_log *log, const struct session *s, const struct close_reason *why)
 {
     const char *advice = advice_for(why->category);
-    struct str reason = why->upstream.len > 0 ? why->upstream : why->text;
+    struct str reason = farewell__reason(why);
 
     log__write(
         log, advice ? PH_LOG_WARN : PH_LOG_INFO,

@@ -14,6 +14,8 @@ extern const struct close_reason farewell_raw_publish;  /* raw sendToGroup witho
 extern const struct close_reason farewell_event_failed; /* of a raw client */
 extern const struct close_reason farewell_no_handler;   /* likewise */
 
+/* What the event handler is told. */
+struct str farewell__reason(const struct close_reason *why);
 /* Who was closed, why, and what to change. */
 void farewell__log(struct ph_log *log, const struct session *s, const struct close_reason *why);
 

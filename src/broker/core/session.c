@@ -254,7 +254,7 @@ void session__end(struct session *s, const struct close_reason *why)
     core->sessions--;
     list__remove(&s->waiting);
     list__append(&core->ended, &s->waiting);
-    ops->ended(core->config.ctx, s, why->upstream);
+    ops->ended(core->config.ctx, s, farewell__reason(why));
     if (s->transport)
         ops->close(core->config.ctx, s->transport, why->code, why->text);
     core__leave(core);
