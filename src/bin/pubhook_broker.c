@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#define HANDLER_THREADS "32"
 #define MAX_CONFIG_FILE (4u << 20)
 
 static enum ph_err read_config(void *settings, const char *value, struct diag *diag)
@@ -213,6 +214,13 @@ static void raise_file_limit(void)
     setrlimit(RLIMIT_NOFILE, &files);
 }
 
+/* Handlers of plugins may block, and with libuv's four threads four of them would hold
+ * up all others. The threads start when the first of them is called. */
+static void allow_blocking_handlers(void)
+{
+    setenv("UV_THREADPOOL_SIZE", HANDLER_THREADS, 0);
+}
+
 /* Blocked in all threads, which inherit this, and waited for in the main one. */
 static void block_signals(sigset_t *stop)
 {
@@ -264,6 +272,7 @@ static int run(struct settings *s)
         return fail("out of memory");
     }
     raise_file_limit();
+    allow_blocking_handlers();
     status = each_plugin(s, load, log, &diag) ? fail(diag.text) : serve(s, log);
     each_plugin(s, unload, log, &diag);
     curl_global_cleanup();
