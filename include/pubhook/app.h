@@ -46,8 +46,9 @@ PH_API enum ph_err ph_app_use_connection_string(struct ph_app *app, const char *
 PH_API void ph_app_allow_unsigned(struct ph_app *app);
 /**
  * Allows a service host to send events ("contoso.webpubsub.azure.com"; compared
- * without case; "*" for any). Without any call, every host that signs correctly is
- * allowed.
+ * without case and port; "*" for any; the names of the loopback interface are equal).
+ * Without any call, every host that signs correctly is allowed.
+ * PH_ERR_ARGUMENT: empty, or a URL. PH_ERR_MEMORY.
  */
 PH_API enum ph_err ph_app_allow_origin(struct ph_app *app, const char *host);
 /** The path that events are posted to; default "/eventhandler". Requests to it and below it

@@ -1,6 +1,7 @@
 /* Settings and registration of pubhook/app.h. */
 #include "app/settings.h"
 #include "base/connection_string.h"
+#include "base/url.h"
 
 #include <stdlib.h>
 
@@ -67,8 +68,10 @@ static enum ph_err add_origin(struct ph_app *app, struct str host)
     struct str *origins;
     char *copy;
 
-    if (host.len == 0)
+    /* A URL would never equal what a service sends; its port is of no matter. */
+    if (host.len == 0 || memchr(host.ptr, '/', host.len))
         return PH_ERR_ARGUMENT;
+    host = url__host_only(host);
     origins = realloc(app->origins, (app->origin_count + 1) * sizeof(*origins));
     if (!origins)
         return PH_ERR_MEMORY;
@@ -105,8 +108,9 @@ enum ph_err ph_app_use_connection_string(struct ph_app *app, const char *text)
         log__error(app->log, LOG_NONE, "connection string: %s", diag.text);
         return err;
     }
-    err = add_key(app, parsed.access_key);
-    return err == PH_OK ? add_origin(app, parsed.host) : err;
+    /* The key last: with half of it done, nothing is accepted. */
+    err = add_origin(app, parsed.host);
+    return err == PH_OK ? add_key(app, parsed.access_key) : err;
 }
 
 void ph_app_allow_unsigned(struct ph_app *app)
@@ -173,28 +177,31 @@ enum ph_err ph_app_check(const struct ph_app *app, const char **why)
 enum ph_err ph_app_on_connect(struct ph_app *app, const char *hub, ph_handler_fn *fn, void *arg,
                               void (*free_fn)(void *arg))
 {
-    return registry__add(&app->registry,
-                         &(struct handler){PH_EVENT_CONNECT, (char *)hub, NULL, fn, arg, free_fn});
+    struct handler h = {PH_EVENT_CONNECT, hub, NULL, fn, arg, free_fn};
+
+    return registry__add(&app->registry, &h);
 }
 
 enum ph_err ph_app_on_connected(struct ph_app *app, const char *hub, ph_handler_fn *fn, void *arg,
                                 void (*free_fn)(void *arg))
 {
-    return registry__add(
-        &app->registry, &(struct handler){PH_EVENT_CONNECTED, (char *)hub, NULL, fn, arg, free_fn});
+    struct handler h = {PH_EVENT_CONNECTED, hub, NULL, fn, arg, free_fn};
+
+    return registry__add(&app->registry, &h);
 }
 
 enum ph_err ph_app_on_disconnected(struct ph_app *app, const char *hub, ph_handler_fn *fn,
                                    void *arg, void (*free_fn)(void *arg))
 {
-    return registry__add(&app->registry, &(struct handler){PH_EVENT_DISCONNECTED, (char *)hub, NULL,
-                                                           fn, arg, free_fn});
+    struct handler h = {PH_EVENT_DISCONNECTED, hub, NULL, fn, arg, free_fn};
+
+    return registry__add(&app->registry, &h);
 }
 
 enum ph_err ph_app_on_event(struct ph_app *app, const char *hub, const char *pattern,
                             ph_handler_fn *fn, void *arg, void (*free_fn)(void *arg))
 {
-    return registry__add(&app->registry,
-                         &(struct handler){PH_EVENT_USER, (char *)hub,
-                                           (char *)(pattern ? pattern : ""), fn, arg, free_fn});
+    struct handler h = {PH_EVENT_USER, hub, pattern ? pattern : "", fn, arg, free_fn};
+
+    return registry__add(&app->registry, &h);
 }

@@ -18,11 +18,11 @@ static void free_handler(struct handler *h)
 {
     if (h->free_fn)
         h->free_fn(h->arg);
-    free(h->hub);
-    free(h->pattern);
+    free((char *)h->hub);
+    free((char *)h->pattern);
 }
 
-static bool copy_text(char **out, const char *text)
+static bool copy_text(const char **out, const char *text)
 {
     *out = text ? strdup(text) : NULL;
     return *out || !text;

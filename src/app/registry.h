@@ -7,8 +7,8 @@
 
 struct handler {
     enum ph_event_kind kind;
-    char *hub;     /* NULL: any */
-    char *pattern; /* user events */
+    const char *hub;     /* NULL: any */
+    const char *pattern; /* user events */
     ph_handler_fn *fn;
     void *arg;
     void (*free_fn)(void *arg);

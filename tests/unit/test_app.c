@@ -493,7 +493,8 @@ static void events_of_foreign_origins_are_forbidden(void **state)
     webhook__log_open(&log);
     ph_app_set_log(app, log.log);
     assert_int_equal(ph_app_allow_origin(app, ""), PH_ERR_ARGUMENT);
-    assert_int_equal(ph_app_allow_origin(app, "b.example"), PH_OK);
+    assert_int_equal(ph_app_allow_origin(app, "https://b.example"), PH_ERR_ARGUMENT);
+    assert_int_equal(ph_app_allow_origin(app, "b.example:8080"), PH_OK);
     expect(webhook__post(app, &ev), 403, "text/plain; charset=utf-8", "forbidden");
     assert_non_null(strstr(log.text, "\"localhost\" is not an allowed origin"));
     ev.origin = STR_NONE;
