@@ -17,23 +17,38 @@ struct serving {
     struct diag diag;
 };
 
+/* What a refused request says about itself, as far as it says anything. */
+static const struct {
+    const char *field;
+    struct str header;
+} logged[] = {
+    {"hub", {"ce-hub", 6}},
+    {"connection", {"ce-connectionId", 15}},
+    {"event", {"ce-eventName", 12}},
+};
+
+#define LOGGED_COUNT (sizeof(logged) / sizeof(*logged))
+
 static void log_refusal(const struct serving *s, int status)
 {
-    struct str hub = http__get(&s->req->headers, STR("ce-hub"));
-    struct str id = http__get(&s->req->headers, STR("ce-connectionId"));
-    struct str event = http__get(&s->req->headers, STR("ce-eventName"));
-    char hub_text[LOGGED_ID_MAX], id_text[LOGGED_ID_MAX], event_text[LOGGED_ID_MAX], number[12];
+    char texts[LOGGED_COUNT][LOGGED_ID_MAX], number[12];
+    const char *fields[2 * (LOGGED_COUNT + 1) + 1] = {"status", number};
+    size_t count = 2;
 
     if (!log__wants(s->app->log, PH_LOG_WARN))
         return;
-    snprintf(hub_text, sizeof(hub_text), "%.*s", STR_FMT(hub));
-    snprintf(id_text, sizeof(id_text), "%.*s", STR_FMT(id));
-    snprintf(event_text, sizeof(event_text), "%.*s", STR_FMT(event));
     snprintf(number, sizeof(number), "%d", status);
-    log__warn(
-        s->app->log,
-        LOG_FIELDS("status", number, "hub", hub_text, "connection", id_text, "event", event_text),
-        "refused %.*s %.*s: %s", STR_FMT(s->req->method), STR_FMT(s->req->path), s->diag.text);
+    for (size_t i = 0; i < LOGGED_COUNT; i++) {
+        struct str value = http__get(&s->req->headers, logged[i].header);
+
+        if (!value.ptr)
+            continue;
+        snprintf(texts[i], sizeof(texts[i]), "%.*s", STR_FMT(value));
+        fields[count++] = logged[i].field;
+        fields[count++] = texts[i];
+    }
+    log__warn(s->app->log, fields, "refused %.*s %.*s: %s", STR_FMT(s->req->method),
+              STR_FMT(s->req->path), s->diag.text);
 }
 
 /* Answers with the reason, or with `text` instead when that is given. */
