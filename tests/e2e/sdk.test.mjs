@@ -11,6 +11,7 @@ import { startBroker } from "./lib/pubhook.mjs";
 import { call, now, signToken } from "./lib/tokens.mjs";
 
 const binary = Buffer.from([0, 1, 2, 253, 254, 255]);
+const arrayBuffer = new Uint8Array(binary).buffer; // what the client takes for binary data
 
 for (const threads of [1, 2]) {
   describe(`broker with ${threads} loop thread${threads > 1 ? "s" : ""}`, () => {
@@ -73,7 +74,7 @@ function protocolTests(threads, protocol) {
     await bob.client.joinGroup("lobby");
     await ann.client.sendToGroup("lobby", "to all", "text");
     await ann.client.sendToGroup("lobby", { n: 1 }, "json", { noEcho: true });
-    await bob.client.sendToGroup("lobby", binary.buffer.slice(binary.byteOffset, binary.byteOffset + 6), "binary");
+    await bob.client.sendToGroup("lobby", arrayBuffer, "binary");
     const seen = (message) => [message.from, message.group, message.fromUserId, message.dataType];
     const bobSees = await bob.inbox.take(3);
     assert.deepEqual(bobSees.map(seen), [
@@ -121,7 +122,7 @@ function protocolTests(threads, protocol) {
     const { client: ann, inbox } = await client(t, broker);
     await ann.sendEvent("greet", "hello", "text");
     await ann.sendEvent("greet", { deep: { er: [1, 2.5, true] } }, "json");
-    await ann.sendEvent("greet", binary, "binary");
+    await ann.sendEvent("greet", arrayBuffer, "binary");
     assert.equal(inbox.rest.length, 3, "each answer was there when its sendEvent returned");
     const [first, second, third] = await inbox.take(3);
     assert.deepEqual([first.dataType, first.data], ["text", "hello"]);
@@ -238,7 +239,7 @@ function serviceTests(threads) {
     assert.equal(response.status, 400);
     const error = await response.json();
     assert.equal(typeof error.code, "string");
-    assert.match(error.message, /1999-01-01|api-version/);
+    assert.match(error.message, /API version/);
   });
 }
 

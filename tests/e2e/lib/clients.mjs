@@ -138,7 +138,9 @@ export async function openJson(t, broker, hub, tokenOptions = {}, protocol = jso
 
 // stop() only begins to stop; a client that still reconnects would outlive its broker.
 function stopClient(client) {
-  const stopped = new Promise((resolve) => client.on("stopped", resolve));
+  const stopped = new Promise((resolve) => {
+    for (const event of ["stopped", "disconnected"]) client.on(event, resolve);
+  });
   client.stop();
   return Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, 1000).unref())]);
 }
