@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import {
   accessUrl, allRoles, jsonProtocol, openJson, openSocket, refusedStatus, reliableProtocol, serviceClient, startClient,
 } from "./lib/clients.mjs";
@@ -128,6 +129,16 @@ function protocolTests(threads, protocol) {
     assert.deepEqual([first.dataType, first.data], ["text", "hello"]);
     assert.deepEqual(second.data, { deep: { er: [1, 2.5, true] } });
     assert.deepEqual(Buffer.from(third.data), binary);
+  });
+
+  test("the client's keep-alive is answered", async (t) => {
+    const broker = await startBroker(t, { threads });
+    const options = { protocol, autoReconnect: false, keepAliveIntervalInMs: 50, keepAliveTimeoutInMs: 400 };
+    const { client: ann } = await startClient(t, () => accessUrl(broker, "chat"), options);
+    const early = await Promise.race([
+      new Promise((resolve) => ann.on("disconnected", () => resolve("disconnected"))), delay(1200, "alive"),
+    ]);
+    assert.equal(early, "alive");
   });
 
   test("groups of the token are joined from the start", async (t) => {

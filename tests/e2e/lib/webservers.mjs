@@ -51,6 +51,11 @@ function adapt(name, replacements) {
   return conf;
 }
 
+// Loopback and one port in place of all addresses and a well-known one.
+function listenOn(port) {
+  return (line) => (line.includes("[::]") ? "" : line.replace(/\d+/, `127.0.0.1:${port}`));
+}
+
 // The main configuration around a server block of ours: no daemon, all files in one folder.
 function mainConf(folder, conf) {
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
@@ -84,7 +89,7 @@ export async function startNginxFastcgi(t, socket) {
   const folder = temporaryFolder(t);
   const port = await freePort();
   const conf = adapt("fastcgi.conf", [
-    [/listen [^;]*;/g, `listen 127.0.0.1:${port};`],
+    [/listen [^;]*;/g, listenOn(port)],
     [/unix:[^;]*;/g, `unix:${socket};`],
   ]);
   await startNginx(t, folder, conf, port);
@@ -100,18 +105,14 @@ export async function startNginxBroker(t, broker) {
     "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
     "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate,
   ], { stdio: "pipe" });
-  const plain = await freePort();
   const conf = adapt("broker.conf", [
-    [/listen [^;]*;/g, (line) => {
-      const tls = line.includes("ssl");
-      return line.includes("[::]") ? "" : `listen 127.0.0.1:${tls ? port : plain}${line.includes("http2") ? " ssl http2" : tls ? " ssl" : ""};`;
-    }],
+    [/listen [^;]*;/g, listenOn(port)],
     [/server 127\.0\.0\.1:8080/g, `server ${broker.host}`],
     [/ssl_certificate [^;]*;/g, `ssl_certificate ${certificate};`],
     [/ssl_certificate_key [^;]*;/g, `ssl_certificate_key ${key};`],
   ]);
   await startNginx(t, folder, conf, port);
-  return { url: `https://localhost:${port}`, port, certificate: readFileSync(certificate) };
+  return { url: `https://localhost:${port}`, port, certificateFile: certificate };
 }
 
 // lighttpd that starts pubhookd for each request.
@@ -122,7 +123,7 @@ export async function startLighttpdCgi(t, plugin, { key = defaultKey } = {}) {
   const sanitizers = Object.entries(sanitizerEnvironment())
     .filter(([name]) => /SAN_OPTIONS$/.test(name))
     .map(([name, value]) => `export ${name}='${value}'\n`);
-  const command = [program("pubhookd"), "--access-key", key, "--plugin", plugin].map((word) => `'${word}'`).join(" ");
+  const command = [program("pubhookd"), "--log-level", "warn", "--access-key", key, "--plugin", plugin].map((word) => `'${word}'`).join(" ");
   writeFileSync(script, `#!/bin/sh\n${sanitizers.join("")}exec ${command}\n`);
   chmodSync(script, 0o755);
   mkdirSync(path.join(folder, "www"));
@@ -139,7 +140,7 @@ cgi.assign = (".cgi" => "")
 `,
   );
   const server = start(t, "/usr/sbin/lighttpd", ["-D", "-f", file], {
-    goodStatus: 1, // as it ends on SIGTERM
+    goodStatus: [0, 1], // 1 with connections that were idle
   });
   await listening(server, port);
   return { url: `http://127.0.0.1:${port}/eventhandler`, port };
