@@ -8,8 +8,9 @@
 #include <stdlib.h>
 
 #define DEFAULT_MINUTES 60
-/* The token is base64 of the claims; a verifier reads JWT_MAX_LEN of it. */
-#define MAX_CLAIMS (JWT_MAX_LEN * 3 / 4)
+/* A token is base64 of the claims between a header and a signature of 81 characters; a
+ * verifier reads JWT_MAX_LEN of it. */
+#define MAX_CLAIMS ((JWT_MAX_LEN - 128) * 3 / 4)
 #define MAX_URL (JWT_MAX_LEN + 4096)
 
 static const struct ph_token_options anonymous;

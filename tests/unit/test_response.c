@@ -502,6 +502,54 @@ static void cookies_are_collected_up_to_a_limit(void **state)
     }
 }
 
+static struct str nested(struct fixture *f, size_t depth)
+{
+    char *text = arena__alloc(&f->arena, 2 * depth);
+
+    memset(text, '[', depth);
+    memset(text + depth, ']', depth);
+    return str__n(text, 2 * depth);
+}
+
+static void json_of_replies_and_answers_is_limited_in_depth(void **state)
+{
+    struct fixture *f = *state;
+
+    for (size_t depth = 511; depth <= 513; depth++) {
+        struct str json = nested(f, depth);
+        struct ph_reply *reply = ph_reply_json(json.ptr, json.len);
+
+        assert_int_equal(reply->failed == NULL, depth <= 512);
+        ph_reply_free(reply);
+        respond(f, 200, "application/json", json);
+        assert_int_equal(decode(f, PH_EVENT_USER), depth <= 512 ? PH_OK : PH_ERR_LIMIT);
+    }
+}
+
+/* {"roles":["","",...]} with so many values in all. */
+static struct str many_values(struct fixture *f, size_t values)
+{
+    static const char head[] = "{\"roles\":[\"\"";
+    size_t more = values - 3, len = strlen(head) + 3 * more + 2;
+    char *text = arena__alloc(&f->arena, len), *at = text + strlen(head);
+
+    memcpy(text, head, strlen(head));
+    for (size_t i = 0; i < more; i++, at += 3)
+        memcpy(at, ",\"\"", 3);
+    memcpy(at, "]}", 2);
+    return str__n(text, len);
+}
+
+static void values_of_a_connect_answer_are_limited(void **state)
+{
+    struct fixture *f = *state;
+
+    for (size_t values = 99999; values <= 100001; values++) {
+        respond(f, 200, NULL, many_values(f, values));
+        assert_int_equal(decode(f, PH_EVENT_CONNECT), values <= 100000 ? PH_OK : PH_ERR_LIMIT);
+    }
+}
+
 static void an_answer_over_16_mib_is_refused(void **state)
 {
     const size_t limit = 16u << 20;
@@ -564,6 +612,8 @@ int main(void)
         TEST(an_empty_user_answer_says_nothing),
         TEST(failures_carry_neither_state_nor_cookies),
         TEST(cookies_are_collected_up_to_a_limit),
+        TEST(json_of_replies_and_answers_is_limited_in_depth),
+        TEST(values_of_a_connect_answer_are_limited),
         TEST(an_answer_over_16_mib_is_refused),
         TEST(replies_arrive_as_they_were_meant),
     };

@@ -184,6 +184,31 @@ static void wrong_options_are_refused(void **state)
     assert_null(out);
 }
 
+/* The largest that is made is one that is also read. */
+static void tokens_are_limited_to_what_verifiers_read(void **state)
+{
+    static const char service[] = "Endpoint=http://localhost:8080;AccessKey=" KEY;
+    static const char around[] = "{\"iat\":1700000000,\"exp\":1700003600,"
+                                 "\"aud\":\"http://localhost:8080/client/hubs/chat\","
+                                 "\"sub\":\"\"}";
+    const size_t limit = (JWT_MAX_LEN - 128) * 3 / 4;
+    struct connection_string c = parse(service);
+    static char user[JWT_MAX_LEN];
+
+    (void)state;
+    for (size_t len = limit - 1; len <= limit + 1; len++) {
+        struct ph_token_options options = {.user_id = user};
+        struct buf out;
+
+        memset(user, 'u', len - strlen(around));
+        user[len - strlen(around)] = '\0';
+        buf__init(&out, JWT_MAX_LEN);
+        assert_int_equal(token__write(&out, &c, STR("chat"), &options, NOW),
+                         len <= limit ? PH_OK : PH_ERR_MEMORY);
+        buf__free(&out);
+    }
+}
+
 static void hub_name_length_is_limited(void **state)
 {
     static const char service[] = "Endpoint=https://a.example;AccessKey=" KEY;
@@ -224,6 +249,7 @@ int main(void)
         cmocka_unit_test(anonymous_token_lives_an_hour),
         cmocka_unit_test(url_has_the_scheme_of_web_sockets),
         cmocka_unit_test(wrong_options_are_refused),
+        cmocka_unit_test(tokens_are_limited_to_what_verifiers_read),
         cmocka_unit_test(hub_name_length_is_limited),
         cmocka_unit_test(environment_is_read_when_nothing_is_given),
     };
