@@ -271,12 +271,14 @@ void request__free(struct request *r)
     free(r);
 }
 
-/* Answers by the head alone. A body that is still to come is not read. */
+/* Answers by the head alone. A body that is still to come is not read, and so ends the
+ * connection, as libmicrohttpd does with any answer at this point; without a body it is
+ * given in request__complete, and the connection can be kept. */
 static enum MHD_Result answer_early(struct request *r)
 {
     r->stage = REQUEST_ANSWERED;
     r->unread = has_body(&r->http) || r->response.status == 400 || r->response.status == 431;
-    return send_response(r);
+    return r->unread ? send_response(r) : MHD_YES;
 }
 
 static enum MHD_Result refuse(struct request *r, int status, const char *why)

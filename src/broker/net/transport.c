@@ -303,15 +303,15 @@ static void fail(struct transport *t, uint16_t code, struct str why, struct str 
 
 /* --- Input ------------------------------------------------------------------- */
 
-/* Codes and causes of what a decoder refuses (client-and-rest section 3). */
+/* What a decoder refuses, JSON nested too deep included, does not parse
+ * (client-and-rest section 3); 1009 is for the size of messages. */
 static void refuse_message(struct transport *t, enum ph_err err, struct diag *diag)
 {
     if (err == PH_ERR_MEMORY)
         fail(t, WS_CLOSE_INTERNAL, STR("The service is out of memory."),
              STR("ServiceTransientError"));
     else
-        fail(t, err == PH_ERR_LIMIT ? WS_CLOSE_TOO_BIG : WS_CLOSE_BAD_DATA, str__of(diag->text),
-             STR("BadRequest"));
+        fail(t, WS_CLOSE_BAD_DATA, str__of(diag->text), STR("BadRequest"));
 }
 
 static void on_message(struct transport *t, const struct ws_event *ev)

@@ -1,0 +1,214 @@
+/* A running broker and its HTTP front: what is malformed, too large or too slow. */
+#include "broker_kit.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SEND_ALL "/api/hubs/chat/:send?api-version=2024-12-01"
+#define MAX_BODY (1u << 20)
+
+static struct broker_kit kit;
+
+static int setup(void **state)
+{
+    (void)state;
+    broker_kit__init(&kit, 2);
+    kit.limits.request_seconds = 1;
+    broker_kit__start(&kit);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    broker_kit__free(&kit);
+    return 0;
+}
+
+static void expect_status(struct str request, int status)
+{
+    int got = broker_kit__http(&kit, request, NULL);
+
+    if (got != status)
+        fail_msg("status %d, expected %d for %.*s", got, status, STR_FMT(request));
+}
+
+static void test_paths(void **state)
+{
+    struct buf out;
+
+    (void)state;
+    buf__init(&out, 4096);
+    assert_int_equal(
+        broker_kit__http(&kit, STR("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), &out),
+        200);
+    assert_non_null(strstr(out.data, "pubhook-broker"));
+    expect_status(STR("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n"), 404);
+    expect_status(STR("HEAD /api/health HTTP/1.1\r\nHost: a\r\n\r\n"), 200);
+    expect_status(STR("GET /client/hubs/chat HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
+    buf__free(&out);
+}
+
+#define ROW(text)                                                                                  \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
+#define HEAD "HEAD /api/health HTTP/1.1\r\nHost: a\r\n"
+
+static void test_malformed(void **state)
+{
+    static const struct str rows[] = {
+        ROW(HEAD "Host: b\r\n\r\n"),
+        ROW(HEAD "Content-Length: 0\r\nContent-Length: 0\r\n\r\n"),
+        ROW(HEAD "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc"),
+        ROW(HEAD "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        ROW(HEAD "X: a\x01"
+                 "b\r\n\r\n"),
+        ROW(HEAD "X: a\0b\r\n\r\n"),
+        ROW(HEAD "X: a\r\n folded\r\n\r\n"),
+        ROW("HEAD /api/health HTTP/1.1\r\n\r\n"),
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        expect_status(rows[i], 400);
+}
+
+static void test_header_limits(void **state)
+{
+    struct buf request;
+
+    (void)state;
+    for (unsigned lines = 99; lines <= 101; lines++) {
+        buf__init(&request, 65536);
+        buf__str(&request, STR(HEAD));
+        for (unsigned i = 1; i < lines; i++)
+            buf__str(&request, STR("X: y\r\n"));
+        buf__str(&request, STR("\r\n"));
+        expect_status(buf__view(&request), lines <= 100 ? 200 : 431);
+        buf__free(&request);
+    }
+}
+
+/* An upgrade request with a body could smuggle frames past somebody in front of us. */
+static void test_upgrade_with_body(void **state)
+{
+    (void)state;
+    expect_status(STR("GET /client/hubs/chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
+                      "Connection: Upgrade\r\nContent-Length: 3\r\n\r\nabc"),
+                  400);
+}
+
+static void test_body_limits(void **state)
+{
+    static const struct {
+        size_t len;
+        int status;
+    } rows[] = {{0, 202}, {MAX_BODY - 1, 202}, {MAX_BODY, 202}, {MAX_BODY + 1, 413}};
+    char *body = malloc(MAX_BODY + 1);
+
+    (void)state;
+    assert_non_null(body);
+    memset(body, 'x', MAX_BODY + 1);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        assert_int_equal(
+            broker_kit__rest(&kit, "POST", SEND_ALL, "text/plain", str__n(body, rows[i].len), NULL),
+            rows[i].status);
+    free(body);
+}
+
+/* Chunks are accepted and counted. */
+static int send_chunked(size_t chunks, size_t chunk_len)
+{
+    struct buf request;
+    int status;
+
+    buf__init(&request, 16u << 20);
+    buf__printf(&request,
+                "POST " SEND_ALL " HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nContent-Type: text/plain\r\n"
+                "Transfer-Encoding: chunked\r\nAuthorization: Bearer ",
+                kit.port);
+    broker_kit__token(&kit, SEND_ALL, NULL, &request);
+    buf__str(&request, STR("\r\n\r\n"));
+    for (size_t i = 0; i < chunks; i++) {
+        buf__printf(&request, "%zx\r\n", chunk_len);
+        for (size_t j = 0; j < chunk_len; j++)
+            buf__byte(&request, 'x');
+        buf__str(&request, STR("\r\n"));
+    }
+    buf__str(&request, STR("0\r\n\r\n"));
+    assert_false(request.failed);
+    status = broker_kit__http(&kit, buf__view(&request), NULL);
+    buf__free(&request);
+    return status;
+}
+
+static void test_chunked(void **state)
+{
+    (void)state;
+    assert_int_equal(send_chunked(3, 5), 202);
+    assert_int_equal(send_chunked(16, MAX_BODY / 16), 202);
+    assert_int_equal(send_chunked(17, MAX_BODY / 16), 413);
+}
+
+/* A request has a deadline as a whole: each byte of this client comes in time. */
+static void test_slow_request(void **state)
+{
+    int64_t begin = clock__mono_ms();
+    int fd = broker_kit__connect(&kit);
+    char byte;
+
+    (void)state;
+    broker_kit__write(fd, "GET / HTTP/1.1\r\nX: ", 19);
+    for (;;) {
+        struct timeval wait = {.tv_usec = 100000};
+        ssize_t n;
+
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+        n = recv(fd, &byte, 1, 0);
+        if (n >= 0)
+            break;
+        broker_kit__write(fd, "x", 1);
+        assert_true(clock__mono_ms() - begin < 1000 * BROKER_KIT_WAIT_S);
+    }
+    assert_true(clock__mono_ms() - begin >= 1000);
+    close(fd);
+}
+
+/* Two requests on one connection; the second is refused and ends it. */
+static void test_kept_connection(void **state)
+{
+    static const char first[] = "HEAD /api/health HTTP/1.1\r\nHost: a\r\n\r\n";
+    static const char second[] = "HEAD /api/health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n";
+    int fd = broker_kit__connect(&kit);
+    char in[2048];
+    size_t len = 0;
+    ssize_t n;
+
+    (void)state;
+    broker_kit__write(fd, first, sizeof(first) - 1);
+    n = recv(fd, in, sizeof(in) - 1, 0);
+    assert_true(n > 0);
+    assert_memory_equal(in, "HTTP/1.1 200", 12);
+    broker_kit__write(fd, second, sizeof(second) - 1);
+    while ((n = recv(fd, in + len, sizeof(in) - 1 - len, 0)) > 0)
+        len += (size_t)n;
+    assert_memory_equal(in, "HTTP/1.1 400", 12);
+    close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_paths),           cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_header_limits),   cmocka_unit_test(test_upgrade_with_body),
+        cmocka_unit_test(test_body_limits),     cmocka_unit_test(test_chunked),
+        cmocka_unit_test(test_kept_connection), cmocka_unit_test(test_slow_request),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,266 @@
+/* A running broker with several shards: order across them, commands that reach the
+ * right one, and sessions that come back on any. */
+#include "broker_kit.h"
+
+#include "broker/core/connection_id.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define SHARDS 3
+#define CLIENTS 24
+#define MESSAGES 100
+#define API "api-version=2024-12-01"
+#define MEMBER ",\"webpubsub.group\":\"g\",\"role\":\"webpubsub.sendToGroup\""
+
+static struct broker_kit kit;
+
+static int setup(void **state)
+{
+    (void)state;
+    broker_kit__init(&kit, SHARDS);
+    kit.limits.drain_seconds = 1;
+    broker_kit__start(&kit);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    broker_kit__free(&kit);
+    return 0;
+}
+
+struct member {
+    struct client client;
+    char id[64];
+    uint8_t shard;
+};
+
+static void open_member(struct member *m, const char *protocol, const char *claims)
+{
+    uint16_t node;
+
+    client__open(&m->client, &kit,
+                 &(struct client_options){.protocol = protocol, .claims = claims});
+    assert_int_equal(m->client.status, 101);
+    assert_int_equal(client__read(&m->client), WS_OP_TEXT);
+    client__member(&m->client, "connectionId", m->id, sizeof(m->id));
+    assert_true(connection_id__owner(str__of(m->id), &node, &m->shard));
+}
+
+/* The kernel spreads connections; with this many every shard gets some. */
+static void open_all(struct member *members)
+{
+    unsigned seen = 0;
+
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        open_member(&members[i], JSON_PROTOCOL, MEMBER);
+        seen |= 1u << members[i].shard;
+    }
+    assert_int_equal(seen, (1u << SHARDS) - 1);
+}
+
+static void close_all(struct member *members)
+{
+    for (unsigned i = 0; i < CLIENTS; i++)
+        client__close(&members[i].client);
+}
+
+static void expect_number(struct client *c, unsigned number)
+{
+    char want[32];
+
+    assert_int_equal(client__read(c), WS_OP_TEXT);
+    snprintf(want, sizeof(want), "\"data\":%u", number);
+    if (!strstr(c->payload.data, want))
+        fail_msg("got %s, expected %s", c->payload.data, want);
+}
+
+static void test_order_of_one_client(void **state)
+{
+    struct member members[CLIENTS];
+
+    (void)state;
+    open_all(members);
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        char text[128];
+
+        snprintf(text, sizeof(text), "{\"type\":\"sendToGroup\",\"group\":\"g\",\"data\":%u}", i);
+        client__text(&members[0].client, text);
+    }
+    for (unsigned m = 0; m < CLIENTS; m++) {
+        for (unsigned i = 0; i < MESSAGES; i++)
+            expect_number(&members[m].client, i);
+    }
+    close_all(members);
+}
+
+/* Each call comes in over another connection, and so on any shard. */
+static void test_order_of_rest_calls(void **state)
+{
+    struct member members[CLIENTS];
+
+    (void)state;
+    open_all(members);
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        char body[16];
+
+        snprintf(body, sizeof(body), "%u", i);
+        assert_int_equal(broker_kit__rest(&kit, "POST", "/api/hubs/chat/groups/g/:send?" API,
+                                          "application/json", str__of(body), NULL),
+                         202);
+    }
+    for (unsigned m = 0; m < CLIENTS; m++) {
+        for (unsigned i = 0; i < MESSAGES; i++)
+            expect_number(&members[m].client, i);
+    }
+    close_all(members);
+}
+
+/* METHOD on /api/hubs/chat/KIND/ID */
+static int call(const char *method, const char *kind, const char *id)
+{
+    char target[256];
+
+    snprintf(target, sizeof(target), "/api/hubs/chat/%s/%s?" API, kind, id);
+    return broker_kit__rest(&kit, method, target, "text/plain", STR(""), NULL);
+}
+
+/* A connection is found whichever shard takes the call. */
+static void test_one_connection(void **state)
+{
+    struct member members[CLIENTS];
+
+    (void)state;
+    open_all(members);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        assert_int_equal(call("HEAD", "connections", members[i].id), 200);
+    assert_int_equal(call("HEAD", "connections", "nobody"), 404);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        assert_int_equal(call("DELETE", "connections", members[i].id), 204);
+        assert_int_equal(client__expect_close(&members[i].client), WS_CLOSE_NORMAL);
+        assert_int_equal(call("HEAD", "connections", members[i].id), 404);
+    }
+    close_all(members);
+}
+
+static void test_a_user_on_several_shards(void **state)
+{
+    struct member members[CLIENTS];
+
+    (void)state;
+    for (unsigned i = 0; i < CLIENTS; i++)
+        open_member(&members[i], JSON_PROTOCOL, ",\"sub\":\"ann\"");
+    assert_int_equal(call("HEAD", "users", "ann"), 200);
+    assert_int_equal(call("HEAD", "users", "bob"), 404);
+    assert_int_equal(call("PUT", "users", "ann/groups/x"), 200);
+    assert_int_equal(broker_kit__rest(&kit, "POST", "/api/hubs/chat/groups/x/:send?" API,
+                                      "application/json", STR("7"), NULL),
+                     202);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        expect_number(&members[i].client, 7);
+    close_all(members);
+}
+
+/* --- Recovery ------------------------------------------------------------------------ */
+
+static void recover(struct client *c, const char *id, const char *token)
+{
+    char query[2048];
+
+    snprintf(query, sizeof(query), "awps_connection_id=%s&awps_reconnection_token=%s", id, token);
+    client__open(
+        c, &kit,
+        &(struct client_options){.protocol = RELIABLE_PROTOCOL, .query = query, .no_token = true});
+    assert_int_equal(c->status, 101);
+}
+
+/* Comes back many times, now and then from a shard that does not own the session, with
+ * the old socket closed, reset or still open. */
+static void test_recovery_on_any_shard(void **state)
+{
+    char token[2048], id[64];
+    struct member m, sender;
+    unsigned sent = 0;
+
+    (void)state;
+    open_member(&m, RELIABLE_PROTOCOL, MEMBER);
+    open_member(&sender, JSON_PROTOCOL, ",\"role\":\"webpubsub.sendToGroup\"");
+    for (unsigned round = 0; round < 12; round++) {
+        struct client old = m.client;
+
+        client__member(&old, "reconnectionToken", token, sizeof(token));
+        if (round % 2 == 0)
+            client__close(&old);
+        for (unsigned i = 0; i < 5; i++, sent++) {
+            char text[128];
+
+            snprintf(text, sizeof(text),
+                     "{\"type\":\"sendToGroup\",\"group\":\"g\",\"data\":%u,\"ackId\":%u}", sent,
+                     sent + 1);
+            client__text(&sender.client, text);
+            assert_int_equal(client__read(&sender.client), WS_OP_TEXT);
+        }
+        recover(&m.client, m.id, token);
+        assert_int_equal(client__read(&m.client), WS_OP_TEXT);
+        client__member(&m.client, "connectionId", id, sizeof(id));
+        assert_string_equal(id, m.id);
+        client__member(&m.client, "reconnectionToken", token, sizeof(token));
+        if (round % 2 == 1)
+            client__close(&old);
+        for (unsigned i = 0; i < sent; i++)
+            expect_number(&m.client, i);
+        /* expect_number has read over the frame that holds the token */
+        buf__reset(&m.client.payload);
+        buf__printf(&m.client.payload, "{\"reconnectionToken\":\"%s\"}", token);
+    }
+    client__close(&m.client);
+    client__close(&sender.client);
+}
+
+static void test_recovery_refused(void **state)
+{
+    char token[2048];
+    struct member m, other;
+    struct client c;
+
+    (void)state;
+    open_member(&m, RELIABLE_PROTOCOL, NULL);
+    client__member(&m.client, "reconnectionToken", token, sizeof(token));
+    open_member(&other, RELIABLE_PROTOCOL, NULL);
+
+    recover(&c, "nobody", token);
+    assert_int_equal(client__expect_close(&c), WS_CLOSE_POLICY);
+    client__close(&c);
+    recover(&c, other.id, token); /* a token is for one connection */
+    assert_int_equal(client__expect_close(&c), WS_CLOSE_POLICY);
+    client__close(&c);
+    recover(&c, m.id, "no.token.at-all");
+    assert_int_equal(client__expect_close(&c), WS_CLOSE_POLICY);
+    assert_non_null(strstr(c.payload.data + 2, "could not be recovered"));
+    client__close(&c);
+
+    /* The client's own word that it is over. */
+    client__frame(&m.client, 0x80 | WS_OP_CLOSE, STR("\x03\xe8"));
+    assert_int_equal(client__read(&m.client), WS_OP_CLOSE);
+    recover(&c, m.id, token);
+    assert_int_equal(client__expect_close(&c), WS_CLOSE_POLICY);
+    client__close(&c);
+    client__close(&m.client);
+    client__close(&other.client);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_order_of_one_client),
+        cmocka_unit_test(test_order_of_rest_calls),
+        cmocka_unit_test(test_one_connection),
+        cmocka_unit_test(test_a_user_on_several_shards),
+        cmocka_unit_test(test_recovery_on_any_shard),
+        cmocka_unit_test(test_recovery_refused),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
