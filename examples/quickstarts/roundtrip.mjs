@@ -39,7 +39,7 @@ async function start(name, args, lineCount) {
 }
 
 async function stopAll() {
-  for (const { name, child, ended } of running.reverse()) {
+  for (const { name, child, ended } of running.reverse()) { // the broker first
     child.kill("SIGTERM");
     const [status] = await ended;
     if (status !== 0) throw new Error(`${name} ended with status ${status}`);
@@ -112,8 +112,8 @@ hop("broker", "client: the handler's answer", [`${dataType}: ${JSON.stringify(da
 
 client.stop();
 await stopped;
-proxy.closeAllConnections();
-proxy.close();
 await stopAll();
+proxy.close();
 if (data.from !== "alice" || data.text !== text || data.count !== 1) throw new Error("that is not the answer of handlers/chat");
 console.log("\nThe whole round trip works.");
+process.exit(); // the client's keep-alive timers would stay for 40 s

@@ -13,6 +13,7 @@ client.on("connected", ({ connectionId }) => console.log(`connected as ${connect
 client.on("server-message", ({ message }) => {
   console.log(message.dataType === "json" ? JSON.stringify(message.data) : `${message.data}`);
 });
+client.on("stopped", () => process.exit());
 process.once("SIGTERM", () => client.stop());
 
 await client.start();

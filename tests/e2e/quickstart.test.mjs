@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { prefix, sanitizerEnvironment, sourceDir } from "./lib/paths.mjs";
 import { start } from "./lib/program.mjs";
 import { startBroker, startNegotiate } from "./lib/pubhook.mjs";
-import { openJson } from "./lib/clients.mjs";
+import { jsonProtocol, openJson, openSocket } from "./lib/clients.mjs";
 
 const run = promisify(execFile);
 const quickstart = (name) => path.join(sourceDir, "examples/quickstarts", name);
@@ -28,6 +28,17 @@ function assertHops(output) {
 test("scripts/quickstart --once builds and goes the whole way round", { timeout: 300_000 }, async () => {
   const { stdout } = await run(path.join(sourceDir, "scripts/quickstart"), ["--once"]);
   assertHops(stdout);
+});
+
+test("scripts/quickstart stays, serves the page, and SIGTERM stops all of it", { timeout: 300_000 }, async (t) => {
+  const chat = start(t, path.join(sourceDir, "scripts/quickstart"), []);
+  const page = (await chat.line("Open", 280_000)).trim();
+  assert.match(await (await fetch(page)).text(), /<title>pubhook chat<\/title>/);
+  const { url } = await (await fetch(`${page}negotiate?id=ann`)).json();
+  const socket = await openSocket(t, url, jsonProtocol);
+  assert.equal((await socket.nextJson()).userId, "ann");
+  await chat.stopOnce();
+  await assert.rejects(fetch(page), "nothing of it is left");
 });
 
 describe("examples/quickstarts", () => {
