@@ -77,3 +77,14 @@ bool str__to_u64(struct str s, uint64_t *out)
     *out = value;
     return true;
 }
+
+int str__hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}

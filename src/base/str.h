@@ -47,4 +47,7 @@ bool str__split(struct str *rest, char sep, struct str *part);
 /* Parses decimal digits only. False on an empty string, another character or overflow. */
 bool str__to_u64(struct str s, uint64_t *out);
 
+/* Value of a hex digit of either case, -1 for another character. */
+int str__hex_digit(char c);
+
 #endif

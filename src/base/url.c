@@ -1,16 +1,5 @@
 #include "base/url.h"
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 struct str url__decode(struct arena *a, struct str s, bool plus)
 {
     char *out = arena__alloc(a, s.len + 1);
@@ -22,8 +11,8 @@ struct str url__decode(struct arena *a, struct str s, bool plus)
         char c = s.ptr[i];
 
         if (c == '%') {
-            int high = s.len - i > 2 ? hex_value(s.ptr[i + 1]) : -1;
-            int low = high >= 0 ? hex_value(s.ptr[i + 2]) : -1;
+            int high = s.len - i > 2 ? str__hex_digit(s.ptr[i + 1]) : -1;
+            int low = high >= 0 ? str__hex_digit(s.ptr[i + 2]) : -1;
 
             if (low < 0)
                 return STR_NONE;

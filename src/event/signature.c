@@ -24,17 +24,6 @@ bool event__sign(struct buf *out, struct str connection_id, struct mac_key *cons
     return !out->failed;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static bool read_entry(struct str entry, uint8_t out[MAC_SIZE])
 {
     struct str digits;
@@ -46,7 +35,7 @@ static bool read_entry(struct str entry, uint8_t out[MAC_SIZE])
     if (digits.len != DIGEST_HEX_LEN)
         return false;
     for (size_t i = 0; i < MAC_SIZE; i++) {
-        int high = hex_value(digits.ptr[2 * i]), low = hex_value(digits.ptr[2 * i + 1]);
+        int high = str__hex_digit(digits.ptr[2 * i]), low = str__hex_digit(digits.ptr[2 * i + 1]);
 
         if (high < 0 || low < 0)
             return false;
