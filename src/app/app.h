@@ -28,6 +28,9 @@ bool app__request_add_borrowed(struct ph_request *req, struct str name, struct s
  * `res`, complete (http__check, Content-Length over the limit: 413, wrong path: 404,
  * wrong method: 405). */
 int app__check_head(struct ph_app *app, const struct ph_request *req, struct ph_response *res);
+/* ph_app_serve for a request that app__check_head let pass, of a server that started
+ * after ph_app_check, with a body within PH_LIMIT_BODY: judges none of that again. */
+void app__serve_checked(struct ph_app *app, const struct ph_request *req, struct ph_response *res);
 /* A plain-text response for what never reaches a handler; `text` is copied. */
 void app__respond(struct ph_response *res, int status, struct str text);
 

@@ -236,6 +236,14 @@ static void reset(struct ph_app *app, struct ph_response *res)
     res->http = (struct http_response){.status = 0};
 }
 
+static void serve_request(struct serving *s)
+{
+    if (is_method(s->req, "POST"))
+        serve_event(s);
+    else
+        serve_validation(s);
+}
+
 int app__check_head(struct ph_app *app, const struct ph_request *req, struct ph_response *res)
 {
     struct serving s = {.app = app, .req = &req->http, .res = res};
@@ -257,11 +265,15 @@ enum ph_err ph_app_serve(struct ph_app *app, const struct ph_request *request,
         refuse(&s, 500, "this event handler is not configured");
         return err;
     }
-    if (judge_head(&s) != 0)
-        return PH_OK;
-    if (is_method(s.req, "POST"))
-        serve_event(&s);
-    else
-        serve_validation(&s);
+    if (judge_head(&s) == 0)
+        serve_request(&s);
     return PH_OK;
+}
+
+void app__serve_checked(struct ph_app *app, const struct ph_request *req, struct ph_response *res)
+{
+    struct serving s = {.app = app, .req = &req->http, .res = res};
+
+    reset(app, res);
+    serve_request(&s);
 }

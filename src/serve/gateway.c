@@ -114,7 +114,7 @@ static void respond(struct ph_app *app, struct ph_request *request, struct buf *
         app__respond(response, 400, STR("the body is shorter or longer than Content-Length says"));
     } else {
         ph_request_set_body(request, buf__view(body).ptr, body->len);
-        ph_app_serve(app, request, response);
+        app__serve_checked(app, request, response);
     }
 }
 

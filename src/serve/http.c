@@ -19,8 +19,8 @@
 #define KEEP_BODY 65536
 /* libmicrohttpd keeps a request's head, its index of it and the response's head in one
  * pool for each connection: room for what is not limited by PH_LIMIT_HEADER_BYTES. */
-#define POOL_EXTRA 8192
-#define POOL_PER_HEADER 96
+#define POOL_EXTRA 4096
+#define POOL_PER_HEADER 72
 
 struct http_server {
     struct ph_server base;
@@ -184,6 +184,14 @@ static enum MHD_Result send_response(struct connection *c, struct MHD_Connection
     return result;
 }
 
+/* For what app__check_head and the application never see; they log their own refusals. */
+static void explain(struct connection *c, int status, struct str why)
+{
+    app__respond(c->response, status, why);
+    log__warn(app__log(c->server->base.app), LOG_NONE, "refused a request with %d: %.*s", status,
+              STR_FMT(why));
+}
+
 /* Answers by the head alone and ends the connection, whatever body is to come. */
 static enum MHD_Result refuse(struct connection *c, struct MHD_Connection *mhd)
 {
@@ -207,7 +215,7 @@ static enum MHD_Result begin(struct connection *c, struct MHD_Connection *mhd, c
         return MHD_NO;
     enter(c);
     if (malformed) {
-        app__respond(c->response, 400, str__of(malformed));
+        explain(c, 400, str__of(malformed));
         return refuse(c, mhd);
     }
     if (app__check_head(c->server->base.app, c->request, c->response))
@@ -223,11 +231,11 @@ static enum MHD_Result finish(struct connection *c, struct MHD_Connection *mhd)
 
     reaper__pause(&c->watch);
     if (c->body.failed) {
-        app__respond(c->response, 413, STR("the body is larger than this server allows"));
+        explain(c, 413, STR("the body is larger than this server allows"));
         return send_response(c, mhd, true);
     }
     ph_request_set_body(c->request, buf__view(&c->body).ptr, c->body.len);
-    ph_app_serve(c->server->base.app, c->request, c->response);
+    app__serve_checked(c->server->base.app, c->request, c->response);
     return send_response(c, mhd, close);
 }
 

@@ -240,6 +240,27 @@ static void bounds_the_number_of_headers(void **state)
     }
 }
 
+static void takes_all_that_the_limits_allow(void **state)
+{
+    struct fixture *f = *state;
+    size_t lines = ph_app_limit(f->app, PH_LIMIT_HEADERS);
+    size_t bytes = ph_app_limit(f->app, PH_LIMIT_HEADER_BYTES) - strlen("Hosta");
+    char *out = malloc(2 * bytes), *at = out;
+
+    start(f);
+    at += sprintf(at, "GET /eventhandler HTTP/1.1\r\nHost: a\r\n");
+    for (size_t i = 1; i < lines; i++) {
+        size_t n = bytes / (lines - i);
+
+        at += sprintf(at, "X: %0*d\r\n", (int)n - 1, 0);
+        bytes -= n;
+    }
+    assert_int_equal(bytes, 0);
+    at += sprintf(at, "\r\n");
+    assert_int_equal(exchange(f, out, (size_t)(at - out), false), 400); /* no origin */
+    free(out);
+}
+
 /* Sends one byte at a time until the server gives up; the milliseconds it took. */
 static int64_t drip(const struct fixture *f, struct str s)
 {
@@ -386,6 +407,7 @@ int main(void)
         TEST(bounds_a_chunked_body),
         TEST(bounds_the_headers),
         TEST(bounds_the_number_of_headers),
+        TEST(takes_all_that_the_limits_allow),
         TEST(ends_requests_that_only_drip_in),
         TEST(silence_ends_a_connection),
         TEST(stopping_answers_what_is_under_way),
