@@ -201,13 +201,33 @@ static void test_kept_connection(void **state)
     close(fd);
 }
 
+/* The answer comes by the head alone, and arrives although the body is on its way. */
+static void test_refused_body_in_flight(void **state)
+{
+    size_t size = 8u << 20;
+    char *body = calloc(1, size);
+
+    (void)state;
+    assert_non_null(body);
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(broker_kit__rest(&kit, "POST", SEND_ALL, "application/octet-stream",
+                                          str__n(body, size), NULL),
+                         413);
+    free(body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_paths),           cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_header_limits),   cmocka_unit_test(test_upgrade_with_body),
-        cmocka_unit_test(test_body_limits),     cmocka_unit_test(test_chunked),
-        cmocka_unit_test(test_kept_connection), cmocka_unit_test(test_slow_request),
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_header_limits),
+        cmocka_unit_test(test_upgrade_with_body),
+        cmocka_unit_test(test_body_limits),
+        cmocka_unit_test(test_chunked),
+        cmocka_unit_test(test_refused_body_in_flight),
+        cmocka_unit_test(test_kept_connection),
+        cmocka_unit_test(test_slow_request),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,8 +1,10 @@
 #include "broker/net/front.h"
 
 #include "broker/core/list.h"
+#include "broker/net/linger.h"
 #include "broker/net/request.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -16,6 +18,7 @@ struct front {
     uv_poll_t poll;
     bool polling;
     struct wheel wheel; /* of connections that have yet to complete a request */
+    struct lingerers linger;
     struct request *requests;
     bool has_work; /* that shows at no descriptor: a resumed or upgraded connection */
 };
@@ -27,6 +30,7 @@ struct connection {
     struct wheel_entry deadline;
     struct front *front;
     int fd;
+    bool unread; /* answered without reading the body */
 };
 
 static struct connection *connection_of(struct MHD_Connection *mhd)
@@ -57,6 +61,17 @@ static void open_connection(struct front *f, struct MHD_Connection *mhd, void **
     expect_request(c);
 }
 
+static void close_connection(struct connection *c)
+{
+    struct front *f = c->front;
+    int fd;
+
+    if (c->unread && (fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 0)) >= 0)
+        linger__add(&f->linger, fd, shard__now(f->shard));
+    wheel__remove(&f->wheel, &c->deadline);
+    free(c);
+}
+
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
                           enum MHD_ConnectionNotificationCode code)
 {
@@ -65,8 +80,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         open_connection(f, mhd, context);
     } else if (*context) {
-        wheel__remove(&f->wheel, &((struct connection *)*context)->deadline);
-        free(*context);
+        close_connection(*context);
         *context = NULL;
     }
 }
@@ -110,10 +124,12 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     *context = NULL;
     if (!r)
         return;
+    if (c) {
+        c->unread = r->unread;
+        expect_request(c);
+    }
     unlink_request(cls, r);
     request__free(r);
-    if (c)
-        expect_request(c);
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url,
@@ -183,7 +199,7 @@ bool front__has_work(const struct front *f)
 
 int64_t front__tick(struct front *f)
 {
-    int64_t now = shard__now(f->shard);
+    int64_t now = shard__now(f->shard), at;
     struct wheel_entry *entry;
 
     while ((entry = wheel__next_due(&f->wheel, now)))
@@ -194,7 +210,8 @@ int64_t front__tick(struct front *f)
         f->has_work = false;
         MHD_run(f->daemon);
     }
-    return wheel__deadline(&f->wheel);
+    at = linger__tick(&f->linger, now);
+    return at < wheel__deadline(&f->wheel) ? at : wheel__deadline(&f->wheel);
 }
 
 static struct MHD_Daemon *start_daemon(struct front *f, int fd)
@@ -227,6 +244,7 @@ struct front *front__open(struct shard *s, int listen_fd, struct diag *diag)
     if (f) {
         f->shard = s;
         wheel__init(&f->wheel, shard__now(s));
+        linger__init(&f->linger, &s->transports.poller, shard__now(s));
         f->daemon = start_daemon(f, listen_fd);
     }
     if (f && f->daemon && watch(f))
@@ -270,6 +288,7 @@ void front__close(struct front *f)
         if (f->polling)
             uv_poll_stop(&f->poll);
         MHD_stop_daemon(f->daemon);
+        linger__free(&f->linger);
     }
     if (f->polling)
         uv_close((uv_handle_t *)&f->poll, free_poll);
