@@ -113,7 +113,7 @@ static struct connection *new_connection(int fd)
     FCGX_InitRequest(&c->fcgi, -1, FCGI_FAIL_ACCEPT_ON_INTR); /* -1: it shall accept nothing */
     c->fcgi.ipcFd = copy;
     c->fcgi.keepConnection = 1; /* or FCGX_Accept_r closes it as a remainder */
-    FCGX_Detach(&c->fcgi); /* it would linger for seconds, in select(2), when it closes */
+    FCGX_Detach(&c->fcgi);      /* it would linger for seconds, in select(2), when it closes */
     return c;
 }
 

@@ -1,7 +1,7 @@
 /* Access tokens, reconnection tokens, connection ids, names. */
+#include "base/names.h"
 #include "broker/core/access.h"
 #include "broker/core/connection_id.h"
-#include "base/names.h"
 #include "unit.h"
 
 #define NOW 1800000000
