@@ -1,5 +1,6 @@
 # What the tests of programs share. Sourced; their environment is the
 # AM_TESTS_ENVIRONMENT of tests/bin/local.am.
+[ -n "${BOUNDED-}" ] || BOUNDED=1 exec timeout 120 "$0" "$@"
 set -u
 : "${srcdir:?}" "${PUBHOOKD:?}" "${HANDLERS:?}"
 unset WebPubSubConnectionString PUBHOOK_PLUGINS GATEWAY_INTERFACE QUERY_STRING
