@@ -1,0 +1,116 @@
+// The program pubhook-broker: command line, configuration file, what it prints, signals.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { test } from "node:test";
+import { openJson, openSocket } from "./lib/clients.mjs";
+import { plugin, program, sanitizerEnvironment, temporaryFolder, testPlugin } from "./lib/paths.mjs";
+import { defaultKey, startBroker } from "./lib/pubhook.mjs";
+
+// Runs the broker with arguments that end it at once.
+async function run(...args) {
+  const child = spawn(program("pubhook-broker"), args, { env: sanitizerEnvironment() });
+  const text = { stdout: "", stderr: "" };
+  for (const stream of ["stdout", "stderr"]) child[stream].on("data", (data) => (text[stream] += data));
+  const [status] = await once(child, "close");
+  return { status, ...text };
+}
+
+function configuration(t, text) {
+  const file = path.join(temporaryFolder(t), "broker.json");
+  writeFileSync(file, typeof text === "string" ? text : JSON.stringify(text));
+  return file;
+}
+
+test("--help and --version answer and exit 0", async () => {
+  const help = await run("--help");
+  assert.equal(help.status, 0);
+  for (const option of ["listen", "access-key", "config", "event-handler", "handler", "threads", "log-level", "log-format"]) {
+    assert.match(help.stdout, new RegExp(`--${option} `));
+  }
+  const version = await run("--version");
+  assert.equal(version.status, 0);
+  assert.match(version.stdout, /^pubhook-broker \(pubhook\) \d+\.\d+\.\d+\n$/);
+});
+
+test("a wrong command line is one line and exit 2", async (t) => {
+  const rows = [
+    [["--listen"], /--listen needs a value/],
+    [["--listen", "nowhere"], /--listen: .*HOST:PORT/],
+    [["--threads", "0"], /--threads/],
+    [["--log-level", "loud"], /--log-level: .*debug/],
+    [["--access-key", "short"], /--access-key: .*32/],
+    [["--event-handler", "chat"], /--event-handler: .*HUB=URL/],
+    [["--handler", "chat"], /--handler: .*HUB=/],
+    [["--unheard-of"], /--unheard-of/],
+    [["extra"], /extra/],
+    [["--listen", "0.0.0.0:0"], /--access-key|accessKeys/],
+    [["--config", "/nowhere/broker.json"], /\/nowhere\/broker.json/],
+    [["--config", configuration(t, '{\n"hubs": 1}')], /broker.json:2/],
+    [["--config", configuration(t, { lisen: "127.0.0.1:0" })], /lisen/],
+  ];
+  for (const [args, expected] of rows) {
+    const { status, stdout, stderr } = await run(...args);
+    assert.equal(status, 2, `${args}: ${stderr}`);
+    assert.match(stderr, expected);
+    assert.match(stderr, /^pubhook-broker: [^\n]+\n$/, "one line");
+    assert.equal(stdout, "");
+  }
+});
+
+test("what only the start can find is one line and exit 1", async (t) => {
+  const broker = await startBroker(t);
+  const rows = [
+    [["--listen", broker.host], /cannot listen on 127\.0\.0\.1:\d+: Address already in use/],
+    [["--listen", "127.0.0.1:0", "--handler", "chat=/nowhere/x.so"], /\/nowhere\/x\.so/],
+    [["--listen", "127.0.0.1:0", "--handler", `chat=${testPlugin("bad_open")}`], /bad_open\.so/],
+  ];
+  for (const [args, expected] of rows) {
+    const { status, stdout, stderr } = await run(...args);
+    assert.equal(status, 1, `${args}: ${stderr}`);
+    assert.match(stderr, expected);
+    assert.equal(stdout, "");
+  }
+});
+
+test("it prints exactly two lines when it is ready", async (t) => {
+  const broker = await startBroker(t);
+  assert.deepEqual(broker.lines, [
+    `ready http://127.0.0.1:${broker.port}`,
+    `connection-string Endpoint=http://127.0.0.1:${broker.port};AccessKey=${defaultKey};Version=1.0;`,
+  ]);
+  assert.equal(await (await fetch(`${broker.url}/`)).text().then((text) => /pubhook-broker/.test(text)), true);
+});
+
+test("the configuration file counts, and the command line overrides it", async (t) => {
+  const key = "k".repeat(32);
+  const file = configuration(t, {
+    listen: "127.0.0.1:1",
+    accessKeys: [key],
+    hubs: { open: { anonymousConnectPolicy: "allow" } },
+  });
+  const broker = await startBroker(t, { args: ["--config", file] });
+  assert.match(broker.connectionString, new RegExp(`AccessKey=${key};`));
+  const anonymous = await openSocket(t, `ws://${broker.host}/client/hubs/open`, "json.webpubsub.azure.v1");
+  assert.equal((await anonymous.nextJson()).event, "connected");
+  await anonymous.close();
+});
+
+test("SIGTERM closes clients with 1001 and tells handlers before it exits", async (t) => {
+  const broker = await startBroker(t, { handlers: { echo: plugin("echo") } });
+  const clients = await Promise.all(Array.from({ length: 10 }, () => openJson(t, broker, "echo")));
+  await broker.stopOnce();
+  for (const client of clients) assert.equal((await client.closed).code, 1001);
+});
+
+test("a client that does not answer does not keep it from stopping", async (t) => {
+  const broker = await startBroker(t);
+  const client = await openJson(t, broker, "chat");
+  client.ws._socket.pause();
+  const begin = Date.now();
+  await broker.stopOnce();
+  assert.ok(Date.now() - begin < 10_000);
+});
