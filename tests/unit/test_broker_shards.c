@@ -5,6 +5,7 @@
 #include "broker/core/connection_id.h"
 
 #include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define SHARDS 3
@@ -251,6 +252,50 @@ static void test_recovery_refused(void **state)
     client__close(&other.client);
 }
 
+/* --- Shutdown ------------------------------------------------------------------------ */
+
+#define CALLS 50
+#define CALL_TARGET "/api/hubs/chat/users/ann?" API
+
+/* Each call asks all shards, and some of the answers come while the broker stops. */
+static void stop_with_calls_under_way(void)
+{
+    struct broker_kit k;
+    struct buf request;
+    int fds[CALLS];
+
+    broker_kit__init(&k, SHARDS);
+    broker_kit__start(&k);
+    buf__init(&request, 4096);
+    buf__str(&request, STR("HEAD " CALL_TARGET " HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer "));
+    broker_kit__token(&k, CALL_TARGET, NULL, &request);
+    buf__str(&request, STR("\r\n\r\n"));
+    for (unsigned i = 0; i < CALLS; i++)
+        fds[i] = broker_kit__connect(&k);
+    for (unsigned i = 0; i < CALLS; i++) {
+        broker_kit__write(fds[i], request.data, request.len);
+        broker_kit__write(fds[i], request.data, request.len);
+    }
+    broker__stop(k.broker);
+    k.broker = NULL;
+    for (unsigned i = 0; i < CALLS; i++) {
+        char in[4096];
+
+        while (recv(fds[i], in, sizeof(in), 0) > 0)
+            ; /* with or without an answer, the connection ends */
+        close(fds[i]);
+    }
+    buf__free(&request);
+    broker_kit__free(&k);
+}
+
+static void test_stop_with_calls_under_way(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 20; i++)
+        stop_with_calls_under_way();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_a_user_on_several_shards),
         cmocka_unit_test(test_recovery_on_any_shard),
         cmocka_unit_test(test_recovery_refused),
+        cmocka_unit_test(test_stop_with_calls_under_way),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -20,6 +20,8 @@ struct front {
     struct wheel wheel; /* of connections that have yet to complete a request */
     struct lingerers linger;
     struct request *requests;
+    bool quiet;    /* no new requests */
+    bool closing;  /* nor the rest of those that have begun */
     bool has_work; /* that shows at no descriptor: a resumed or upgraded connection */
 };
 
@@ -142,7 +144,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
     size_t len = *size;
 
     (void)url;
-    if (!r)
+    if (!r || (f->closing && r->stage < REQUEST_WAITING))
         return MHD_NO;
     if (r->stage == REQUEST_NEW)
         return request__head(r, method, version);
@@ -256,10 +258,18 @@ struct front *front__open(struct shard *s, int listen_fd, struct diag *diag)
     return NULL;
 }
 
-static void give_up_requests(struct front *f)
+bool front__is_quiet(const struct front *f)
 {
-    for (struct request *r = f->requests; r; r = r->next)
-        request__give_up(r);
+    return f->quiet;
+}
+
+bool front__is_busy(const struct front *f)
+{
+    const struct request *r = f->requests;
+
+    while (r && !r->suspended)
+        r = r->next;
+    return r;
 }
 
 void front__quiesce(struct front *f)
@@ -268,7 +278,11 @@ void front__quiesce(struct front *f)
 
     if (fd != MHD_INVALID_SOCKET)
         close(fd);
-    give_up_requests(f);
+    f->quiet = true;
+    for (struct request *r = f->requests; r; r = r->next) {
+        if (request__waits_for_handler(r))
+            request__give_up(r);
+    }
     MHD_run(f->daemon);
 }
 
@@ -282,8 +296,11 @@ void front__close(struct front *f)
     if (!f)
         return;
     if (f->daemon) {
-        /* libmicrohttpd does not stop while a connection is suspended. */
-        give_up_requests(f);
+        /* libmicrohttpd does not stop while a connection is suspended, and the run that
+         * lets them go may read more requests. */
+        f->closing = true;
+        for (struct request *r = f->requests; r; r = r->next)
+            request__give_up(r);
         MHD_run(f->daemon);
         if (f->polling)
             uv_poll_stop(&f->poll);

@@ -19,8 +19,12 @@ struct front;
 
 /* Takes over the listening socket, also on failure. NULL: `diag` says why. */
 struct front *front__open(struct shard *s, int listen_fd, struct diag *diag);
-/* Stops accepting, and answers requests that wait for a connect handler with 503. */
+/* Stops accepting, and answers new requests and those that wait for a connect handler
+ * with 503. Calls that wait for other shards get their answer from them. */
 void front__quiesce(struct front *f);
+bool front__is_quiet(const struct front *f);
+/* Does a request wait for an answer of ours? */
+bool front__is_busy(const struct front *f);
 /* Closes all connections. NULL is fine. */
 void front__close(struct front *f);
 /* End of a turn: ends connections that take too long; returns when to look again. */

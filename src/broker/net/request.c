@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#define SHUTDOWN_TEXT "the service is shutting down"
+
 static const struct http_limits head_limits = {FRONT_MAX_HEADERS, FRONT_MAX_HEADER_BYTES};
 
 /* What answers a request. `begin` judges its head: 0, or a status with the response
@@ -16,6 +18,7 @@ struct endpoint {
     bool (*serves)(struct str path);
     int (*begin)(struct request *r);
     bool (*work)(struct request *r);
+    void (*unavailable)(struct request *r, const char *why); /* fills in a 503 */
     void (*end)(struct request *r);
 };
 
@@ -88,6 +91,11 @@ static void request_answered(void *arg)
     front__run(r->shard->front);
 }
 
+static void text_unavailable(struct request *r, const char *why)
+{
+    respond(r, 503, str__of(arena__printf(&r->arena, "%s\n", why)));
+}
+
 /* --- The data-plane API ------------------------------------------------------------ */
 
 static int rest_begin(struct request *r)
@@ -118,6 +126,11 @@ static void rest_done(void *arg, const struct hub_result *result)
     request_answered(arg);
 }
 
+static void rest_unavailable(struct request *r, const char *why)
+{
+    rest__unavailable(&r->arena, &r->response, why);
+}
+
 static bool rest_work(struct request *r)
 {
     struct hub_result result = {0};
@@ -133,7 +146,7 @@ static bool rest_work(struct request *r)
         rest_finish(r, &result);
         return true;
     case RELAY_FAILED:
-        respond(r, 503, STR("out of memory\n"));
+        rest_unavailable(r, "out of memory");
         return true;
     case RELAY_WAIT:
         break;
@@ -227,10 +240,10 @@ static int unknown_begin(struct request *r)
 }
 
 static const struct endpoint endpoints[] = {
-    {rest__is_path, rest_begin, rest_work, rest_end},
-    {handshake__is_client_path, client_begin, client_work, client_end},
-    {is_root, root_begin, NULL, NULL},
-    {is_any, unknown_begin, NULL, NULL},
+    {rest__is_path, rest_begin, rest_work, rest_unavailable, rest_end},
+    {handshake__is_client_path, client_begin, client_work, text_unavailable, client_end},
+    {is_root, root_begin, NULL, text_unavailable, NULL},
+    {is_any, unknown_begin, NULL, text_unavailable, NULL},
 };
 
 static const struct endpoint *find_endpoint(struct str path)
@@ -277,7 +290,8 @@ void request__free(struct request *r)
 static enum MHD_Result answer_early(struct request *r)
 {
     r->stage = REQUEST_ANSWERED;
-    r->unread = has_body(&r->http) || r->response.status == 400 || r->response.status == 431;
+    r->unread = has_body(&r->http) || r->response.status == 400 || r->response.status == 431 ||
+                front__is_quiet(r->shard->front);
     return r->unread ? send_response(r) : MHD_YES;
 }
 
@@ -303,6 +317,10 @@ enum MHD_Result request__head(struct request *r, const char *method, const char 
     if (status != 0)
         return refuse(r, status, diag.text);
     r->endpoint = find_endpoint(r->http.path);
+    if (front__is_quiet(r->shard->front)) {
+        r->endpoint->unavailable(r, SHUTDOWN_TEXT);
+        return answer_early(r);
+    }
     if (r->endpoint->begin(r) != 0)
         return answer_early(r);
     r->stage = REQUEST_BODY;
@@ -326,7 +344,7 @@ enum MHD_Result request__body(struct request *r, const char *data, size_t len)
 static bool work(struct request *r)
 {
     if (r->body.failed) {
-        respond(r, 503, STR("out of memory\n"));
+        r->endpoint->unavailable(r, "out of memory");
         return true;
     }
     r->http.body = buf__view(&r->body);
@@ -347,14 +365,19 @@ enum MHD_Result request__complete(struct request *r)
     return MHD_YES;
 }
 
+bool request__waits_for_handler(const struct request *r)
+{
+    return r->suspended && r->endpoint->work == client_work;
+}
+
 void request__give_up(struct request *r)
 {
     if (!r->suspended)
         return;
     if (r->endpoint->end)
         r->endpoint->end(r);
+    r->endpoint->unavailable(r, SHUTDOWN_TEXT);
     r->endpoint = NULL;
-    respond(r, 503, STR("the service is shutting down\n"));
     r->unread = true;
     request_answered(r);
 }

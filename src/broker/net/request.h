@@ -47,7 +47,8 @@ enum MHD_Result request__head(struct request *r, const char *method, const char 
 enum MHD_Result request__body(struct request *r, const char *data, size_t len);
 enum MHD_Result request__complete(struct request *r);
 
-/* Shutdown: whoever it waits for will not answer any more. */
+bool request__waits_for_handler(const struct request *r);
+/* Shutdown: whoever it waits for must not answer any more; 503 goes out instead. */
 void request__give_up(struct request *r);
 
 #endif

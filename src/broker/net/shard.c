@@ -175,7 +175,7 @@ static void check_drained(struct shard *s)
     if (s->drain_until == 0 || s->drained)
         return;
     if (shard__now(s) < s->drain_until &&
-        (s->transports.count > 0 || upstream__pending(s->upstream) > 0))
+        (s->transports.count > 0 || upstream__pending(s->upstream) > 0 || front__is_busy(s->front)))
         return;
     s->drained = true;
     sem_post((sem_t *)&s->broker->drained);

@@ -42,10 +42,16 @@ static int bad_request(struct judge *j, const char *target, const char *message)
     return answer_diag(j->arena, j->call, 400, ANSWER_BAD_REQUEST, target, j->diag);
 }
 
+void rest__unavailable(struct arena *a, struct http_response *response, const char *why)
+{
+    answer__error(a, response, 503, "Error.ServiceUnavailable", NULL, why);
+}
+
 static int no_memory(struct arena *a, struct rest_call *call, struct diag *diag)
 {
     diag__set(diag, PH_ERR_MEMORY, "no memory for the request; try again");
-    return answer_diag(a, call, 503, "Error.ServiceUnavailable", NULL, diag);
+    rest__unavailable(a, &call->response, diag->text);
+    return 503;
 }
 
 /* --- Which operation -------------------------------------------------------- */

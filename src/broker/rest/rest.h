@@ -42,6 +42,8 @@ void rest__body(struct arena *a, const struct http_request *req, struct rest_cal
                 struct diag *diag);
 /* The response once the command was applied; `result` is the sum over all shards. */
 void rest__finish(struct arena *a, struct rest_call *call, const struct hub_result *result);
+/* A 503 with the error body that SDKs expect; `why` is copied. */
+void rest__unavailable(struct arena *a, struct http_response *response, const char *why);
 void rest__free(struct rest_call *call);
 
 #endif
