@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #define DEFAULT_LISTEN "127.0.0.1:8090"
 #define MAX_PLUGINS 64
@@ -235,6 +236,19 @@ static void catch_signals(struct ph_server *server)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* The usual soft limit of 1024 is there for programs that use select(2). With FastCGI a
+ * connection has two descriptors. */
+static void raise_descriptor_limit(void)
+{
+    const rlim_t wanted = 2 * SERVER_MAX_CONNECTIONS + 64;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    setrlimit(RLIMIT_NOFILE, &limit); /* with fewer, more connections wait */
+}
+
 static int serve(const struct settings *s)
 {
     struct ph_server *server;
@@ -243,6 +257,7 @@ static int serve(const struct settings *s)
 
     if (ph_is_cgi())
         return ph_serve_cgi(s->app, &why) ? fail(why) : EXIT_SUCCESS;
+    raise_descriptor_limit();
     err = s->fastcgi ? ph_serve_fastcgi(s->app, s->fastcgi, s->threads, &server, &why)
                      : ph_serve_http(s->app, s->listen ? s->listen : DEFAULT_LISTEN, s->threads,
                                      &server, &why);
