@@ -59,6 +59,8 @@ bool admission__begin(struct admission *a, struct shard *s, struct arena *arena,
                     clock__unix_ms() / 1000, &a->handshake, &diag);
     if (a->handshake.status != 0)
         return refuse(a, a->handshake.status, diag.text);
+    if (shard__draining(s))
+        return refuse(a, 503, "the service is shutting down");
     if (s->transports.count >= s->broker->limits.transports)
         return refuse(a, 503, "every connection that the limit on open files allows is in use");
     if (a->handshake.recovery)

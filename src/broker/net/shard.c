@@ -19,6 +19,11 @@ int64_t shard__now(const struct shard *s)
     return (int64_t)uv_now(&s->loop);
 }
 
+bool shard__draining(const struct shard *s)
+{
+    return s->drain_until > 0;
+}
+
 static int64_t now_of(void *ctx)
 {
     return shard__now(ctx);

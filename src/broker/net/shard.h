@@ -50,6 +50,9 @@ void shard__join(struct shard *s);
 /* When no shard's thread runs any more: frees everything. NULL is fine. */
 void shard__free(struct shard *s);
 
+/* It is shutting down: no client is let in any more. */
+bool shard__draining(const struct shard *s);
+
 /* Milliseconds of the loop's clock (monotonic), read once a turn. */
 int64_t shard__now(const struct shard *s);
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define DECODE_MEMORY (8u << 20) /* of one message of 1 MiB, decoded */
+#define DECODE_FIRST (16u << 10) /* of it, kept at hand so that small ones allocate nothing */
 
 enum transport_state {
     TRANSPORT_OPEN,
@@ -38,7 +39,6 @@ struct transport {
     int fd;
     uint32_t written;   /* bytes of the first item in the queue */
     uint32_t seen_s;    /* when the client was last heard */
-    uint16_t code;      /* of the close frame */
     uint8_t keep_alive; /* seconds; 0: none */
     enum transport_state state : 8;
     bool listed : 1;  /* in all->pending: has something of its own to write */
@@ -270,7 +270,6 @@ static void begin_closing(struct transport *t, uint16_t code, struct str reason)
     if (t->state != TRANSPORT_OPEN)
         return;
     t->state = TRANSPORT_CLOSING;
-    t->code = code;
     t->goodbye = malloc(sizeof(*t->goodbye));
     if (t->goodbye) {
         t->goodbye->at = 0;
@@ -463,8 +462,9 @@ bool transports__open(struct transports *all, uv_loop_t *loop, unsigned close_se
 {
     *all = (struct transports){.close_seconds = close_seconds, .now_ms = now_ms, .ctx = ctx};
     wheel__init(&all->wheel, now_ms(ctx));
-    arena__init(&all->arena, NULL, 0, DECODE_MEMORY);
-    all->input = malloc(TRANSPORT_READ_SIZE);
+    all->input = malloc(TRANSPORT_READ_SIZE + DECODE_FIRST);
+    if (all->input)
+        arena__init(&all->arena, all->input + TRANSPORT_READ_SIZE, DECODE_FIRST, DECODE_MEMORY);
     if (all->input && poller__open(&all->poller, loop))
         return true;
     free(all->input);
