@@ -67,6 +67,27 @@ static void test_ping_pong(void **state)
     client__close(&c);
 }
 
+/* Whoever counts pongs misses none, however many pings come in one read. */
+static void test_many_pings(void **state)
+{
+    struct buf bytes;
+    struct client c;
+    unsigned i;
+
+    (void)state;
+    open_json(&c);
+    buf__init(&bytes, 1u << 20);
+    for (i = 0; i < 10000; i++) {
+        buf__append(&bytes, "\x89\x81\0\0\0\0", 6);
+        buf__byte(&bytes, (char)('0' + i % 10));
+    }
+    broker_kit__write(c.fd, bytes.data, bytes.len);
+    for (i = 0; i < 10000; i++)
+        client__expect(&c, WS_OP_PONG, (char[]){(char)('0' + i % 10), '\0'});
+    buf__free(&bytes);
+    client__close(&c);
+}
+
 static void test_byte_by_byte(void **state)
 {
     struct buf bytes;
@@ -182,6 +203,21 @@ static void test_close_codes(void **state)
         assert_int_equal(client__expect_close(&c), rows[i].code);
         client__close(&c);
     }
+}
+
+/* A client that answers our close frame with nonsense need not wait for the limit. */
+static void test_error_after_close(void **state)
+{
+    struct client c;
+
+    (void)state;
+    open_json(&c);
+    client__text(&c, "{}");
+    assert_int_equal(client__read(&c), WS_OP_TEXT);
+    assert_int_equal(client__read(&c), WS_OP_CLOSE);
+    client__frame(&c, 0x80 | 0x3, STR("x"));
+    assert_int_equal(client__read(&c), -1);
+    client__close(&c);
 }
 
 static void test_nested_too_deep(void **state)
@@ -392,11 +428,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ping_pong),
+        cmocka_unit_test(test_many_pings),
         cmocka_unit_test(test_byte_by_byte),
         cmocka_unit_test(test_fragments_with_a_ping_between),
         cmocka_unit_test(test_early_frames),
         cmocka_unit_test(test_message_limit),
         cmocka_unit_test(test_close_codes),
+        cmocka_unit_test(test_error_after_close),
         cmocka_unit_test(test_nested_too_deep),
         cmocka_unit_test(test_client_closes),
         cmocka_unit_test(test_refusals),

@@ -201,10 +201,11 @@ static void on_turn(uv_prepare_t *handle)
     /* A connect handler's answer lets a client in, which then has something to read. */
     upstream__tick(s->upstream, now);
     at = front__tick(s->front);
-    at = sooner(at, core__tick(s->core, now));
     at = sooner(at, transports__tick(&s->transports));
     transports__flush(&s->transports, s->core);
-    /* Writing may have ended sessions, and so raised events. */
+    /* Writing may have detached sessions, whose time runs now, or ended them, which
+     * raises events. */
+    at = sooner(at, core__tick(s->core, now));
     at = sooner(at, upstream__tick(s->upstream, now));
     if (front__has_work(s->front))
         at = now;

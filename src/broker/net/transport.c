@@ -20,11 +20,16 @@ enum transport_state {
     TRANSPORT_LINGER   /* the close frame is out: wait for the client's */
 };
 
-/* A frame of the transport itself: pong, ping, close. */
+/* Pings and pongs that wait. A pong is shorter than its ping, so one read's pongs always
+ * fit; a client that asks for more and reads none gets none for the rest (RFC 6455
+ * section 5.5.3 asks for an answer to the latest ping only). */
+#define CONTROL_MAX TRANSPORT_READ_SIZE
+
+/* Frames of the transport itself: pongs and pings, or the close frame. */
 struct control {
-    uint8_t len;
-    uint8_t at; /* bytes written */
-    char bytes[WS_MAX_CONTROL_FRAME];
+    uint32_t len;
+    uint32_t at; /* bytes written */
+    char bytes[];
 };
 
 struct transport {
@@ -33,7 +38,7 @@ struct transport {
     struct transports *all;
     struct session *session; /* NULL: never had one, or detached */
     struct transport *next_pending;
-    struct control *control; /* ping or pong to be written, between two frames of the queue */
+    struct control *control; /* pings and pongs, between two frames of the queue */
     struct control *goodbye; /* close frame, behind the queue */
     struct ws ws;
     int fd;
@@ -130,13 +135,30 @@ static size_t write_pieces(struct transport *t, struct iovec *pieces, size_t cou
     return 0;
 }
 
+static bool append(struct control **control, const char *frame, size_t len)
+{
+    uint32_t used = *control ? (*control)->len : 0, at = *control ? (*control)->at : 0;
+    struct control *c;
+
+    if (used + len > CONTROL_MAX)
+        return false;
+    c = realloc(*control, sizeof(*c) + used + len);
+    if (!c)
+        return false;
+    memcpy(c->bytes + used, frame, len);
+    c->len = used + (uint32_t)len;
+    c->at = at;
+    *control = c;
+    return true;
+}
+
 static void drop(struct control **control)
 {
     free(*control);
     *control = NULL;
 }
 
-/* True when the frame is out in full (or there is none); it is freed then. */
+/* True when all of it is out (or there is none); it is freed then. */
 static bool write_control(struct transport *t, struct control **control)
 {
     struct control *c = *control;
@@ -144,8 +166,8 @@ static bool write_control(struct transport *t, struct control **control)
 
     if (!c)
         return true;
-    piece = (struct iovec){c->bytes + c->at, (size_t)(c->len - c->at)};
-    c->at += (uint8_t)write_pieces(t, &piece, 1);
+    piece = (struct iovec){c->bytes + c->at, c->len - c->at};
+    c->at += (uint32_t)write_pieces(t, &piece, 1);
     if (c->at < c->len) {
         if (!t->failed)
             watch_output(t, true);
@@ -248,33 +270,25 @@ void transport__relieve(struct transport *t)
         list(t); /* it is lost at the end of the turn */
 }
 
-/* Queues a ping or pong; a newer one takes the place of one that waits
- * (RFC 6455 section 5.5.3). */
 static void queue_control(struct transport *t, enum ws_opcode opcode, struct str payload)
 {
-    if (t->state != TRANSPORT_OPEN || (t->control && t->control->at > 0))
-        return;
-    if (!t->control)
-        t->control = malloc(sizeof(*t->control));
-    if (!t->control)
-        return;
-    t->control->at = 0;
-    t->control->len = (uint8_t)ws__control_frame(t->control->bytes, opcode, payload);
-    list(t);
+    char frame[WS_MAX_CONTROL_FRAME];
+
+    if (t->state == TRANSPORT_OPEN &&
+        append(&t->control, frame, ws__control_frame(frame, opcode, payload)))
+        list(t);
 }
 
 /* --- The closing handshake --------------------------------------------------- */
 
 static void begin_closing(struct transport *t, uint16_t code, struct str reason)
 {
+    char frame[WS_MAX_CONTROL_FRAME];
+
     if (t->state != TRANSPORT_OPEN)
         return;
     t->state = TRANSPORT_CLOSING;
-    t->goodbye = malloc(sizeof(*t->goodbye));
-    if (t->goodbye) {
-        t->goodbye->at = 0;
-        t->goodbye->len = (uint8_t)ws__close_frame(t->goodbye->bytes, code, reason);
-    }
+    append(&t->goodbye, frame, ws__close_frame(frame, code, reason));
     list(t);
     set_timer(t, t->all->close_seconds);
 }
@@ -365,6 +379,8 @@ static void on_close(struct transport *t, const struct ws_event *ev)
 static void on_error(struct transport *t, const struct ws_event *ev)
 {
     t->deaf = true;
+    if (t->state == TRANSPORT_LINGER)
+        shutdown(t->fd, SHUT_WR); /* as finish_closing */
     fail(t, ev->code, ev->data, STR("BadRequest"));
 }
 
