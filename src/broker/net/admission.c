@@ -8,7 +8,7 @@
 
 #include <unistd.h>
 
-/* Why a client stays out goes to the log: the client itself sees a status at the most. */
+/* Why a client stays out goes to the log: most clients show no more than the status. */
 static bool refuse(struct admission *a, int status, const char *why)
 {
     const struct handshake *h = &a->handshake;
@@ -22,6 +22,13 @@ static bool refuse(struct admission *a, int status, const char *why)
     log__warn(a->shard->broker->log, LOG_FIELDS("hub", hub, "user", user),
               "client refused with %d: %s", status, a->why);
     return true;
+}
+
+/* What a handler does wrong, and where it is, is not the client's business. */
+static void refuse_for_handler(struct admission *a, int status, const char *why)
+{
+    refuse(a, status, why);
+    a->why = http__reason(status);
 }
 
 static bool make_id(struct admission *a)
@@ -98,7 +105,9 @@ static bool apply(struct admission *a, const struct answer *answer)
 {
     struct handshake *h = &a->handshake;
 
-    return (!answer->user_id.ptr || keep(a->arena, &h->user_id, answer->user_id)) &&
+    if (answer->user_id.ptr && answer->user_id.len == 0) /* event-handler section 3.1 */
+        h->user_id = STR_NONE;
+    return (answer->user_id.len == 0 || keep(a->arena, &h->user_id, answer->user_id)) &&
            (!answer->has_roles ||
             keep_all(a->arena, &h->roles, &h->role_count, answer->roles, answer->role_count)) &&
            (answer->group_count == 0 ||
@@ -114,7 +123,7 @@ static void let_in(struct admission *a, const struct answer *answer)
                    (answer->subprotocol.ptr && !keep(a->arena, &subprotocol, answer->subprotocol))))
         refuse(a, 503, "out of memory");
     else if (handshake__choose(&a->handshake, subprotocol, &diag) != PH_OK)
-        refuse(a, 500, diag.text);
+        refuse_for_handler(a, 500, diag.text);
 }
 
 void admission__decided(void *token, int status, const struct answer *answer, const char *why)
@@ -126,7 +135,7 @@ void admission__decided(void *token, int status, const struct answer *answer, co
         let_in(a, answer);
     } else {
         a->peer = NULL; /* upstream frees it */
-        refuse(a, status, why);
+        refuse_for_handler(a, status, why);
     }
     a->ready(a->arg);
 }
