@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -216,6 +218,68 @@ static void test_refused_body_in_flight(void **state)
     free(body);
 }
 
+/* An event handler that accepts connections and says nothing. */
+static int open_silent_handler(char *url, size_t size)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(at);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(fd, 64), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    snprintf(url, size, "slow=http://127.0.0.1:%u/eventhandler", ntohs(at.sin_port));
+    return fd;
+}
+
+/* A client that asks to be let in and does not wait for the answer. */
+static int ask(const struct broker_kit *k)
+{
+    struct buf request;
+    int fd = broker_kit__connect(k);
+
+    buf__init(&request, 8192);
+    buf__str(&request, STR("GET /client/hubs/slow?access_token="));
+    broker_kit__token(k, "/client/hubs/slow", NULL, &request);
+    buf__printf(&request,
+                " HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+                k->port);
+    broker_kit__write(fd, request.data, request.len);
+    buf__free(&request);
+    return fd;
+}
+
+/* A connect handler that hangs takes a quarter of the HTTP connections at the most. */
+static void test_hanging_connect_handler(void **state)
+{
+    struct diag diag = {""};
+    struct broker_kit k;
+    int clients[2], handler;
+    struct client c;
+    char url[64];
+
+    (void)state;
+    handler = open_silent_handler(url, sizeof(url));
+    broker_kit__init(&k, 1);
+    k.limits.http_connections = 8;
+    k.limits.drain_seconds = 1;
+    assert_int_equal(settings__add_event_handler(&k.settings, url, &diag), PH_OK);
+    broker_kit__start(&k);
+    for (unsigned i = 0; i < 2; i++)
+        clients[i] = ask(&k);
+    client__open(&c, &k, &(struct client_options){.hub = "slow"});
+    assert_int_equal(c.status, 503);
+    client__close(&c);
+    client__open(&c, &k, &(struct client_options){.hub = "other"});
+    assert_int_equal(c.status, 101);
+    client__close(&c);
+    broker_kit__free(&k);
+    for (unsigned i = 0; i < 2; i++)
+        close(clients[i]);
+    close(handler);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_chunked),
         cmocka_unit_test(test_refused_body_in_flight),
         cmocka_unit_test(test_kept_connection),
+        cmocka_unit_test(test_hanging_connect_handler),
         cmocka_unit_test(test_slow_request),
     };
 

@@ -41,18 +41,43 @@ static bool make_id(struct admission *a)
     return true;
 }
 
+/* Clients that wait keep an HTTP connection busy. Those of a handler that hangs must
+ * leave some to everybody else, so no hub gets more than a quarter. Hubs outside of the
+ * settings have no handlers and share a counter that is not looked at. */
+static unsigned *asking(const struct admission *a)
+{
+    const struct settings *settings = a->shard->broker->settings;
+    const struct hub_settings *hub = settings__hub(settings, a->handshake.hub);
+    size_t i = 0;
+
+    while (i < settings->hub_count && hub != &settings->hubs[i])
+        i++;
+    return &a->shard->asking[i];
+}
+
+static bool too_many_ask(const struct admission *a)
+{
+    const unsigned *count = asking(a), *others = a->shard->asking;
+
+    return count != others + a->shard->broker->settings->hub_count &&
+           *count >= a->shard->broker->limits.http_connections / 4;
+}
+
 /* Asks the connect handler. */
 static bool ask(struct admission *a)
 {
     struct shard *s = a->shard;
     struct ph_event event;
 
+    if (too_many_ask(a))
+        return refuse(a, 503, "too many clients of this hub wait for its connect handler");
     if (!make_id(a))
         return refuse(a, 500, "no random numbers for a connection id");
     if (connect_event__make(a->arena, &a->handshake, &a->http->headers, str__of(a->id), &event))
         a->peer = upstream__connect(s->upstream, &event, a, shard__now(s), clock__unix_ms());
     if (!a->peer)
         return refuse(a, 503, "out of memory");
+    ++*asking(a);
     return false;
 }
 
@@ -131,6 +156,7 @@ void admission__decided(void *token, int status, const struct answer *answer, co
     struct admission *a = token;
 
     a->decided = true;
+    --*asking(a);
     if (status == 0) {
         let_in(a, answer);
     } else {
@@ -212,10 +238,12 @@ void admission__end(struct admission *a)
 
     if (!a->peer)
         return;
-    if (a->decided)
+    if (a->decided) {
         upstream__disconnected(a->peer, STR("The client left before it was connected."),
                                shard__now(s), clock__unix_ms());
-    else
+    } else {
         upstream__abandon(a->peer);
+        --*asking(a);
+    }
     a->peer = NULL;
 }

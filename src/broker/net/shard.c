@@ -259,7 +259,7 @@ static bool make_parts(struct shard *s)
     s->upstream = make_upstream(s);
     s->webhook = webhook__new(&s->loop, s->broker->limits.webhooks, on_report, s);
     s->inproc = inproc__new(&s->loop, on_report, s);
-    return s->core && s->upstream && s->webhook && s->inproc &&
+    return s->asking && s->core && s->upstream && s->webhook && s->inproc &&
            transports__open(&s->transports, &s->loop, s->broker->limits.close_seconds, now_of, s);
 }
 
@@ -275,6 +275,7 @@ struct shard *shard__new(const struct broker *b, uint8_t index, int listen_fd, s
     }
     s->broker = b;
     s->index = index;
+    s->asking = calloc(b->settings->hub_count + 1, sizeof(*s->asking));
     mailbox__init(&s->mailbox, wake, s);
     s->front = front__open(s, listen_fd, diag);
     if (s->front && make_parts(s))
@@ -335,6 +336,7 @@ void shard__free(struct shard *s)
     inproc__free(s->inproc);
     close_loop(s);
     mailbox__free(&s->mailbox, discard);
+    free(s->asking);
     free(s);
 }
 

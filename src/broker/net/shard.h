@@ -21,6 +21,7 @@ struct shard {
     struct upstream *upstream;
     struct front *front;
     struct transports transports;
+    unsigned *asking; /* clients that wait for a connect handler, of each hub in the settings */
 
     uv_loop_t loop;
     struct mailbox mailbox;
