@@ -675,6 +675,37 @@ static void failed_validation_backs_off(void **state)
     assert_int_equal(f->connect.status, 0);
 }
 
+/* A check in which nobody answers, in any of its four tries. */
+static void nobody_answers_the_check(struct fixture *f)
+{
+    static const int waits[] = {1000, 3000, 5000};
+
+    for (size_t i = 0; i < sizeof(waits) / sizeof(*waits); i++) {
+        break_off(f, last_sent(f), true);
+        after(f, waits[i]);
+    }
+    break_off(f, last_sent(f), true);
+}
+
+static void handler_that_is_down_is_asked_again_at_once(void **state)
+{
+    struct fixture *f = *state;
+    int sent;
+
+    for (int i = 1; i <= 3; i++) {
+        connect_as(f, "chat", "c");
+        assert_string_equal(last_sent(f)->method, "OPTIONS");
+        nobody_answers_the_check(f);
+        assert_int_equal(f->connect.calls, i);
+        assert_int_equal(f->connect.status, 500);
+    }
+    sent = f->sent_count;
+    connect_as(f, "chat", "c");
+    assert_int_equal(f->sent_count, sent + 1);
+    consent(f);
+    assert_string_equal(last_sent(f)->event, "connect");
+}
+
 static void user_event_fails_without_consent(void **state)
 {
     struct fixture *f = *state;
@@ -1123,6 +1154,7 @@ int main(void)
         WITH_FIXTURE(validation_tries_within_ten_seconds),
         WITH_FIXTURE(validation_is_shared_and_cached),
         WITH_FIXTURE(failed_validation_backs_off),
+        WITH_FIXTURE(handler_that_is_down_is_asked_again_at_once),
         WITH_FIXTURE(user_event_fails_without_consent),
         WITH_FIXTURE(events_of_a_connection_are_sent_in_order),
         WITH_FIXTURE(one_under_way_per_connection),

@@ -15,7 +15,7 @@ struct validation {
     bool known, consent, checking;
     bool by_get;       /* OPTIONS was answered 404 */
     int64_t stale_ms;  /* the verdict is to be checked again from here on */
-    unsigned failures; /* in a row */
+    unsigned refusals; /* in a row */
     char why[WHY_MAX]; /* of the last refusal */
     struct arena work; /* of the check under way */
     struct http_request http;
@@ -73,16 +73,18 @@ static void wake_all(struct validation *v, int64_t now_ms)
 
 /* --- verdicts -------------------------------------------------------------------- */
 
-static int64_t backoff_ms(unsigned failures)
+static int64_t backoff_ms(unsigned refusals)
 {
     int64_t ms = VALIDATION_BACKOFF_MS;
 
-    while (--failures > 0 && ms < VALIDATION_MAX_BACKOFF_MS)
+    if (refusals == 0)
+        return 0;
+    while (--refusals > 0 && ms < VALIDATION_MAX_BACKOFF_MS)
         ms *= 2;
     return ms < VALIDATION_MAX_BACKOFF_MS ? ms : VALIDATION_MAX_BACKOFF_MS;
 }
 
-static void settle(struct validation *v, bool consent, int64_t now_ms)
+static void settle(struct validation *v, bool consent, bool down, int64_t now_ms)
 {
     struct ph_log *log = v->exchange.up->config.log;
     bool changed = !v->known || v->consent != consent;
@@ -90,8 +92,8 @@ static void settle(struct validation *v, bool consent, int64_t now_ms)
     v->checking = false;
     v->known = true;
     v->consent = consent;
-    v->failures = consent ? 0 : v->failures + 1;
-    v->stale_ms = now_ms + (consent ? VALIDATION_FRESH_MS : backoff_ms(v->failures));
+    v->refusals = consent || down ? 0 : v->refusals + 1;
+    v->stale_ms = now_ms + (consent ? VALIDATION_FRESH_MS : backoff_ms(v->refusals));
     arena__reset(&v->work);
     if (consent && changed)
         log__info(log, LOG_FIELDS("handler", route__bare(v->target)), "%s is validated", v->target);
@@ -158,6 +160,12 @@ static bool ask(struct validation *v, int64_t now_ms)
     return true;
 }
 
+/* Nobody was there to say yes or no. */
+static bool is_down(const struct exchange_result *result)
+{
+    return !result->response || result->response->status == 408 || result->response->status >= 500;
+}
+
 static void checked(struct exchange *x, const struct exchange_result *result, int64_t now_ms)
 {
     struct validation *v = (struct validation *)x;
@@ -173,7 +181,7 @@ static void checked(struct exchange *x, const struct exchange_result *result, in
               event__validation_consent(result->response, x->up->config.origin, &diag);
     if (!consent)
         refuse(v, result, &diag);
-    settle(v, consent, now_ms);
+    settle(v, consent, is_down(result), now_ms);
 }
 
 static void check(struct validation *v, int64_t now_ms)

@@ -5,8 +5,10 @@
  * The first event to a URL waits for the outcome, together with all that come
  * meanwhile. Consent holds for a minute; then it is asked for again in the background
  * while the old one is used. A refusal holds for 1 s, then 2, 4 ... 60 s, in which
- * events fail at once; the next event after that waits for a new check, so that no
- * event fails once the handler is back. */
+ * events fail at once; the next event after that waits for a new check. A handler that
+ * is down (no answer, 408, 5xx after all tries) has refused nothing: the next event
+ * asks again, so that none fails once the handler is back. The emulator backs off from
+ * that too, which makes a developer wait a minute for a handler that runs already. */
 #ifndef BROKER_UPSTREAM_VALIDATION_H
 #define BROKER_UPSTREAM_VALIDATION_H
 
