@@ -1,0 +1,5 @@
+# Sourced by the scripts that run node. Debian 12's node 18 has the Web Crypto that the
+# official packages use, but not under its global name.
+case $(node --version) in
+v18.*) export NODE_OPTIONS="${NODE_OPTIONS:+$NODE_OPTIONS }--experimental-global-webcrypto" ;;
+esac
