@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define HANDLER_THREADS "32"
+#define HANDLER_GRACE_S 3 /* at the end, for handlers that still run */
 #define MAX_CONFIG_FILE (4u << 20)
 
 static enum ph_err read_config(void *settings, const char *value, struct diag *diag)
@@ -231,6 +232,25 @@ static void block_signals(sigset_t *stop)
     pthread_sigmask(SIG_BLOCK, stop, NULL);
 }
 
+/* A plugin's handler cannot be stopped from outside: one that does not return would keep
+ * the program for ever. */
+static void leave_handlers_behind(int number)
+{
+    static const char text[] =
+        "pubhook-broker: a handler of a plugin has not returned; ending without it\n";
+
+    (void)number;
+    if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+        _exit(EXIT_FAILURE);
+    _exit(EXIT_SUCCESS);
+}
+
+static void limit_time_to_stop(unsigned seconds)
+{
+    signal(SIGALRM, leave_handlers_behind);
+    alarm(seconds);
+}
+
 static void say_ready(const struct settings *s, const struct broker *b)
 {
     printf("ready http://%s\n"
@@ -257,7 +277,9 @@ static int serve(const struct settings *s, struct ph_log *log)
     log__info(log, LOG_NONE, "stopping: signal %d", number);
     /* A second signal ends the program at once. */
     pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
+    limit_time_to_stop(limits.drain_seconds + HANDLER_GRACE_S);
     broker__stop(broker);
+    alarm(0);
     return EXIT_SUCCESS;
 }
 

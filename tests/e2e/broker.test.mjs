@@ -43,7 +43,7 @@ test("a wrong command line is one line and exit 2", async (t) => {
     [["--threads", "0"], /--threads/],
     [["--log-level", "loud"], /--log-level: .*debug/],
     [["--access-key", "short"], /--access-key: .*32/],
-    [["--event-handler", "chat"], /--event-handler: .*HUB=URL/],
+    [["--event-handler", "chat"], /: --event-handler: (?!.*--event-handler).*HUB=URL/],
     [["--handler", "chat"], /--handler: .*HUB=/],
     [["--unheard-of"], /--unheard-of/],
     [["extra"], /extra/],
@@ -113,4 +113,17 @@ test("a client that does not answer does not keep it from stopping", async (t) =
   const begin = Date.now();
   await broker.stopOnce();
   assert.ok(Date.now() - begin < 10_000);
+});
+
+test("a plugin's handler that never returns holds up neither others nor the end", async (t) => {
+  const broker = await startBroker(t, { handlers: { stuck: testPlugin("endless"), echo: "echo" } });
+  const event = { type: "event", event: "e", dataType: "text", data: "x", ackId: 1 };
+  for (let i = 0; i < 5; i++) (await openJson(t, broker, "stuck")).sendJson(event);
+  const other = await openJson(t, broker, "echo");
+  other.sendJson(event);
+  assert.equal((await other.nextJson()).data, "x");
+  const begin = Date.now();
+  await broker.stopOnce();
+  assert.ok(Date.now() - begin < 10_000);
+  assert.match(broker.log, /handler of a plugin has not returned/);
 });

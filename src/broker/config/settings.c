@@ -179,7 +179,7 @@ enum ph_err settings__add_event_handler(struct settings *s, const char *value, s
 
     if (!split_assignment(value, &hub, &row.url_template))
         return diag__set(diag, PH_ERR_ARGUMENT,
-                         "--event-handler must be HUB=URL, such as "
+                         "an event handler must be HUB=URL, such as "
                          "chat=http://localhost:8090/eventhandler, got \"%s\"",
                          value);
     err = event_handler__check_url(row.url_template, diag);
@@ -193,7 +193,7 @@ enum ph_err settings__add_plugin(struct settings *s, const char *value, struct d
 
     if (!split_assignment(value, &hub, &row.plugin))
         return diag__set(diag, PH_ERR_ARGUMENT,
-                         "--handler must be HUB=PLUGIN.so, such as chat=./chat.so, got \"%s\"",
+                         "a handler must be HUB=PLUGIN.so, such as chat=./chat.so, got \"%s\"",
                          value);
     return add_for_all_events(s, hub, &row, diag);
 }
