@@ -154,12 +154,15 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     reaper__restart(&c->watch);
 }
 
+/* libmicrohttpd refuses an empty value (an empty ce-connectionState); a blank is one too,
+ * for whoever reads it (RFC 9110 section 5.5). */
 static bool add_headers(struct MHD_Response *out, const struct http_headers *headers)
 {
     for (size_t i = 0; i < headers->count; i++) {
         const struct http_header *h = &headers->items[i];
+        const char *value = h->value.len > 0 ? h->value.ptr : " ";
 
-        if (MHD_add_response_header(out, h->name.ptr, h->value.ptr) != MHD_YES)
+        if (MHD_add_response_header(out, h->name.ptr, value) != MHD_YES)
             return false;
     }
     return true;

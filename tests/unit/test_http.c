@@ -80,6 +80,35 @@ static void keeps_a_connection_for_more_requests(void **state)
     close(fd);
 }
 
+static struct ph_reply *empty_the_state(const struct ph_event *ev, void *arg)
+{
+    struct ph_reply *reply = ph_reply_ok();
+
+    (void)ev, (void)arg;
+    ph_reply_set_state(reply, "");
+    return reply;
+}
+
+/* An empty state is sent, not left out (event-handler section 3.1). */
+static void sends_an_empty_state(void **state)
+{
+    struct fixture *f = *state;
+    char request[4096], reply[REPLY_SIZE];
+    struct str s = serve_client__event(request, sizeof(request), "", "hello");
+    int fd;
+
+    ph_app_free(f->app);
+    f->app = ph_app_new();
+    ph_app_allow_unsigned(f->app);
+    ph_app_on_event(f->app, NULL, "*", empty_the_state, NULL, NULL);
+    start(f);
+    fd = serve_client__connect_tcp(f->authority);
+    assert_true(serve_client__send(fd, s.ptr, s.len));
+    assert_int_equal(serve_client__read_http(fd, reply, sizeof(reply)), 204);
+    assert_non_null(strstr(reply, "\r\nce-connectionState:  \r\n"));
+    close(fd);
+}
+
 #define HEAD "POST /eventhandler HTTP/1.1\r\nHost: a\r\n"
 #define ROW(status, bytes)                                                                         \
     {                                                                                              \
@@ -402,6 +431,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(keeps_a_connection_for_more_requests),
+        TEST(sends_an_empty_state),
         TEST(refuses_malformed_requests),
         TEST(bounds_the_body),
         TEST(bounds_a_chunked_body),
