@@ -134,6 +134,8 @@ struct ph_plugin {
 /** Name of the one function that a plugin exports. */
 #define PH_PLUGIN_ENTRY "ph_plugin_entry"
 typedef const struct ph_plugin *ph_plugin_entry_fn(const struct ph_host *host);
+/* Defined by PH_PLUGIN; declared here, so that C++ does not decorate the name. */
+PH_API const struct ph_plugin *ph_plugin_entry(const struct ph_host *host);
 
 /**
  * Value of a key from the plugin's configuration ("FILE.so?key=value&..."), NULL if
@@ -154,7 +156,6 @@ extern const struct ph_host *ph_plugin_host __attribute__((visibility("hidden"))
 /** Exports the plugin. Once, in one file of the plugin, at file scope. */
 #define PH_PLUGIN(plugin_table)                                                                    \
     const struct ph_host *ph_plugin_host;                                                          \
-    PH_API const struct ph_plugin *ph_plugin_entry(const struct ph_host *host);                    \
     const struct ph_plugin *ph_plugin_entry(const struct ph_host *host)                            \
     {                                                                                              \
         if (host->abi_major == PH_ABI_MAJOR)                                                       \
