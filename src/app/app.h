@@ -31,8 +31,9 @@ int app__check_head(struct ph_app *app, const struct ph_request *req, struct ph_
 /* ph_app_serve for a request that app__check_head let pass, of a server that started
  * after ph_app_check, with a body within PH_LIMIT_BODY: judges none of that again. */
 void app__serve_checked(struct ph_app *app, const struct ph_request *req, struct ph_response *res);
-/* A plain-text response for what never reaches a handler; `text` is copied. */
-void app__respond(struct ph_response *res, int status, struct str text);
+/* A plain-text response for what the server itself refuses; `why`, copied, is logged too. */
+void app__refuse(struct ph_app *app, const struct ph_request *req, struct ph_response *res,
+                 int status, const char *why);
 
 struct ph_log *app__log(const struct ph_app *app);
 struct str app__path(const struct ph_app *app);

@@ -123,14 +123,3 @@ const void *ph_response_body(const struct ph_response *response, size_t *len)
         *len = response->http.body.len;
     return response->http.body.ptr ? response->http.body.ptr : "";
 }
-
-void app__respond(struct ph_response *res, int status, struct str text)
-{
-    char *body = text.len > 0 ? arena__strdup(&res->arena, text) : NULL;
-
-    res->http.status = status;
-    res->http.body = STR_NONE;
-    if (body && http__add(&res->arena, &res->http.headers, STR("Content-Type"),
-                          STR("text/plain; charset=utf-8")))
-        res->http.body = str__n(body, text.len);
-}

@@ -51,11 +51,31 @@ static void log_refusal(const struct serving *s, int status)
               STR_FMT(s->req->path), s->diag.text);
 }
 
+static void respond(struct ph_response *res, int status, struct str text)
+{
+    char *body = text.len > 0 ? arena__strdup(&res->arena, text) : NULL;
+
+    res->http.status = status;
+    res->http.body = STR_NONE;
+    if (body && http__add(&res->arena, &res->http.headers, STR("Content-Type"),
+                          STR("text/plain; charset=utf-8")))
+        res->http.body = str__n(body, text.len);
+}
+
 /* Answers with the reason, or with `text` instead when that is given. */
 static void refuse(struct serving *s, int status, const char *text)
 {
-    app__respond(s->res, status, str__of(text ? text : s->diag.text));
+    respond(s->res, status, str__of(text ? text : s->diag.text));
     log_refusal(s, status);
+}
+
+void app__refuse(struct ph_app *app, const struct ph_request *req, struct ph_response *res,
+                 int status, const char *why)
+{
+    struct serving s = {.app = app, .req = &req->http, .res = res};
+
+    diag__set(&s.diag, PH_ERR_SYNTAX, "%s", why);
+    refuse(&s, status, NULL);
 }
 
 static bool below_path(struct str path, struct str base)

@@ -109,9 +109,10 @@ static void respond(struct ph_app *app, struct ph_request *request, struct buf *
     if (app__check_head(app, request, response))
         return;
     if (body->failed) {
-        app__respond(response, 413, STR("the body is larger than this server allows"));
+        app__refuse(app, request, response, 413, "the body is larger than this server allows");
     } else if (!is_complete(request, body)) {
-        app__respond(response, 400, STR("the body is shorter or longer than Content-Length says"));
+        app__refuse(app, request, response, 400,
+                    "the body is shorter or longer than Content-Length says");
     } else {
         ph_request_set_body(request, buf__view(body).ptr, body->len);
         app__serve_checked(app, request, response);

@@ -187,14 +187,6 @@ static enum MHD_Result send_response(struct connection *c, struct MHD_Connection
     return result;
 }
 
-/* For what app__check_head and the application never see; they log their own refusals. */
-static void explain(struct connection *c, int status, struct str why)
-{
-    app__respond(c->response, status, why);
-    log__warn(app__log(c->server->base.app), LOG_NONE, "refused a request with %d: %.*s", status,
-              STR_FMT(why));
-}
-
 /* Answers by the head alone and ends the connection, whatever body is to come. */
 static enum MHD_Result refuse(struct connection *c, struct MHD_Connection *mhd)
 {
@@ -218,7 +210,7 @@ static enum MHD_Result begin(struct connection *c, struct MHD_Connection *mhd, c
         return MHD_NO;
     enter(c);
     if (malformed) {
-        explain(c, 400, str__of(malformed));
+        app__refuse(c->server->base.app, c->request, c->response, 400, malformed);
         return refuse(c, mhd);
     }
     if (app__check_head(c->server->base.app, c->request, c->response))
@@ -234,7 +226,8 @@ static enum MHD_Result finish(struct connection *c, struct MHD_Connection *mhd)
 
     reaper__pause(&c->watch);
     if (c->body.failed) {
-        explain(c, 413, STR("the body is larger than this server allows"));
+        app__refuse(c->server->base.app, c->request, c->response, 413,
+                    "the body is larger than this server allows");
         return send_response(c, mhd, true);
     }
     ph_request_set_body(c->request, buf__view(&c->body).ptr, c->body.len);

@@ -104,13 +104,20 @@ static void refusals_read_the_body_too(void **state)
     static const char *const elsewhere[] = {EVENT_VARIABLES, "REQUEST_URI=/elsewhere", NULL};
     static const char *const large[] = {EVENT_VARIABLES, "REQUEST_URI=/eventhandler", NULL};
     struct ph_app *app = new_app();
+    struct webhook_log log;
 
     (void)state;
+    webhook__log_open(&log);
+    ph_app_set_log(app, log.log);
     ph_app_set_limit(app, PH_LIMIT_BODY, 4);
     expect(app, elsewhere, "hello", "Status: 404 Not Found\r\n", "");
     expect(app, large, "hell", "Status: 200 OK\r\n", "none");
     expect(app, large, "hello", "Status: 413 Content Too Large\r\n", "this server allows");
+    assert_non_null(strstr(log.text, "POST /elsewhere: nothing is served"));
+    assert_non_null(strstr(log.text, "POST /eventhandler: the body is larger"));
+    assert_non_null(strstr(log.text, "status=413"));
     ph_app_free(app);
+    webhook__log_close(&log);
 }
 
 static void nothing_at_all_is_refused(void **state)

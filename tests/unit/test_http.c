@@ -210,8 +210,11 @@ static void bounds_a_chunked_body(void **state)
     static const size_t limit = 50000;
     struct fixture *f = *state;
     char *out = malloc(3000000);
+    struct webhook_log log;
     struct str s;
 
+    webhook__log_open(&log);
+    ph_app_set_log(f->app, log.log);
     ph_app_set_limit(f->app, PH_LIMIT_BODY, limit);
     start(f);
     s = chunked(out, limit);
@@ -220,6 +223,11 @@ static void bounds_a_chunked_body(void **state)
     assert_int_equal(exchange(f, s.ptr, s.len, true), 413);
     s = chunked(out, 2000000);
     assert_int_equal(exchange(f, s.ptr, s.len, true), 413);
+    ph_server_free(f->server);
+    f->server = NULL;
+    ph_app_set_log(f->app, NULL);
+    assert_non_null(strstr(log.text, "POST /eventhandler: the body is larger"));
+    webhook__log_close(&log);
     free(out);
 }
 
