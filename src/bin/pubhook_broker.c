@@ -237,7 +237,8 @@ static void block_signals(sigset_t *stop)
 static void leave_handlers_behind(int number)
 {
     static const char text[] =
-        "pubhook-broker: a handler of a plugin has not returned; ending without it\n";
+        "pubhook-broker: stopping takes too long (does a handler of a plugin return?), so it "
+        "ends here\n";
 
     (void)number;
     if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)

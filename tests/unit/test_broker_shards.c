@@ -97,6 +97,38 @@ static void test_order_of_one_client(void **state)
     close_all(members);
 }
 
+/* Clients send faster than the other shards take it: everybody waits, nothing is lost. */
+static void test_congestion(void **state)
+{
+    struct member m[2];
+    struct broker_kit k = kit;
+
+    (void)state;
+    broker_kit__init(&kit, 2);
+    kit.limits.mailbox_bytes = 0; /* a single message is too much */
+    broker_kit__start(&kit);
+    open_member(&m[0], JSON_PROTOCOL, MEMBER);
+    open_member(&m[1], JSON_PROTOCOL, MEMBER);
+    while (m[1].shard == m[0].shard) {
+        client__close(&m[1].client);
+        open_member(&m[1], JSON_PROTOCOL, MEMBER);
+    }
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        char text[128];
+
+        snprintf(text, sizeof(text), "{\"type\":\"sendToGroup\",\"group\":\"g\",\"data\":%u}", i);
+        client__text(&m[0].client, text);
+    }
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        expect_number(&m[1].client, i);
+        expect_number(&m[0].client, i);
+    }
+    client__close(&m[0].client);
+    client__close(&m[1].client);
+    broker_kit__free(&kit);
+    kit = k;
+}
+
 /* Each call comes in over another connection, and so on any shard. */
 static void test_order_of_rest_calls(void **state)
 {
@@ -301,6 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order_of_one_client),
         cmocka_unit_test(test_order_of_rest_calls),
+        cmocka_unit_test(test_congestion),
         cmocka_unit_test(test_one_connection),
         cmocka_unit_test(test_a_user_on_several_shards),
         cmocka_unit_test(test_recovery_on_any_shard),

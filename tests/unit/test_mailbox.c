@@ -79,6 +79,26 @@ static void test_wakes_once_a_batch(void **state)
     sem_destroy(&r.awake);
 }
 
+static void test_counts_what_waits(void **state)
+{
+    struct reader r;
+
+    (void)state;
+    reader_init(&r);
+    for (unsigned i = 0; i < 3; i++) {
+        struct note *note = malloc(sizeof(*note));
+
+        assert_non_null(note);
+        *note = (struct note){.letter = {.open = open_note, .size = 10 + i}, .number = i};
+        mailbox__post(&r.box, &note->letter);
+    }
+    assert_int_equal(mailbox__waiting(&r.box), 33);
+    mailbox__read(&r.box);
+    assert_int_equal(mailbox__waiting(&r.box), 0);
+    mailbox__free(&r.box, NULL);
+    sem_destroy(&r.awake);
+}
+
 /* A letter that is opened may post another to the same box. */
 struct chain {
     struct letter letter;
@@ -179,9 +199,8 @@ static void test_many_writers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wakes_once_a_batch),
-        cmocka_unit_test(test_posts_while_reading),
-        cmocka_unit_test(test_discards_what_is_left),
+        cmocka_unit_test(test_wakes_once_a_batch),  cmocka_unit_test(test_counts_what_waits),
+        cmocka_unit_test(test_posts_while_reading), cmocka_unit_test(test_discards_what_is_left),
         cmocka_unit_test(test_many_writers),
     };
 

@@ -1,12 +1,11 @@
 #include "broker/bus/mailbox.h"
 
-#include <stddef.h>
-
 void mailbox__init(struct mailbox *m, void (*wake)(void *reader), void *reader)
 {
     pthread_mutex_init(&m->lock, NULL);
     m->first = NULL;
     m->last = &m->first;
+    atomic_init(&m->waiting, 0);
     m->wake = wake;
     m->reader = reader;
 }
@@ -44,6 +43,7 @@ void mailbox__post(struct mailbox *m, struct letter *letter)
     bool was_empty;
 
     letter->next = NULL;
+    atomic_fetch_add_explicit(&m->waiting, letter->size, memory_order_relaxed);
     pthread_mutex_lock(&m->lock);
     was_empty = !m->first;
     *m->last = letter;
@@ -54,14 +54,21 @@ void mailbox__post(struct mailbox *m, struct letter *letter)
         m->wake(m->reader);
 }
 
+size_t mailbox__waiting(const struct mailbox *m)
+{
+    return atomic_load_explicit(&m->waiting, memory_order_relaxed);
+}
+
 void mailbox__read(struct mailbox *m)
 {
     struct letter *letter = take_all(m);
 
     while (letter) {
         struct letter *next = letter->next;
+        size_t size = letter->size;
 
         letter->open(letter, m->reader);
+        atomic_fetch_sub_explicit(&m->waiting, size, memory_order_relaxed);
         letter = next;
     }
 }

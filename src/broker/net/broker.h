@@ -14,12 +14,15 @@ struct broker_limits {
     size_t transports;         /* of one shard; 0: as many as the limit on open files allows */
     size_t webhooks;           /* connections of one shard to event handlers; 1024, and a
                                 * quarter of what the descriptors allow */
+    size_t mailbox_bytes;      /* waiting for a shard; while it is more, the others do not read
+                                * from their clients; 4 MiB */
     unsigned http_connections; /* of one shard at a time; upgraded ones do not count; 4096 */
     unsigned request_seconds;  /* for a whole request, and for the wait before it; 30 */
     unsigned close_seconds;    /* from the wish to close a WebSocket to the end of its socket; 5 */
     unsigned drain_seconds;    /* for clients and `disconnected` events at shutdown; 5 */
 };
-#define BROKER_LIMITS_DEFAULT ((struct broker_limits){CORE_LIMITS_DEFAULT, 0, 1024, 4096, 30, 5, 5})
+#define BROKER_LIMITS_DEFAULT                                                                      \
+    ((struct broker_limits){CORE_LIMITS_DEFAULT, 0, 1024, 4u << 20, 4096, 30, 5, 5})
 
 struct broker {
     const struct settings *settings;

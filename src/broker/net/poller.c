@@ -10,7 +10,7 @@ static void on_readable(uv_poll_t *handle, int status, int events)
     if (status < 0)
         return;
     p->count = epoll_wait(p->fd, p->batch, POLLER_BATCH, 0);
-    for (p->at = 0; p->at < p->count; p->at++) {
+    for (p->at = 0; p->at < p->count && !p->paused; p->at++) {
         struct poller_watch *watch = p->batch[p->at].data.ptr;
 
         if (watch)
@@ -21,6 +21,7 @@ static void on_readable(uv_poll_t *handle, int status, int events)
 
 bool poller__open(struct poller *p, uv_loop_t *loop)
 {
+    p->paused = false;
     p->count = p->at = 0;
     p->fd = epoll_create1(EPOLL_CLOEXEC);
     if (p->fd < 0)
@@ -33,6 +34,17 @@ bool poller__open(struct poller *p, uv_loop_t *loop)
     p->handle.data = p;
     uv_poll_start(&p->handle, UV_READABLE, on_readable);
     return true;
+}
+
+void poller__pause(struct poller *p, bool pause)
+{
+    if (p->paused == pause)
+        return;
+    p->paused = pause;
+    if (pause)
+        uv_poll_stop(&p->handle);
+    else
+        uv_poll_start(&p->handle, UV_READABLE, on_readable);
 }
 
 void poller__close(struct poller *p)

@@ -21,6 +21,7 @@ struct poller_watch {
 struct poller {
     int fd; /* -1: not open */
     uv_poll_t handle;
+    bool paused;
     struct epoll_event batch[POLLER_BATCH];
     int count, at; /* of the batch being worked on */
 };
@@ -29,6 +30,9 @@ struct poller {
 bool poller__open(struct poller *p, uv_loop_t *loop);
 /* The loop must run once more before the poller's memory goes. */
 void poller__close(struct poller *p);
+
+/* While paused, no watch is called; not even for the rest of the batch being worked on. */
+void poller__pause(struct poller *p, bool pause);
 
 bool poller__add(struct poller *p, int fd, struct poller_watch *watch, uint32_t events);
 bool poller__change(struct poller *p, int fd, struct poller_watch *watch, uint32_t events);

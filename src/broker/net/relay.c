@@ -30,6 +30,9 @@ static void parcel_free(struct parcel *p)
     free(p);
 }
 
+/* What a parcel counts for at least: a small message to a large group takes long, too. */
+#define MIN_SIZE (16u << 10)
+
 /* The strings of a command that a copy must hold, besides the excluded ids. */
 #define STRING_COUNT 4
 
@@ -74,6 +77,15 @@ static bool copy_excluded(struct parcel *p, char *at)
     }
     p->command.excluded = p->excluded;
     return true;
+}
+
+/* The message counts in each, for the last one holds on to it alone. */
+static size_t parcel_size(const struct hub_command *cmd)
+{
+    size_t size =
+        sizeof(struct parcel) + text_size(cmd) + (cmd->message ? cmd->message->data.len : 0);
+
+    return size < MIN_SIZE ? MIN_SIZE : size;
 }
 
 static struct parcel *parcel_new(const struct hub_command *cmd)
@@ -181,7 +193,7 @@ static bool pack(struct shard *s, const struct hub_command *cmd, struct call *ca
         p = parcel_new(cmd);
         if (!p)
             return false;
-        p->letter = (struct letter){.next = *out, .open = open_command};
+        p->letter = (struct letter){.next = *out, .size = parcel_size(cmd), .open = open_command};
         p->from = s;
         p->to = s->broker->shards[i];
         p->call = call;
@@ -212,6 +224,17 @@ static void post_all(struct letter *letters)
     }
 }
 
+bool relay__congested(const struct shard *s)
+{
+    const struct broker *b = s->broker;
+
+    for (size_t i = 0; i < b->shard_count; i++) {
+        if (i != s->index && mailbox__waiting(&b->shards[i]->mailbox) > b->limits.mailbox_bytes)
+            return true;
+    }
+    return false;
+}
+
 void relay__publish(struct shard *s, const struct hub_command *cmd)
 {
     struct letter *letters;
@@ -220,6 +243,8 @@ void relay__publish(struct shard *s, const struct hub_command *cmd)
         return;
     if (pack(s, cmd, NULL, &letters)) {
         post_all(letters);
+        if (relay__congested(s))
+            poller__pause(&s->transports.poller, true); /* until the shard finds room again */
         return;
     }
     drop(letters);

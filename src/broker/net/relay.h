@@ -9,6 +9,9 @@
 /* Hands a command that is applied here already to the shards that it concerns besides. */
 void relay__publish(struct shard *s, const struct hub_command *cmd);
 
+/* Does so much wait for another shard that this one had better send nothing more? */
+bool relay__congested(const struct shard *s);
+
 enum relay_outcome {
     RELAY_DONE,   /* *result is the sum of all shards */
     RELAY_WAIT,   /* `done` is called with the sum later, never from inside */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define CONGESTION_MS 1 /* between two looks at a mailbox that is too full */
 #define SHUTDOWN_TEXT "The service is shutting down."
 
 int64_t shard__now(const struct shard *s)
@@ -191,6 +192,17 @@ static int64_t sooner(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* A shard whose clients send faster than another can deliver would fill the other's
+ * mailbox: it leaves the bytes in the clients' sockets. The mailbox itself is read all
+ * the time, so two shards cannot wait for each other. Returns when to look again. */
+static int64_t hold_back(struct shard *s, int64_t now)
+{
+    bool congested = relay__congested(s);
+
+    poller__pause(&s->transports.poller, congested);
+    return congested ? now + CONGESTION_MS : INT64_MAX;
+}
+
 /* Everything that came in this turn has been worked on, and the loop is about to sleep. */
 static void on_turn(uv_prepare_t *handle)
 {
@@ -207,6 +219,7 @@ static void on_turn(uv_prepare_t *handle)
      * raises events. */
     at = sooner(at, core__tick(s->core, now));
     at = sooner(at, upstream__tick(s->upstream, now));
+    at = sooner(at, hold_back(s, now));
     if (front__has_work(s->front))
         at = now;
     check_drained(s);
