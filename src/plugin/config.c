@@ -1,5 +1,7 @@
 #include "plugin/config.h"
 
+#include "base/names.h"
+
 #include <stdio.h>
 
 #define ARENA_MAX 65536
@@ -55,8 +57,11 @@ enum ph_err plugin_config__check(const struct ph_plugin_config *c, struct diag *
     for (size_t i = 0; i < c->keys.count; i++) {
         struct str name = c->keys.params[i].name;
 
-        if (str__eq(name, HUB_KEY))
+        if (str__eq(name, HUB_KEY) && names__valid_hub(c->keys.params[i].value))
             continue;
+        if (str__eq(name, HUB_KEY))
+            return diag__set(diag, PH_ERR_PLUGIN, "%s: \"%s\" is no name of a hub", c->file.ptr,
+                             c->keys.params[i].value.ptr);
         if (!c->asked[i])
             return diag__set(diag, PH_ERR_PLUGIN,
                              "%s: the plugin does not know the key \"%.*s\"; it reads: hub%s",
@@ -68,11 +73,22 @@ enum ph_err plugin_config__check(const struct ph_plugin_config *c, struct diag *
     return PH_OK;
 }
 
+static bool is_known(const struct ph_plugin_config *c, struct str key)
+{
+    struct str rest = str__of(c->known), name;
+
+    while (str__split(&rest, ',', &name)) {
+        if (str__eq(str__trim(name), key))
+            return true;
+    }
+    return false;
+}
+
 static void remember(struct ph_plugin_config *c, const char *key)
 {
     size_t used = strlen(c->known);
 
-    if (!strstr(c->known, key))
+    if (!is_known(c, str__of(key)))
         snprintf(c->known + used, sizeof(c->known) - used, ", %s", key);
 }
 

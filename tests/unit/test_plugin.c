@@ -1,4 +1,5 @@
 /* The loader: good plugins serve, bad ones are refused with a reason. */
+#include "plugin/config.h"
 #include "plugin/plugin.h"
 #include "unit.h"
 #include "webhook.h"
@@ -35,6 +36,23 @@ static void expect(struct ph_response *res, int status, const char *body)
     ph_response_free(res);
 }
 
+/* A key is listed once, and also when a longer one that was asked for before holds it. */
+static void the_keys_that_a_plugin_reads_are_listed(void **state)
+{
+    struct ph_plugin_config config;
+    struct diag diag = {""};
+
+    (void)state;
+    assert_int_equal(plugin_config__parse(&config, "a.so?x=1", NULL, &diag), PH_OK);
+    assert_null(plugin_config__get(&config, "claim-equals"));
+    assert_null(plugin_config__get(&config, "claim"));
+    assert_null(plugin_config__get(&config, "claim-equals"));
+    assert_int_equal(plugin_config__check(&config, &diag), PH_ERR_PLUGIN);
+    assert_non_null(strstr(diag.text, "it reads: hub, claim-equals, claim"));
+    assert_null(strstr(diag.text, "claim, "));
+    plugin_config__free(&config);
+}
+
 static void bad_plugins_are_refused_with_file_and_reason(void **state)
 {
     static const struct {
@@ -61,6 +79,8 @@ static void bad_plugins_are_refused_with_file_and_reason(void **state)
         {HANDLERS_BUILD_DIR "/echo.so?colour=red", "does not know the key \"colour\""},
         {HANDLERS_BUILD_DIR "/skeleton.so?greetin=x", "it reads: hub, greeting"},
         {HANDLERS_BUILD_DIR "/skeleton.so?greeting=a&greeting=b", "given twice"},
+        {HANDLERS_BUILD_DIR "/echo.so?hub=", "\"\" is no name of a hub"},
+        {HANDLERS_BUILD_DIR "/echo.so?hub=chat&hub=2nd", "\"2nd\" is no name of a hub"},
         {HANDLERS_BUILD_DIR "/skeleton.so?greeting=", "greeting is empty"},
         {HANDLERS_BUILD_DIR "/auth.so", "no rule"},
         {HANDLERS_BUILD_DIR "/auth.so?claim-equals=a&users=b", "claim-equals needs claim"},
@@ -271,6 +291,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_plugins_are_refused_with_file_and_reason),
+        cmocka_unit_test(the_keys_that_a_plugin_reads_are_listed),
         cmocka_unit_test(echo_answers_with_the_same_data),
         cmocka_unit_test(hub_keys_say_what_the_handlers_are_for),
         cmocka_unit_test(chat_wants_a_user_and_gives_the_lobby),
