@@ -44,6 +44,19 @@ static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const cha
     return t->failed ? MHD_NO : MHD_YES;
 }
 
+/* True when the head ends where the empty line does, behind the last value and its CRLF.
+ * For libmicrohttpd a line without a name (":x") ends the head too, and the rest of it
+ * would be the next request. Lines that end in LF alone are refused with them. */
+static bool ends_in_empty_line(struct MHD_Connection *mhd, const char *start, const char *end)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+
+    while (*end == ' ' || *end == '\t')
+        end++;
+    return info && (size_t)(end - start) + 4 == info->header_size;
+}
+
 static bool line_is_cut(const struct head_line *line)
 {
     return !clean_gap(line->method + strlen(line->method), line->raw_target) ||
@@ -69,10 +82,10 @@ bool head__take(struct arena *a, struct MHD_Connection *mhd, const struct head_l
     MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, take_header, &t);
     if (t.failed)
         return false;
-    /* behind the last line stands the empty one, overwritten too */
-    if (t.layout && (line_is_cut(line) || (t.end && !clean_gap(t.end, t.end + 2))))
+    if (t.layout && (line_is_cut(line) || (t.end && !ends_in_empty_line(mhd, line->method, t.end))))
         t.cut = true;
-    *malformed = t.cut                     ? "the head holds a NUL byte or a folded line"
+    *malformed = t.cut ? "the head holds a NUL byte, a folded line or one without a name, or its "
+                         "lines do not end in CRLF"
                  : has_blank(line->target) ? "the request target holds a control character"
                                            : NULL;
     return true;

@@ -80,6 +80,24 @@ static void keeps_a_connection_for_more_requests(void **state)
     close(fd);
 }
 
+/* What the check of the head's end must let pass. */
+static void takes_blanks_and_nothing_as_a_last_value(void **state)
+{
+    static const char *const lines[] = {"X: y \t \r\n", "X:\r\n", "X: \r\n"};
+    struct fixture *f = *state;
+    char request[4096];
+
+    start(f);
+    for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+        int len = snprintf(request, sizeof(request),
+                           "POST /eventhandler HTTP/1.1\r\nContent-Length: "
+                           "2\r\n" SERVE_CLIENT_EVENT_LINES "%s\r\nhi",
+                           lines[i]);
+
+        assert_int_equal(exchange(f, request, (size_t)len, false), 200);
+    }
+}
+
 static struct ph_reply *empty_the_state(const struct ph_event *ev, void *arg)
 {
     struct ph_reply *reply = ph_reply_ok();
@@ -135,6 +153,10 @@ static void refuses_malformed_requests(void **state)
         ROW(400, HEAD "X: a\0b\r\nContent-Length: 2\r\n\r\nhi"),
         ROW(400, HEAD "Content-Length: 2\r\nX: a\0b\r\n\r\nhi"),
         ROW(400, HEAD "X: a\r\n b\r\nContent-Length: 2\r\n\r\nhi"),
+        ROW(400, HEAD ": x\r\nContent-Length: 2\r\n\r\nhi"),
+        ROW(400, HEAD ":x\r\nContent-Length: 2\r\n\r\nhi"),
+        ROW(400, HEAD ":\r\nContent-Length: 2\r\n\r\nhi"),
+        ROW(400, HEAD "X: a\n\nhi"),
         ROW(400, HEAD "X : a\r\nContent-Length: 2\r\n\r\nhi"),
         ROW(400, HEAD "Content-Length: -2\r\n\r\nhi"),
         ROW(413, HEAD "Content-Length: 99999999999999999999\r\n\r\nhi"),
@@ -439,6 +461,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(keeps_a_connection_for_more_requests),
+        TEST(takes_blanks_and_nothing_as_a_last_value),
         TEST(sends_an_empty_state),
         TEST(refuses_malformed_requests),
         TEST(bounds_the_body),
