@@ -69,6 +69,7 @@ PH_API struct ph_reply *ph_reply_data(enum ph_data_type type, const void *data, 
  * Set the connection state that later events of this connection will carry: an
  * opaque ASCII string without control characters, "" to empty it. Without this
  * call the state stays. For successful replies to connect and user events.
+ * (lighttpd drops empty headers: under it, as CGI, "" leaves the state as it is.)
  */
 PH_API void ph_reply_set_state(struct ph_reply *reply, const char *state);
 
