@@ -59,12 +59,30 @@ static void bytes_stop_at_the_limit(void **state)
     struct outbox o = {0};
 
     (void)state;
-    assert_int_equal(push(&o, PLAIN, 11, &limits), OUTBOX_FULL);
     assert_int_equal(push(&o, PLAIN, 9, &limits), OUTBOX_OK);
     assert_int_equal(push(&o, PLAIN, 2, &limits), OUTBOX_FULL);
     assert_int_equal(push(&o, PLAIN, 1, &limits), OUTBOX_OK);
     assert_int_equal(push(&o, PLAIN, 0, &limits), OUTBOX_OK);
     assert_int_equal(push(&o, PLAIN, 1, &limits), OUTBOX_FULL);
+    outbox__free(&o);
+}
+
+static void an_empty_queue_takes_one_of_any_size(void **state)
+{
+    struct queue_limits limits = {100, 10};
+    struct outbox o = {0};
+
+    (void)state;
+    assert_int_equal(push(&o, PLAIN, 11, &limits), OUTBOX_OK);
+    assert_int_equal(push(&o, PLAIN, 0, &limits), OUTBOX_FULL);
+    assert_int_equal(push(&o, CONTROL, OUTBOX_CONTROL_BYTES, &limits), OUTBOX_OK);
+    assert_int_equal(push(&o, CONTROL, 1, &limits), OUTBOX_FULL);
+    outbox__written(&o, 2);
+    assert_int_equal(push(&o, NUMBERED, 11, &limits), OUTBOX_OK);
+    outbox__written(&o, 1);
+    assert_int_equal(push(&o, NUMBERED, 0, &limits), OUTBOX_FULL);
+    outbox__ack(&o, 1);
+    assert_int_equal(push(&o, NUMBERED, 11, &limits), OUTBOX_OK);
     outbox__free(&o);
 }
 
@@ -305,6 +323,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_stop_at_the_limit),
         cmocka_unit_test(bytes_stop_at_the_limit),
+        cmocka_unit_test(an_empty_queue_takes_one_of_any_size),
         cmocka_unit_test(control_frames_go_a_little_beyond),
         cmocka_unit_test(numbered_frames_count_until_acknowledged),
         cmocka_unit_test(a_rewound_queue_starts_with_what_is_kept),

@@ -85,9 +85,13 @@ static bool make_room(struct outbox *o)
 
 static bool fits(const struct outbox *o, const struct frame *f, const struct queue_limits *limits)
 {
+    size_t messages = o->message_bytes > limits->bytes ? limits->bytes : o->message_bytes;
+
     if (f->control)
         return (size_t)o->messages + o->controls < limits->messages + OUTBOX_CONTROL_MESSAGES &&
-               o->message_bytes + o->control_bytes + f->len <= limits->bytes + OUTBOX_CONTROL_BYTES;
+               messages + o->control_bytes + f->len <= limits->bytes + OUTBOX_CONTROL_BYTES;
+    if (o->messages == 0)
+        return true;
     return o->messages < limits->messages && o->message_bytes + f->len <= limits->bytes;
 }
 

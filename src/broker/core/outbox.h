@@ -32,7 +32,9 @@ enum outbox_result { OUTBOX_OK, OUTBOX_FULL, OUTBOX_MEMORY };
 
 /* A zeroed outbox is empty. */
 void outbox__free(struct outbox *o);
-/* Takes a reference of its own and gives a sequenced frame the next id. */
+/* Takes a reference of its own and gives a sequenced frame the next id. An empty outbox
+ * takes a message of any size: an answer of an event handler may have 16 MiB
+ * (event-handler section 3.6), and base64 makes it larger than the limit. */
 enum outbox_result outbox__push(struct outbox *o, struct frame *f,
                                 const struct queue_limits *limits);
 /* The same in front of all that is pending, whatever the limits. */
