@@ -86,6 +86,18 @@ static void put_json(struct buf *out, struct str s)
     buf__free(&clean);
 }
 
+/* Quoted where it could be taken for more than one value: some come from peers. */
+static void put_value(struct buf *out, struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] == ' ' || s.ptr[i] == '=' || s.ptr[i] == '"') {
+            put_json(out, s);
+            return;
+        }
+    }
+    put_clean(out, s);
+}
+
 static void write_text(struct buf *out, const char *time, enum ph_log_level level,
                        const char *const *fields, struct str message)
 {
@@ -93,7 +105,7 @@ static void write_text(struct buf *out, const char *time, enum ph_log_level leve
     put_clean(out, message);
     for (; fields[0] && fields[1]; fields += 2) {
         buf__printf(out, " %s=", fields[0]);
-        put_clean(out, str__of(fields[1]));
+        put_value(out, str__of(fields[1]));
     }
 }
 

@@ -5,6 +5,7 @@
 #include "base/http.h"
 #include "base/json.h"
 #include "base/jwt.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/names.h"
 #include "base/url.h"
@@ -446,9 +447,38 @@ static void http_token_needs_no_quotes(void **state)
     assert_false(http__is_token(STR("\xc3\xa9")));
 }
 
+static void keep_line(void *arg, enum ph_log_level level, const char *line, size_t len)
+{
+    struct buf *out = arg;
+
+    (void)level;
+    buf__reset(out);
+    buf__append(out, line, len);
+}
+
+static void log_lines_cannot_be_forged(void **state)
+{
+    struct ph_log *log = ph_log_new(PH_LOG_INFO, PH_LOG_TEXT);
+    struct buf line;
+    struct str said;
+
+    (void)state;
+    buf__init(&line, 1000);
+    ph_log_set_sink(log, keep_line, &line);
+    log__info(log, LOG_FIELDS("hub", "x status=200", "user", "\xff\n"), "a\nb");
+    said = buf__view(&line);
+    said = str__n(said.ptr + strlen("2026-11-20T19:13:27.123Z "), said.len - 25);
+    assert_str(said, "info  a\\x0ab hub=\"x status=200\" user=\\xff\\x0a\n");
+    log__debug(log, LOG_NONE, "not wanted");
+    assert_int_equal(line.len, said.len + 25);
+    buf__free(&line);
+    ph_log_free(log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(log_lines_cannot_be_forged),
         cmocka_unit_test(http_token_needs_no_quotes),
         cmocka_unit_test(split_keeps_empty_parts),
         cmocka_unit_test(only_letters_have_a_case),
