@@ -1,4 +1,4 @@
-/* JSON Web Tokens signed with HS256 (RFC 7519; client-and-rest.md section 1.2).
+/* JSON Web Tokens signed with HS256 (RFC 7519; client-and-rest section 1.2).
  * The HMAC key is the text of the access key as it is, not its base64 decoding. */
 #ifndef BASE_JWT_H
 #define BASE_JWT_H

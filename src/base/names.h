@@ -1,4 +1,4 @@
-/* Which names are allowed (client-and-rest.md sections 1.1 and 6), for both sides. */
+/* Which names are allowed (client-and-rest sections 1.1 and 6), for both sides. */
 #ifndef BASE_NAMES_H
 #define BASE_NAMES_H
 

@@ -1,5 +1,5 @@
 /* CloudEvents webhooks of Azure Web PubSub, both directions, without I/O
- * (event-handler.md sections 2 to 4). The broker encodes what the framework decodes,
+ * (event-handler sections 2 to 4). The broker encodes what the framework decodes,
  * with the code in this folder. */
 #ifndef EVENT_EVENT_H
 #define EVENT_EVENT_H

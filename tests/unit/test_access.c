@@ -100,7 +100,7 @@ static void bearer_is_read_without_case_of_the_scheme(void **state)
     assert_null(access__bearer(&(struct http_headers){0}).ptr);
 }
 
-/* client-and-rest.md section 1.2 */
+/* client-and-rest section 1.2 */
 static void client_audiences(void **state)
 {
     static const struct {
@@ -136,7 +136,7 @@ static void client_audiences(void **state)
     }
 }
 
-/* client-and-rest.md section 5.6, official-emulator.md section 2.2 */
+/* client-and-rest section 5.6, official-emulator section 2.2 */
 static void rest_audiences(void **state)
 {
     static const struct {

@@ -1,4 +1,4 @@
-/* The client handshake: client-and-rest.md section 1, official-emulator.md sections 2.4, 2.6. */
+/* The client handshake: client-and-rest section 1, official-emulator sections 2.4, 2.6. */
 #include "broker/wire/formats.h"
 #include "broker/wire/handshake.h"
 #include "unit.h"
@@ -122,7 +122,7 @@ static void ordinary_connect(void **state)
     assert_null(f->h.publish_group.ptr);
 }
 
-/* client-and-rest.md sections 1.1 and 1.2 */
+/* client-and-rest sections 1.1 and 1.2 */
 static void urls_and_tokens(void **state)
 {
     static const struct {
@@ -245,7 +245,7 @@ static void upgrade_is_checked(void **state)
     }
 }
 
-/* client-and-rest.md section 1.4 */
+/* client-and-rest section 1.4 */
 static void subprotocols_are_negotiated(void **state)
 {
     static const struct {
@@ -280,7 +280,7 @@ static void subprotocols_are_negotiated(void **state)
     }
 }
 
-/* client-and-rest.md section 1.5 */
+/* client-and-rest section 1.5 */
 static void connect_handler_chooses_among_those_offered(void **state)
 {
     struct fixture *f = *state;
@@ -317,7 +317,7 @@ static void subprotocol_count_is_limited(void **state)
     }
 }
 
-/* client-and-rest.md sections 1.2 and 1.6: claims of a good token that cannot be used */
+/* client-and-rest sections 1.2 and 1.6: claims of a good token that cannot be used */
 static void claims_are_judged(void **state)
 {
     static const struct {
@@ -357,7 +357,7 @@ static void claims_are_judged(void **state)
     }
 }
 
-/* official-emulator.md section 2.6 */
+/* official-emulator section 2.6 */
 static void raw_mode_is_read(void **state)
 {
     static const struct {
@@ -394,7 +394,7 @@ static void raw_mode_is_read(void **state)
     }
 }
 
-/* client-and-rest.md section 3: the pair is judged later, with 101 and 1008 */
+/* client-and-rest section 3: the pair is judged later, with 101 and 1008 */
 static void recovery_needs_no_token(void **state)
 {
     struct fixture *f = *state;

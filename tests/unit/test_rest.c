@@ -1,4 +1,4 @@
-/* The REST API: client-and-rest.md section 5, official-emulator.md sections 2.2 and 2.3. */
+/* The REST API: client-and-rest section 5, official-emulator sections 2.2 and 2.3. */
 #include "broker/rest/answer.h"
 #include "broker/rest/charset.h"
 #include "broker/rest/rest.h"
@@ -102,7 +102,7 @@ static struct str header(struct fixture *f, const char *name)
 
 #define SEND_TEXT "POST", "/api/hubs/chat/:send", TEXT
 
-/* client-and-rest.md section 5.2, the rows that we have */
+/* client-and-rest section 5.2, the rows that we have */
 static void operations(void **state)
 {
     static const struct {
@@ -172,7 +172,7 @@ static void health_needs_no_token(void **state)
                      400);
 }
 
-/* client-and-rest.md section 2.2 */
+/* client-and-rest section 2.2 */
 static void messages_say_where_they_come_from(void **state)
 {
     struct fixture *f = *state;
@@ -227,7 +227,7 @@ static void error_is(struct fixture *f, const char *code, const char *target)
     assert_true(f->diag.text[0] != '\0');
 }
 
-/* client-and-rest.md sections 5.1, 5.2, 5.5 */
+/* client-and-rest sections 5.1, 5.2, 5.5 */
 static void refusals(void **state)
 {
     static const struct {
@@ -323,7 +323,7 @@ static void excluded_repeats_and_reason_is_passed_on(void **state)
     assert_str(f->call.command.reason, "too loud");
 }
 
-/* client-and-rest.md section 5.3 */
+/* client-and-rest section 5.3 */
 static void content_types(void **state)
 {
     static const struct {
@@ -480,7 +480,7 @@ static void longest_body_has_room_to_grow(void **state)
     assert_int_equal(f->call.command.message->data.len, 2 * sizeof(body));
 }
 
-/* client-and-rest.md section 5.6 */
+/* client-and-rest section 5.6 */
 static void tokens_are_checked(void **state)
 {
     static const struct {

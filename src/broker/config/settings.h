@@ -1,5 +1,5 @@
 /* What an operator can set: the command line and the configuration file
- * (design: same names as the hub settings of the service) end up here. Plain data,
+ * (with the names that the hub settings of the service have) end up here. Plain data,
  * read-only once the broker runs, shared by all shards. */
 #ifndef BROKER_CONFIG_SETTINGS_H
 #define BROKER_CONFIG_SETTINGS_H
@@ -9,7 +9,7 @@
 #include "base/mac.h"
 #include "pubhook/log.h"
 
-/* event-handler.md section 5; the emulator's key, so that connection strings are
+/* event-handler section 5; the emulator's key, so that connection strings are
  * interchangeable. Refused off loopback. */
 #define SETTINGS_DEFAULT_KEY "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 #define SETTINGS_MIN_KEY_LEN 32
@@ -87,7 +87,7 @@ enum ph_err settings__finish(struct settings *s, unsigned cpus, struct diag *dia
 /* Settings of a hub (compared without case), or the defaults for one that has none. Never NULL. */
 const struct hub_settings *settings__hub(const struct settings *s, struct str hub);
 
-/* ^[A-Za-z][A-Za-z0-9_`,.[\]]{0,127}$ (client-and-rest.md section 1.1) */
+/* ^[A-Za-z][A-Za-z0-9_`,.[\]]{0,127}$ (client-and-rest section 1.1) */
 bool settings__valid_hub_name(struct str name);
 
 #endif

@@ -78,7 +78,7 @@ static bool same_endpoint(struct endpoint a, struct endpoint b)
     return a.port == b.port && str__eq_nocase(a.host, b.host);
 }
 
-/* client-and-rest.md section 5.6: tokens name whichever address the connection
+/* client-and-rest section 5.6: tokens name whichever address the connection
  * string uses, so loopback names are one. */
 static bool endpoint_accepted(struct endpoint e, const struct access_request *request)
 {
@@ -95,7 +95,7 @@ static bool equal_text(struct str wanted, struct str text)
     return str__eq_nocase(wanted, text);
 }
 
-/* official-emulator.md section 2.2: the audience may name a parent of the path, and
+/* official-emulator section 2.2: the audience may name a parent of the path, and
  * may end in a slash, but only on the boundary of a segment. */
 static bool equal_or_parent(struct str wanted, struct str path)
 {
@@ -212,7 +212,7 @@ enum ph_err access__claim_strings(struct arena *a, const struct json *claims, st
     return PH_OK;
 }
 
-/* --- Reconnection tokens (official-emulator.md section 2.5) ----------------- */
+/* --- Reconnection tokens (official-emulator section 2.5) ----------------- */
 
 void access__make_reconnection_token(struct buf *out, struct str connection_id,
                                      const struct mac_key *key, int64_t now_seconds)

@@ -1,4 +1,4 @@
-/* Who may come in: access tokens of clients and REST callers (client-and-rest.md
+/* Who may come in: access tokens of clients and REST callers (client-and-rest
  * sections 1.2 and 5.6), and the reconnection tokens that we hand out (section 3). */
 #ifndef BROKER_CORE_ACCESS_H
 #define BROKER_CORE_ACCESS_H
@@ -29,7 +29,7 @@ enum ph_err access__check(struct arena *a, struct str token, const struct jwt_ru
                           const struct access_request *request, const struct json **claims,
                           struct diag *diag);
 
-/* A claim that is a string or an array of strings, as an array (client-and-rest.md 1.2). */
+/* A claim that is a string or an array of strings, as an array (client-and-rest 1.2). */
 enum ph_err access__claim_strings(struct arena *a, const struct json *claims, struct str name,
                                   struct str **items, size_t *count, struct diag *diag);
 

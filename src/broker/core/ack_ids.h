@@ -1,5 +1,5 @@
 /* The ids of a client's requests, to recognize one that is sent again
- * (client-and-rest.md section 2.3): the newest ones that succeeded, first in first
+ * (client-and-rest section 2.3): the newest ones that succeeded, first in first
  * out. O(1), and memory grows only as ids come. */
 #ifndef BROKER_CORE_ACK_IDS_H
 #define BROKER_CORE_ACK_IDS_H

@@ -126,7 +126,7 @@ static void mark_excluded(struct walk *w, bool excluded)
 }
 
 /* Closed by REST: code 1000, no text, and a frame that says who did it
- * (client-and-rest.md section 3; official-emulator section 2.7). */
+ * (client-and-rest section 3; official-emulator section 2.7). */
 static void word_close(struct walk *w, struct buf *text)
 {
     struct str reason = w->cmd->reason;

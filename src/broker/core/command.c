@@ -12,7 +12,7 @@ enum outcome {
     LATER   /* the event handler decides */
 };
 
-/* --- Acks (client-and-rest.md section 2.3) --------------------------------- */
+/* --- Acks (client-and-rest section 2.3) --------------------------------- */
 
 static void acknowledge(struct session *s, uint64_t id, const struct ack_error *error)
 {
@@ -206,7 +206,7 @@ static void request(struct session *s, const struct command *cmd)
         acknowledge_failure(s, cmd->ack_id);
 }
 
-/* Raw clients in sendToGroup mode: every message is for their group (client-and-rest.md
+/* Raw clients in sendToGroup mode: every message is for their group (client-and-rest
  * section 2.8). */
 static void publish_raw(struct session *s, const struct command *cmd)
 {

@@ -21,7 +21,7 @@ struct queue_limits {
     size_t messages, bytes;
 };
 
-/* client-and-rest.md section 6. */
+/* client-and-rest section 6. */
 struct core_limits {
     struct queue_limits queue;   /* waiting for a slow client; 1000, 16 MiB */
     struct queue_limits unacked; /* kept for a reliable client; 1000, 16 MiB */
@@ -59,7 +59,7 @@ struct hub_result {
     size_t matched; /* connections of this shard that the scope named */
 };
 
-/* Why a session ends, and what the client is told (client-and-rest.md section 3). */
+/* Why a session ends, and what the client is told (client-and-rest section 3). */
 struct close_reason {
     uint16_t code;       /* WebSocket close code */
     struct str text;     /* close frame's reason */

@@ -5,7 +5,7 @@
 
 #include "broker/core/session.h"
 
-/* client-and-rest.md section 3, close codes; official-emulator.md sections 2.4 to 2.6. */
+/* client-and-rest section 3, close codes; official-emulator sections 2.4 to 2.6. */
 extern const struct close_reason farewell_slow;         /* the queue is full */
 extern const struct close_reason farewell_unacked;      /* too much not acknowledged */
 extern const struct close_reason farewell_memory;       /* a frame could not be made or kept */

@@ -16,7 +16,7 @@ enum command_kind {
     COMMAND_SEQUENCE_ACK,
 };
 
-/* What a client asked for (client-and-rest.md section 2.1). Views into the received
+/* What a client asked for (client-and-rest section 2.1). Views into the received
  * message or the arena of its decoding. */
 struct command {
     enum command_kind kind;

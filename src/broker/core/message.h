@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-/* Whom a receiving client sees as the sender (client-and-rest.md section 2.2). */
+/* Whom a receiving client sees as the sender (client-and-rest section 2.2). */
 enum message_from { MESSAGE_FROM_SERVER, MESSAGE_FROM_GROUP };
 
 struct message {

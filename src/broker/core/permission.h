@@ -1,4 +1,4 @@
-/* What a client may do with which group (client-and-rest.md section 4). Whatever the
+/* What a client may do with which group (client-and-rest section 4). Whatever the
  * rules behind an answer are, this is all that others ask. */
 #ifndef BROKER_CORE_PERMISSION_H
 #define BROKER_CORE_PERMISSION_H

@@ -46,7 +46,7 @@ void session__end(struct session *s, const struct close_reason *why);
 /* A decoded message of the client. May end the session: true if `s` still lives. */
 bool session__command(struct session *s, const struct command *cmd);
 
-/* The event handler's answer to a user event (event-handler.md sections 3.4, 3.5). */
+/* The event handler's answer to a user event (event-handler sections 3.4, 3.5). */
 struct event_answer {
     bool success;
     bool has_data;

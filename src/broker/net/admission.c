@@ -100,7 +100,7 @@ bool admission__begin(struct admission *a, struct shard *s, struct arena *arena,
     return ask(a);
 }
 
-/* --- What the connect handler said (client-and-rest.md section 1.5) -------------- */
+/* --- What the connect handler said (client-and-rest section 1.5) -------------- */
 
 static bool keep(struct arena *a, struct str *to, struct str from)
 {

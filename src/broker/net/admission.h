@@ -1,7 +1,7 @@
 /* A client's way in: its upgrade request is judged, the connect handler is asked, the
  * upgrade is answered, and the descriptor becomes the transport of a session, on this
  * shard for a new one and on the shard that owns it for a recovered one
- * (client-and-rest.md sections 1 and 3). */
+ * (client-and-rest sections 1 and 3). */
 #ifndef BROKER_NET_ADMISSION_H
 #define BROKER_NET_ADMISSION_H
 

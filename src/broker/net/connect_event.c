@@ -49,7 +49,7 @@ static struct event_fields fields_done(const struct fields *f)
 }
 
 /* Every claim is a list of strings to the handler; what is none is handed on as it
- * was written (client-and-rest.md section 1.2). */
+ * was written (client-and-rest section 1.2). */
 static struct str claim_text(const struct json *value)
 {
     return value->type == JSON_STRING ? value->string : value->raw;

@@ -1,4 +1,4 @@
-/* The connect event of a client's upgrade request (client-and-rest.md section 1.5):
+/* The connect event of a client's upgrade request (client-and-rest section 1.5):
  * what the handler is told about claims, query and headers. No I/O. */
 #ifndef BROKER_NET_CONNECT_EVENT_H
 #define BROKER_NET_CONNECT_EVENT_H

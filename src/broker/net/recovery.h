@@ -1,6 +1,6 @@
 /* How a session gets its socket: the first one, and a new one after a loss. Any shard
  * may have accepted it; the descriptor travels to the one that owns the session
- * (client-and-rest.md section 3). */
+ * (client-and-rest section 3). */
 #ifndef BROKER_NET_RECOVERY_H
 #define BROKER_NET_RECOVERY_H
 

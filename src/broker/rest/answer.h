@@ -1,4 +1,4 @@
-/* Responses of the REST API (client-and-rest.md section 5.5). */
+/* Responses of the REST API (client-and-rest section 5.5). */
 #ifndef BROKER_REST_ANSWER_H
 #define BROKER_REST_ANSWER_H
 

@@ -1,4 +1,4 @@
-/* The body of a `:send` (client-and-rest.md section 5.3): which data type its
+/* The body of a `:send` (client-and-rest section 5.3): which data type its
  * Content-Type means, and the data as it is delivered. */
 #ifndef BROKER_REST_BODY_H
 #define BROKER_REST_BODY_H

@@ -85,7 +85,7 @@ static int find_route(struct judge *j)
 
 /* --- Who asks --------------------------------------------------------------- */
 
-/* client-and-rest.md sections 5.5 and 5.6: refused with an empty body. */
+/* client-and-rest sections 5.5 and 5.6: refused with an empty body. */
 static int authenticate(struct judge *j)
 {
     struct jwt_rules rules = {j->settings->keys, j->settings->key_count, j->now,
@@ -134,7 +134,7 @@ static bool is_param(const struct url_param *param, struct str name)
     return str__eq_nocase(param->name, name);
 }
 
-/* client-and-rest.md section 5.1: none means the newest; one of the list, once. */
+/* client-and-rest section 5.1: none means the newest; one of the list, once. */
 static int check_version(struct judge *j)
 {
     size_t count = 0;
@@ -165,7 +165,7 @@ static bool decode_segment(struct judge *j, struct str *segment)
     return segment->len > 0 && utf8__valid(*segment);
 }
 
-/* official-emulator.md section 2.2. User and connection ids may hold anything: one
+/* official-emulator section 2.2. User and connection ids may hold anything: one
  * that no connection has is simply not found. */
 static int read_names(struct judge *j)
 {
@@ -384,7 +384,7 @@ void rest__body(struct arena *a, const struct http_request *req, struct rest_cal
     call->has_command = status == 0;
 }
 
-/* official-emulator.md section 2.3 */
+/* official-emulator section 2.3 */
 static void answer_missing(struct arena *a, struct rest_call *call)
 {
     const struct rest_route *route = call->route;

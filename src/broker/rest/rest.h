@@ -1,4 +1,4 @@
-/* The data-plane REST API without I/O (client-and-rest.md section 5): a request goes
+/* The data-plane REST API without I/O (client-and-rest section 5): a request goes
  * in, and either a response comes out at once or a hub command whose result decides
  * the response. Routes are rows of a table (route.c).
  *

@@ -108,7 +108,7 @@ static struct str *place_of(struct str pattern, struct route_segments *segments)
 }
 
 /* Splits on raw slashes, before any decoding, so that an encoded one belongs to a
- * name (client-and-rest.md section 5.2). */
+ * name (client-and-rest section 5.2). */
 static bool path_matches(struct str pattern, struct str path, struct route_segments *segments)
 {
     struct str want, got;

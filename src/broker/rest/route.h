@@ -1,5 +1,5 @@
-/* The operations of the REST API as rows of a table (client-and-rest.md section 5.2,
- * official-emulator.md section 2.3), and the search in it. */
+/* The operations of the REST API as rows of a table (client-and-rest section 5.2,
+ * official-emulator section 2.3), and the search in it. */
 #ifndef BROKER_REST_ROUTE_H
 #define BROKER_REST_ROUTE_H
 

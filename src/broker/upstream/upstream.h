@@ -1,5 +1,5 @@
 /* Client activity towards event handlers, without I/O: which handler gets which
- * event, in what order, validated how, tried again when (event-handler.md sections
+ * event, in what order, validated how, tried again when (event-handler sections
  * 1 to 3). HTTP exchanges and timers are the shell's; `now` is always a parameter.
  *
  * Rules. Events of one connection are sent one after the other, in the order they

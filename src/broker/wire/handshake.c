@@ -8,7 +8,7 @@
 #define MAX_QUERY_PARAMS 256
 #define HUBS_PREFIX "/client/hubs/"
 
-/* Claim names that .NET issuers write in full (official-emulator.md section 2.4). */
+/* Claim names that .NET issuers write in full (official-emulator section 2.4). */
 #define LONG_USER_CLAIM "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
 #define LONG_ROLE_CLAIM "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
 
@@ -61,7 +61,7 @@ static struct str take_param(struct url_query *query, struct str name)
     return first;
 }
 
-/* The last value of a repeated parameter (official-emulator.md section 2.6). */
+/* The last value of a repeated parameter (official-emulator section 2.6). */
 static struct str last_param(const struct url_query *query, struct str name)
 {
     for (size_t i = query->count; i > 0; i--) {
@@ -86,7 +86,7 @@ static int read_query(struct reader *r)
     return 0;
 }
 
-/* client-and-rest.md section 1.1 */
+/* client-and-rest section 1.1 */
 static int read_hub(struct reader *r)
 {
     struct str path = r->req->path, prefix = STR(HUBS_PREFIX), hub;
@@ -131,7 +131,7 @@ static int read_upgrade(struct reader *r)
     return upgrade__check(r->req, &r->out->websocket_key, r->diag);
 }
 
-/* client-and-rest.md section 1.4: the first predefined name in the client's order;
+/* client-and-rest section 1.4: the first predefined name in the client's order;
  * with none of them, a raw client whose subprotocol a connect handler may choose. */
 static int read_subprotocol(struct reader *r)
 {
@@ -166,7 +166,7 @@ static int read_recovery(struct reader *r)
     return 0;
 }
 
-/* client-and-rest.md section 1.2: the audience is the endpoint of the hub, however
+/* client-and-rest section 1.2: the audience is the endpoint of the hub, however
  * the client wrote it; in the query form it may also be the URL as written. */
 static enum ph_err check_token(struct reader *r)
 {
@@ -191,7 +191,7 @@ static enum ph_err check_token(struct reader *r)
                : err;
 }
 
-/* client-and-rest.md section 1.3 */
+/* client-and-rest section 1.3 */
 static int admit_anonymous(struct reader *r)
 {
     if (settings__hub(r->settings, r->out->hub)->anonymous_allowed)
@@ -266,7 +266,7 @@ static int read_groups(struct reader *r)
     return status;
 }
 
-/* official-emulator.md section 2.6: checked for every client, used by raw ones. */
+/* official-emulator section 2.6: checked for every client, used by raw ones. */
 static int read_no_echo(struct reader *r)
 {
     struct str value = last_param(&r->out->query, STR("noEcho"));

@@ -1,5 +1,5 @@
 /* A client's upgrade request, judged without I/O: which hub, who, what it may do,
- * which subprotocol, or why not (client-and-rest.md section 1). */
+ * which subprotocol, or why not (client-and-rest section 1). */
 #ifndef BROKER_WIRE_HANDSHAKE_H
 #define BROKER_WIRE_HANDSHAKE_H
 

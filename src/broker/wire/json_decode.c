@@ -1,4 +1,4 @@
-/* Frames from JSON clients (client-and-rest.md section 2.1). What is refused here closes
+/* Frames from JSON clients (client-and-rest section 2.1). What is refused here closes
  * the connection, so each refusal says what was expected and what came. */
 #include "base/base64.h"
 #include "base/json.h"

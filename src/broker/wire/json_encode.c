@@ -1,4 +1,4 @@
-/* Frames to JSON clients (client-and-rest.md section 2.2). Keys come in the service's
+/* Frames to JSON clients (client-and-rest section 2.2). Keys come in the service's
  * order, without white space: its own tests compare whole frames as strings. */
 #include "base/base64.h"
 #include "base/json.h"

@@ -1,4 +1,4 @@
-/* Clients without a predefined subprotocol (client-and-rest.md section 2.8): each
+/* Clients without a predefined subprotocol (client-and-rest section 2.8): each
  * message is the user event `message`, and what they get is data alone. A raw client in
  * sendToGroup mode is the session's affair. */
 #include "broker/wire/formats.h"

@@ -15,7 +15,7 @@
 #include "base/str.h"
 #include "base/utf8.h"
 
-/* client-and-rest.md section 6: one message has at most 1 MiB, else 1009. */
+/* client-and-rest section 6: one message has at most 1 MiB, else 1009. */
 #define WS_DEFAULT_MAX_MESSAGE (1u << 20)
 /* Frames of one message. A client that needs more sends fragments so small that
  * their headers cost more than the data: closed with 1008, since 1009 speaks of size. */
