@@ -38,7 +38,7 @@ struct str http__get(const struct http_headers *h, struct str name);
 /* Last value of a header (rule for ce-connectionState and metadata). */
 struct str http__get_last(const struct http_headers *h, struct str name);
 size_t http__count(const struct http_headers *h, struct str name);
-/* Splits a request target into path and query. */
+/* Splits a request target, in origin or absolute form, into path and query. */
 void http__set_target(struct http_request *req, struct str target);
 /* The media type of a Content-Type value, without parameters and white space around. */
 struct str http__media_type(struct str content_type);

@@ -447,6 +447,28 @@ static void http_token_needs_no_quotes(void **state)
     assert_false(http__is_token(STR("\xc3\xa9")));
 }
 
+static void targets_of_both_forms(void **state)
+{
+    static const struct {
+        const char *target, *path, *query;
+    } rows[] = {
+        {"/a/b?c=d?e", "/a/b", "c=d?e"}, {"/a?", "/a", ""},         {"/a", "/a", NULL},
+        {"http://h:1/a?b", "/a", "b"},   {"HTTPS://h/", "/", NULL}, {"http://h", "/", NULL},
+        {"http:/a", "http:/a", NULL},    {"*", "*", NULL},
+    };
+    struct http_request req;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        http__set_target(&req, str__of(rows[i].target));
+        assert_str(req.path, rows[i].path);
+        if (rows[i].query)
+            assert_str(req.query, rows[i].query);
+        else
+            assert_null(req.query.ptr);
+    }
+}
+
 static void keep_line(void *arg, enum ph_log_level level, const char *line, size_t len)
 {
     struct buf *out = arg;
@@ -479,6 +501,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(log_lines_cannot_be_forged),
+        cmocka_unit_test(targets_of_both_forms),
         cmocka_unit_test(http_token_needs_no_quotes),
         cmocka_unit_test(split_keeps_empty_parts),
         cmocka_unit_test(only_letters_have_a_case),
