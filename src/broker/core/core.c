@@ -62,6 +62,11 @@ size_t core__session_count(const struct core *core)
     return core->sessions;
 }
 
+bool core__has_dirty(const struct core *core)
+{
+    return !list__empty(&core->dirty);
+}
+
 struct session *core__next_dirty(struct core *core)
 {
     struct session *s;

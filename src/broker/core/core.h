@@ -117,6 +117,7 @@ size_t core__session_count(const struct core *core);
 /* The next session with something to send, taken off the dirty list; NULL when the
  * list is empty. Called once per loop turn until then. */
 struct session *core__next_dirty(struct core *core);
+bool core__has_dirty(const struct core *core);
 /* Ends detached sessions whose recovery time is over. Returns the next deadline on
  * the same clock, or INT64_MAX. */
 int64_t core__tick(struct core *core, int64_t now_ms);

@@ -220,7 +220,7 @@ static void on_turn(uv_prepare_t *handle)
     at = sooner(at, core__tick(s->core, now));
     at = sooner(at, upstream__tick(s->upstream, now));
     at = sooner(at, hold_back(s, now));
-    if (front__has_work(s->front))
+    if (front__has_work(s->front) || core__has_dirty(s->core))
         at = now;
     check_drained(s);
     if (s->drain_until > 0 && !s->drained)
