@@ -44,29 +44,29 @@ size_t http__count(const struct http_headers *h, struct str name)
     return count;
 }
 
-/* The path of an absolute-form target (RFC 9112 section 3.2.2), which a server must
- * accept; the target itself if it is of another form. */
+/* What follows scheme and authority of a target in absolute form (RFC 9112 section 3.2.2),
+ * which a server must accept; the target itself if it is of another form. */
 static struct str without_authority(struct str target)
 {
-    struct str rest;
     size_t at = 0;
 
     if (str__starts_with_nocase(target, STR("http://")))
         at = strlen("http://");
     else if (str__starts_with_nocase(target, STR("https://")))
         at = strlen("https://");
-    if (at == 0)
+    else
         return target;
     while (at < target.len && target.ptr[at] != '/' && target.ptr[at] != '?')
         at++;
-    rest = str__n(target.ptr + at, target.len - at);
-    return rest.len > 0 && rest.ptr[0] == '/' ? rest : STR("/");
+    return str__n(target.ptr + at, target.len - at);
 }
 
 void http__set_target(struct http_request *req, struct str target)
 {
     req->query = without_authority(target);
     str__split(&req->query, '?', &req->path);
+    if (req->path.len == 0 && req->path.ptr != target.ptr)
+        req->path = STR("/");
 }
 
 struct str http__media_type(struct str content_type)

@@ -452,9 +452,16 @@ static void targets_of_both_forms(void **state)
     static const struct {
         const char *target, *path, *query;
     } rows[] = {
-        {"/a/b?c=d?e", "/a/b", "c=d?e"}, {"/a?", "/a", ""},         {"/a", "/a", NULL},
-        {"http://h:1/a?b", "/a", "b"},   {"HTTPS://h/", "/", NULL}, {"http://h", "/", NULL},
-        {"http:/a", "http:/a", NULL},    {"*", "*", NULL},
+        {"/a/b?c=d?e", "/a/b", "c=d?e"},
+        {"/a?", "/a", ""},
+        {"/a", "/a", NULL},
+        {"http://h:1/a?b", "/a", "b"},
+        {"HTTPS://h/", "/", NULL},
+        {"http://h", "/", NULL},
+        {"http://h?b=c", "/", "b=c"},
+        {"?b", "", "b"},
+        {"http:/a", "http:/a", NULL},
+        {"*", "*", NULL},
     };
     struct http_request req;
 
