@@ -6,7 +6,5 @@
 
 /* False only when the generator fails, which must be treated as fatal to the request. */
 bool random__bytes(void *out, size_t len);
-/* Fills `out` with 2*bytes lower-case hex digits and a NUL. */
-bool random__hex(char *out, size_t bytes);
 
 #endif

@@ -54,7 +54,7 @@ void server__fini(struct ph_server *server)
 }
 
 /* Also called from signal handlers: nothing here but write(2). */
-void server__stop(struct ph_server *server)
+void ph_server_stop(struct ph_server *server)
 {
     static const uint64_t one = 1;
     int saved = errno;
@@ -62,11 +62,6 @@ void server__stop(struct ph_server *server)
     while (write(server->stop_fd, &one, sizeof(one)) < 0 && errno == EINTR)
         ;
     errno = saved;
-}
-
-void ph_server_stop(struct ph_server *server)
-{
-    server__stop(server);
 }
 
 void ph_server_wait(struct ph_server *server)

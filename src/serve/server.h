@@ -26,7 +26,6 @@ enum ph_err server__init(struct ph_server *server, struct ph_app *app, unsigned 
                          struct diag *diag);
 /* Frees the common part; fine for one that was only zeroed. */
 void server__fini(struct ph_server *server);
-void server__stop(struct ph_server *server);
 
 /* Where this thread's last failure is explained (the `why` of pubhook/serve.h). */
 struct diag *server__diag(void);

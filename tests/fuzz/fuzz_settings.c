@@ -1,4 +1,5 @@
 /* The broker's configuration file: taken, or refused with a place and a reason. */
+#include "base/names.h"
 #include "broker/config/settings.h"
 
 #include <stdlib.h>
@@ -12,7 +13,7 @@ static void check_accepted(struct settings *s)
     for (size_t i = 0; i < s->hub_count; i++) {
         const struct hub_settings *hub = &s->hubs[i];
 
-        if (!settings__valid_hub_name(hub->name) || settings__hub(s, hub->name) != hub)
+        if (!names__valid_hub(hub->name) || settings__hub(s, hub->name) != hub)
             abort();
     }
     if (settings__finish(s, 1, &diag) == PH_OK && s->key_count == 0)

@@ -1,4 +1,5 @@
 /* The broker's settings: command line, configuration file, and what they refuse. */
+#include "base/names.h"
 #include "broker/config/settings.h"
 #include "unit.h"
 
@@ -453,17 +454,17 @@ static void hub_names(void **state)
 
     (void)state;
     memset(name, 'a', sizeof(name));
-    assert_true(settings__valid_hub_name(str__n(name, 1)));
-    assert_true(settings__valid_hub_name(str__n(name, 127)));
-    assert_true(settings__valid_hub_name(str__n(name, 128)));
-    assert_false(settings__valid_hub_name(str__n(name, 129)));
-    assert_false(settings__valid_hub_name(STR("")));
-    assert_true(settings__valid_hub_name(STR("Z9_`,.[]")));
-    assert_false(settings__valid_hub_name(STR("_a")));
-    assert_false(settings__valid_hub_name(STR("a-b")));
-    assert_false(settings__valid_hub_name(STR("a/b")));
-    assert_false(settings__valid_hub_name(STR("a\0b")));
-    assert_false(settings__valid_hub_name(STR("\xc3\xa4")));
+    assert_true(names__valid_hub(str__n(name, 1)));
+    assert_true(names__valid_hub(str__n(name, 127)));
+    assert_true(names__valid_hub(str__n(name, 128)));
+    assert_false(names__valid_hub(str__n(name, 129)));
+    assert_false(names__valid_hub(STR("")));
+    assert_true(names__valid_hub(STR("Z9_`,.[]")));
+    assert_false(names__valid_hub(STR("_a")));
+    assert_false(names__valid_hub(STR("a-b")));
+    assert_false(names__valid_hub(STR("a/b")));
+    assert_false(names__valid_hub(STR("a\0b")));
+    assert_false(names__valid_hub(STR("\xc3\xa4")));
 }
 
 static void hubs_and_handlers_have_a_maximum(void **state)

@@ -2,11 +2,6 @@
 
 #include "base/names.h"
 
-bool settings__valid_hub_name(struct str name)
-{
-    return names__valid_hub(name);
-}
-
 struct hub_settings *hub_settings__find(const struct settings *s, struct str name)
 {
     for (size_t i = 0; i < s->hub_count; i++) {
@@ -58,7 +53,7 @@ enum ph_err hub_settings__add(struct settings *s, struct str name, struct hub_se
     struct hub_settings hub = {.keep_alive_seconds = SETTINGS_DEFAULT_KEEP_ALIVE};
     void *hubs;
 
-    if (!settings__valid_hub_name(name))
+    if (!names__valid_hub(name))
         return diag__set(diag, PH_ERR_ARGUMENT,
                          "a hub's name must start with a letter and hold at most %d letters, "
                          "digits and _ ` , . [ ], got \"%.*s\"",

@@ -18,7 +18,7 @@ bool settings__init(struct settings *s)
     return false;
 }
 
-void settings__drop_keys(struct settings *s)
+static void drop_keys(struct settings *s)
 {
     for (size_t i = 0; i < s->key_count; i++)
         mac__key_free(s->keys[i]);
@@ -27,7 +27,7 @@ void settings__drop_keys(struct settings *s)
 
 void settings__free(struct settings *s)
 {
-    settings__drop_keys(s);
+    drop_keys(s);
     arena__free(&s->arena);
     *s = (struct settings){.threads = 0};
 }
@@ -119,7 +119,7 @@ enum ph_err settings__set_listen(struct settings *s, const char *value, struct d
 enum ph_err settings__add_key(struct settings *s, const char *value, struct diag *diag)
 {
     if (s->keys_of_file)
-        settings__drop_keys(s);
+        drop_keys(s);
     s->keys_of_file = false;
     return settings__key(s, str__of(value), diag);
 }

@@ -87,7 +87,4 @@ enum ph_err settings__finish(struct settings *s, unsigned cpus, struct diag *dia
 /* Settings of a hub (compared without case), or the defaults for one that has none. Never NULL. */
 const struct hub_settings *settings__hub(const struct settings *s, struct str hub);
 
-/* ^[A-Za-z][A-Za-z0-9_`,.[\]]{0,127}$ (client-and-rest section 1.1) */
-bool settings__valid_hub_name(struct str name);
-
 #endif

@@ -7,7 +7,6 @@
 enum ph_err settings__listen(struct settings *s, struct str value, struct diag *diag);
 /* Appends a key, whoever the others came from. */
 enum ph_err settings__key(struct settings *s, struct str value, struct diag *diag);
-void settings__drop_keys(struct settings *s);
 enum ph_err settings__threads(struct settings *s, uint64_t value, struct diag *diag);
 
 #endif

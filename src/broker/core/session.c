@@ -124,6 +124,12 @@ no_hub:
     return NULL;
 }
 
+static void mark_dirty(struct session *s)
+{
+    if (s->transport && list__empty(&s->dirty) && outbox__pending(&s->outbox))
+        list__append(&s->core->dirty, &s->dirty);
+}
+
 static bool greet(struct session *s, struct str reconnection_token)
 {
     struct connected_info info = {session__id(s), session__user(s), reconnection_token};
@@ -150,7 +156,7 @@ void session__attach(struct session *s, struct transport *t, struct str reconnec
     outbox__rewind(&s->outbox);
     if (!greet(s, reconnection_token))
         session__end(s, &farewell_memory);
-    session__mark_dirty(s);
+    mark_dirty(s);
     core__leave(core);
 }
 
@@ -169,7 +175,7 @@ void session__deliver(struct session *s, struct frame *f)
         return;
     switch (outbox__push(&s->outbox, f, room(s))) {
     case OUTBOX_OK:
-        session__mark_dirty(s);
+        mark_dirty(s);
         if (s->transport && outbox__half_full(&s->outbox, room(s)))
             s->core->config.ops->relieve(s->core->config.ctx, s->transport);
         break;
@@ -201,12 +207,6 @@ void session__written(struct session *s, size_t count)
     outbox__written(&s->outbox, count);
 }
 
-void session__mark_dirty(struct session *s)
-{
-    if (s->transport && list__empty(&s->dirty) && outbox__pending(&s->outbox))
-        list__append(&s->core->dirty, &s->dirty);
-}
-
 /* --- Going ----------------------------------------------------------------- */
 
 void session__detach(struct session *s, int64_t now_ms, struct str reason)
@@ -236,7 +236,7 @@ static void say_goodbye(struct session *s, struct str message)
     if (s->transport && s->format->disconnected && message.ptr)
         f = s->format->disconnected(message);
     if (f && outbox__push(&s->outbox, f, room(s)) == OUTBOX_OK)
-        session__mark_dirty(s);
+        mark_dirty(s);
     frame__unref(f);
 }
 

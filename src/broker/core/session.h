@@ -71,8 +71,5 @@ struct out_item {
 size_t session__outgoing(const struct session *s, struct out_item *items, size_t max);
 /* The first `count` of those are written in full. */
 void session__written(struct session *s, size_t count);
-/* Puts the session on the dirty list (again), e.g. when the socket took only a part
- * and is writable once more. */
-void session__mark_dirty(struct session *s);
 
 #endif

@@ -52,13 +52,25 @@ static int open_bound(const struct listener_address *at, bool shared)
     return -1;
 }
 
+/* Appends HOST:PORT, with brackets around an IPv6 address. */
+static void put_name(const struct listener_address *at, struct buf *out)
+{
+    bool v6 = at->addr.ss_family == AF_INET6;
+    char host[NI_MAXHOST], service[NI_MAXSERV];
+
+    if (getnameinfo((const struct sockaddr *)&at->addr, at->len, host, sizeof(host), service,
+                    sizeof(service), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return;
+    buf__printf(out, v6 ? "[%s]:%s" : "%s:%s", host, service);
+}
+
 static enum ph_err cannot_listen(const struct listener_address *at, struct diag *diag)
 {
     int err = errno;
     struct buf name;
 
     buf__init(&name, 128);
-    listener__name(at, &name);
+    put_name(at, &name);
     diag__set(diag, PH_ERR_SYSTEM, "cannot listen on %.*s: %s", STR_FMT(buf__view(&name)),
               strerror(err));
     buf__free(&name);
@@ -83,15 +95,4 @@ enum ph_err listener__open(struct listener_address *at, int *fd, struct diag *di
     if (listener__port(at) == 0)
         getsockname(*fd, (struct sockaddr *)&at->addr, &at->len);
     return PH_OK;
-}
-
-void listener__name(const struct listener_address *at, struct buf *out)
-{
-    bool v6 = at->addr.ss_family == AF_INET6;
-    char host[NI_MAXHOST], service[NI_MAXSERV];
-
-    if (getnameinfo((const struct sockaddr *)&at->addr, at->len, host, sizeof(host), service,
-                    sizeof(service), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        return;
-    buf__printf(out, v6 ? "[%s]:%s" : "%s:%s", host, service);
 }

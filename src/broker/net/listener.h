@@ -23,7 +23,5 @@ enum ph_err listener__check_free(const struct listener_address *at, struct diag 
  * picks one and `at` holds it afterwards, for the sockets that follow. PH_ERR_SYSTEM. */
 enum ph_err listener__open(struct listener_address *at, int *fd, struct diag *diag);
 uint16_t listener__port(const struct listener_address *at);
-/* Appends HOST:PORT, with brackets around an IPv6 address. */
-void listener__name(const struct listener_address *at, struct buf *out);
 
 #endif

@@ -2,7 +2,8 @@
 
 #include "broker/wire/ws.h"
 
-bool upgrade__has_token(const struct http_headers *headers, struct str name, struct str token)
+/* Does a comma list, maybe over several header lines, hold this token (without case)? */
+static bool has_token(const struct http_headers *headers, struct str name, struct str token)
 {
     for (size_t i = 0; i < headers->count; i++) {
         struct str rest = headers->items[i].value, part;
@@ -27,11 +28,11 @@ int upgrade__check(const struct http_request *req, struct str *key, struct diag 
 {
     const struct http_headers *h = &req->headers;
 
-    if (!upgrade__has_token(h, STR("Upgrade"), STR("websocket")))
+    if (!has_token(h, STR("Upgrade"), STR("websocket")))
         return refuse(diag, 400,
                       "not a WebSocket upgrade: open this URL with a WebSocket client (ws:// or "
                       "wss://); behind a proxy, let it pass the Upgrade header");
-    if (!upgrade__has_token(h, STR("Connection"), STR("upgrade")))
+    if (!has_token(h, STR("Connection"), STR("upgrade")))
         return refuse(diag, 400,
                       "not a WebSocket upgrade: the Connection header has no `upgrade`; behind a "
                       "proxy, set `Connection: upgrade` towards the broker");

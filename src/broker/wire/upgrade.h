@@ -7,9 +7,6 @@
 
 #define UPGRADE_MAX_SUBPROTOCOLS 64
 
-/* Does a comma list, maybe over several header lines, hold this token (without case)? */
-bool upgrade__has_token(const struct http_headers *headers, struct str name, struct str token);
-
 /* 0, or the status to refuse with and why in `diag`: 400, or 426 for another version
  * (the response then needs `Sec-WebSocket-Version: 13`). *key is Sec-WebSocket-Key. */
 int upgrade__check(const struct http_request *req, struct str *key, struct diag *diag);
