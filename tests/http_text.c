@@ -1,5 +1,24 @@
 #include "http_text.h"
 
+static bool add_line(struct arena *a, struct http_headers *headers, struct str line)
+{
+    struct str name;
+
+    str__split(&line, ':', &name);
+    return http__add(a, headers, name, line.ptr ? str__trim(line) : STR(""));
+}
+
+bool http_text__add(struct arena *a, struct http_headers *headers, struct str lines)
+{
+    struct str line;
+
+    while (str__split(&lines, '\n', &line)) {
+        if (line.len > 0 && !add_line(a, headers, line))
+            return false;
+    }
+    return true;
+}
+
 bool http_text__parse(struct arena *a, struct str text, struct http_headers *headers,
                       struct str *body)
 {
@@ -8,16 +27,13 @@ bool http_text__parse(struct arena *a, struct str text, struct http_headers *hea
     *headers = (struct http_headers){NULL, 0, 0};
     *body = STR("");
     while (str__split(&text, '\n', &line)) {
-        struct str name;
-
         if (line.len > 0 && line.ptr[line.len - 1] == '\r')
             line.len--;
         if (line.len == 0)
             break;
         if (line.ptr[0] == '#')
             continue;
-        str__split(&line, ':', &name);
-        if (!http__add(a, headers, name, line.ptr ? str__trim(line) : STR("")))
+        if (!add_line(a, headers, line))
             return false;
     }
     if (text.ptr)

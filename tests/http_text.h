@@ -8,5 +8,7 @@
 /* Names, values and body point into `text`. False when memory is out. */
 bool http_text__parse(struct arena *a, struct str text, struct http_headers *headers,
                       struct str *body);
+/* Appends the headers in `lines`; empty lines are passed over. False when memory is out. */
+bool http_text__add(struct arena *a, struct http_headers *headers, struct str lines);
 
 #endif

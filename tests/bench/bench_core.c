@@ -3,6 +3,7 @@
  * Run by hand on a quiet machine, built with optimization and without sanitizers. */
 #include "broker/core/session.h"
 #include "broker/wire/formats.h"
+#include "core_shell.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -19,23 +20,6 @@ struct transport {
 static struct transport somewhere;
 
 /* --- A shell that does nothing ---------------------------------------------- */
-
-static void on_publish(void *ctx, const struct hub_command *cmd)
-{
-    (void)ctx, (void)cmd;
-}
-
-static bool on_event(void *ctx, struct session *s, struct str event, enum ph_data_type type,
-                     struct str data, const uint64_t *ack_id)
-{
-    (void)ctx, (void)s, (void)event, (void)type, (void)data, (void)ack_id;
-    return true;
-}
-
-static void on_relieve(void *ctx, struct transport *t)
-{
-    (void)ctx, (void)t;
-}
 
 static void on_close(void *ctx, struct transport *t, uint16_t code, struct str reason)
 {
@@ -54,7 +38,8 @@ static void on_ended(void *ctx, struct session *s, struct str reason)
     (void)ctx, (void)s, (void)reason;
 }
 
-static const struct core_ops ops = {on_publish, on_event, on_relieve, on_close, on_abort, on_ended};
+static const struct core_ops ops = {
+    core_shell__publish, core_shell__event, core_shell__relieve, on_close, on_abort, on_ended};
 
 static struct core *new_core(void)
 {

@@ -2,6 +2,7 @@
  * a matrix of who is in which group. */
 #include "broker/core/session.h"
 #include "broker/wire/formats.h"
+#include "core_shell.h"
 #include "unit.h"
 
 #include <stdio.h>
@@ -42,24 +43,6 @@ static struct str name_str(char kind, unsigned n)
     return str__of(name(kind, n));
 }
 
-static void on_publish(void *ctx, const struct hub_command *cmd)
-{
-    (void)ctx;
-    (void)cmd;
-}
-
-static bool on_event(void *ctx, struct session *s, struct str event, enum ph_data_type type,
-                     struct str data, const uint64_t *ack_id)
-{
-    (void)ctx, (void)s, (void)event, (void)type, (void)data, (void)ack_id;
-    return true;
-}
-
-static void on_relieve(void *ctx, struct transport *t)
-{
-    (void)ctx, (void)t;
-}
-
 static void on_close(void *ctx, struct transport *t, uint16_t code, struct str reason)
 {
     (void)ctx, (void)code, (void)reason;
@@ -81,7 +64,8 @@ static void on_ended(void *ctx, struct session *s, struct str reason)
     w->ended++;
 }
 
-static const struct core_ops ops = {on_publish, on_event, on_relieve, on_close, on_abort, on_ended};
+static const struct core_ops ops = {
+    core_shell__publish, core_shell__event, core_shell__relieve, on_close, on_abort, on_ended};
 
 static void drain(struct world *w)
 {

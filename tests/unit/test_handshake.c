@@ -1,6 +1,7 @@
 /* The client handshake: client-and-rest section 1, official-emulator sections 2.4, 2.6. */
 #include "broker/wire/formats.h"
 #include "broker/wire/handshake.h"
+#include "http_text.h"
 #include "unit.h"
 
 #define NOW 1800000000
@@ -68,18 +69,10 @@ static int read_request(struct fixture *f, const char *method, const char *targe
                         const char *headers)
 {
     struct http_request req = {.method = str__of(method)};
-    struct str rest = str__of(headers), line;
 
     http__set_target(&req, str__of(target));
     http__add(&f->arena, &req.headers, STR("Host"), STR("localhost:8080"));
-    while (str__split(&rest, '\n', &line)) {
-        struct str name, value = line;
-
-        if (line.len == 0)
-            continue;
-        str__split(&value, ':', &name);
-        http__add(&f->arena, &req.headers, name, str__trim(value));
-    }
+    assert_true(http_text__add(&f->arena, &req.headers, str__of(headers)));
     assert_true(handshake__is_client_path(req.path));
     f->diag.text[0] = '\0';
     handshake__read(&f->arena, &req, &f->settings, STR("127.0.0.1:8080"), NOW, &f->h, &f->diag);

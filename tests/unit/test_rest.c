@@ -2,6 +2,7 @@
 #include "broker/rest/answer.h"
 #include "broker/rest/charset.h"
 #include "broker/rest/rest.h"
+#include "http_text.h"
 #include "unit.h"
 
 #define NOW 1800000000
@@ -57,19 +58,11 @@ static int call(struct fixture *f, const char *method, const char *target, const
                 struct str body)
 {
     struct http_request req = {.method = str__of(method)};
-    struct str rest = str__of(headers), line;
     int status;
 
     http__set_target(&req, str__of(target));
     http__add(&f->arena, &req.headers, STR("Host"), STR("localhost:8080"));
-    while (str__split(&rest, '\n', &line)) {
-        struct str name, value = line;
-
-        if (line.len == 0)
-            continue;
-        str__split(&value, ':', &name);
-        http__add(&f->arena, &req.headers, name, str__trim(value));
-    }
+    assert_true(http_text__add(&f->arena, &req.headers, str__of(headers)));
     if (http__count(&req.headers, STR("Authorization")) == 0)
         http__add(&f->arena, &req.headers, STR("Authorization"),
                   bearer(f, arena__printf(&f->arena, HOST "%s", target)));
