@@ -36,7 +36,7 @@ static void make(const struct handshake *h, const struct http_headers *headers,
 static void test_claims(void **state)
 {
     static const char text[] = "{\"sub\":\"ann\",\"role\":[\"a\",\"b\"],\"exp\":1700000000,"
-                               "\"flag\":true,\"deep\":{\"x\":1},\"none\":[]}";
+                               "\"flag\":true,\"deep\":{\"x\":1},\"Sub\":\"Ann\",\"none\":[]}";
     const struct json_limits limits = JSON_LIMITS_DEFAULT;
     struct http_headers headers = {0};
     struct handshake h = {.hub = STR("chat")};
@@ -49,6 +49,7 @@ static void test_claims(void **state)
     make(&h, &headers, &event);
     assert_str(event.connection_id, "id1");
     assert_str(find(&event.claims, "sub")->values[0], "ann");
+    assert_str(find(&event.claims, "Sub")->values[0], "Ann");
     assert_int_equal(find(&event.claims, "role")->count, 2);
     assert_str(find(&event.claims, "role")->values[1], "b");
     assert_str(find(&event.claims, "exp")->values[0], "1700000000");
@@ -72,8 +73,8 @@ static void test_anonymous(void **state)
 /* Repeated names are one field, and the client's token stays here. */
 static void test_headers_and_query(void **state)
 {
-    struct url_param params[] = {{STR("a"), STR("1")}, {STR("a"), STR("2")}};
-    struct handshake h = {.hub = STR("chat"), .query = {params, 2}};
+    struct url_param params[] = {{STR("a"), STR("1")}, {STR("A"), STR("3")}, {STR("a"), STR("2")}};
+    struct handshake h = {.hub = STR("chat"), .query = {params, 3}};
     struct http_headers headers = {0};
     struct ph_event event;
 
@@ -86,6 +87,7 @@ static void test_headers_and_query(void **state)
     assert_int_equal(find(&event.headers, "X-One")->count, 2);
     assert_str(find(&event.headers, "X-One")->values[1], "2");
     assert_int_equal(find(&event.query, "a")->count, 2);
+    assert_int_equal(find(&event.query, "A")->count, 1);
 }
 
 int main(void)

@@ -5,11 +5,12 @@ struct fields {
     struct arena *arena;
     struct event_field *items;
     size_t count;
+    bool ignore_case; /* names of headers; those of claims and of the query have a case */
 };
 
-static bool fields_init(struct fields *f, struct arena *a, size_t max)
+static bool fields_init(struct fields *f, struct arena *a, size_t max, bool ignore_case)
 {
-    *f = (struct fields){.arena = a};
+    *f = (struct fields){.arena = a, .ignore_case = ignore_case};
     f->items = arena__alloc(a, (max ? max : 1) * sizeof(*f->items));
     return f->items;
 }
@@ -17,7 +18,9 @@ static bool fields_init(struct fields *f, struct arena *a, size_t max)
 static struct event_field *fields_find(struct fields *f, struct str name)
 {
     for (size_t i = 0; i < f->count; i++) {
-        if (str__eq_nocase(f->items[i].name, name))
+        struct str known = f->items[i].name;
+
+        if (f->ignore_case ? str__eq_nocase(known, name) : str__eq(known, name))
             return &f->items[i];
     }
     return NULL;
@@ -70,7 +73,7 @@ static bool read_claims(struct arena *a, const struct json *claims, struct event
 {
     struct fields f;
 
-    if (!fields_init(&f, a, claims ? claims->count : 0))
+    if (!fields_init(&f, a, claims ? claims->count : 0, false))
         return false;
     for (const struct json *claim = claims ? claims->child : NULL; claim; claim = claim->next) {
         if (!add_claim(&f, claim))
@@ -84,7 +87,7 @@ static bool read_query(struct arena *a, const struct url_query *query, struct ev
 {
     struct fields f;
 
-    if (!fields_init(&f, a, query->count))
+    if (!fields_init(&f, a, query->count, false))
         return false;
     for (size_t i = 0; i < query->count; i++) {
         if (!fields_add(&f, query->params[i].name, query->params[i].value))
@@ -100,7 +103,7 @@ static bool read_headers(struct arena *a, const struct http_headers *headers,
 {
     struct fields f;
 
-    if (!fields_init(&f, a, headers->count))
+    if (!fields_init(&f, a, headers->count, true))
         return false;
     for (size_t i = 0; i < headers->count; i++) {
         const struct http_header *h = &headers->items[i];
