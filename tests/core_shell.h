@@ -9,12 +9,16 @@ static inline void core_shell__publish(void *ctx, const struct hub_command *cmd)
     (void)ctx, (void)cmd;
 }
 
-static inline bool core_shell__event(void *ctx, struct session *s, struct str event,
-                                     enum ph_data_type type, struct str data,
-                                     const uint64_t *ack_id)
+static inline bool core_shell__event(void *ctx, struct session *s, const struct user_event *event)
 {
-    (void)ctx, (void)s, (void)event, (void)type, (void)data, (void)ack_id;
+    (void)ctx, (void)s, (void)event;
     return true;
+}
+
+static inline int64_t core_shell__now(void *ctx)
+{
+    (void)ctx;
+    return 0;
 }
 
 static inline void core_shell__relieve(void *ctx, struct transport *t)

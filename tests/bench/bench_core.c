@@ -39,7 +39,15 @@ static void on_ended(void *ctx, struct session *s, struct str reason)
 }
 
 static const struct core_ops ops = {
-    core_shell__publish, core_shell__event, core_shell__relieve, on_close, on_abort, on_ended};
+    .publish = core_shell__publish,
+    .event = core_shell__event,
+    .relieve = core_shell__relieve,
+    .close = on_close,
+    .abort = on_abort,
+    .ended = on_ended,
+    .now_ms = core_shell__now,
+    .unix_ms = core_shell__now,
+};
 
 static struct core *new_core(void)
 {
@@ -110,8 +118,11 @@ static double seconds(void)
 
 static void send_one(struct core *core, struct str data)
 {
-    struct message *m =
-        message__new(MESSAGE_FROM_GROUP, PH_DATA_TEXT, STR("g"), STR("sender"), data);
+    struct message *m = message__new(&(struct message){.from = MESSAGE_FROM_GROUP,
+                                                       .type = PH_DATA_TEXT,
+                                                       .group = STR("g"),
+                                                       .from_user = STR("sender"),
+                                                       .data = data});
     struct hub_command cmd = {
         .op = HUB_SEND, .scope = SCOPE_GROUP, .hub = STR("bench"), .name = STR("g"), .message = m};
 
@@ -171,11 +182,12 @@ static void join_and_leave(unsigned members, unsigned groups)
         snprintf(name, sizeof(name), "g%u", i);
         cmd.op = HUB_JOIN;
         cmd.name = STR("00000000000000000000000000000001");
-        cmd.group = str__of(name);
+        cmd.groups = &(struct str){name, strlen(name)};
+        cmd.group_count = 1;
         core__apply(core, &cmd, NULL);
     }
     cmd.name = STR("00000000000000000000000000000000");
-    cmd.group = STR("g");
+    cmd.groups = &STR("g");
     start = seconds();
     for (unsigned i = 0; i < rounds; i++) {
         cmd.op = HUB_LEAVE;

@@ -59,8 +59,11 @@ static void check_reliable(const struct message *m)
 
 static void send_on(const struct command *cmd)
 {
-    struct message *m =
-        message__new(MESSAGE_FROM_GROUP, cmd->type, cmd->group, cmd->event, cmd->data);
+    struct message *m = message__new(&(struct message){.from = MESSAGE_FROM_GROUP,
+                                                       .type = cmd->type,
+                                                       .group = cmd->group,
+                                                       .from_user = cmd->event,
+                                                       .data = cmd->data});
     struct frame *raw;
 
     must(m != NULL);

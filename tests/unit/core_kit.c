@@ -54,20 +54,19 @@ static void on_publish(void *ctx, const struct hub_command *cmd)
     buf__byte(&kit->effects, '\n');
 }
 
-static bool on_event(void *ctx, struct session *s, struct str event, enum ph_data_type type,
-                     struct str data, const uint64_t *ack_id)
+static bool on_event(void *ctx, struct session *s, const struct user_event *event)
 {
     struct kit *kit = ctx;
 
     if (kit->refuse_events)
         return false;
-    buf__printf(&kit->effects, "event %.*s %.*s %d %.*s", STR_FMT(session__id(s)), STR_FMT(event),
-                (int)type, STR_FMT(data));
-    if (ack_id)
-        buf__printf(&kit->effects, " #%llu", (unsigned long long)*ack_id);
+    buf__printf(&kit->effects, "event %.*s %.*s %d %.*s", STR_FMT(session__id(s)),
+                STR_FMT(event->name), (int)event->type, STR_FMT(event->data));
+    if (event->ticket)
+        buf__printf(&kit->effects, " #%llu", (unsigned long long)event->ticket);
     buf__byte(&kit->effects, '\n');
     if (kit->answer_at_once)
-        session__event_answer(s, ack_id,
+        session__event_answer(s, event->ticket,
                               &(struct event_answer){.no_handler = true, .failure = "none here"});
     return true;
 }
@@ -110,7 +109,26 @@ static void on_log(void *arg, enum ph_log_level level, const char *line, size_t 
     buf__append(arg, line, len);
 }
 
-static const struct core_ops ops = {on_publish, on_event, on_relieve, on_close, on_abort, on_ended};
+static int64_t on_now(void *ctx)
+{
+    return ((struct kit *)ctx)->now_ms;
+}
+
+static int64_t on_unix(void *ctx)
+{
+    return ((struct kit *)ctx)->unix_ms;
+}
+
+static const struct core_ops ops = {
+    .publish = on_publish,
+    .event = on_event,
+    .relieve = on_relieve,
+    .close = on_close,
+    .abort = on_abort,
+    .ended = on_ended,
+    .now_ms = on_now,
+    .unix_ms = on_unix,
+};
 
 void kit__init(struct kit *kit, const struct core_limits *limits)
 {
@@ -219,8 +237,11 @@ struct hub_result kit__apply(struct kit *kit, struct hub_command cmd)
 size_t kit__send(struct kit *kit, enum scope scope, const char *name, const char *text)
 {
     bool group = scope == SCOPE_GROUP;
-    struct message *m = message__new(group ? MESSAGE_FROM_GROUP : MESSAGE_FROM_SERVER, PH_DATA_TEXT,
-                                     group ? str__of(name) : STR_NONE, STR_NONE, str__of(text));
+    struct message *m =
+        message__new(&(struct message){.from = group ? MESSAGE_FROM_GROUP : MESSAGE_FROM_SERVER,
+                                       .type = PH_DATA_TEXT,
+                                       .group = group ? str__of(name) : STR_NONE,
+                                       .data = str__of(text)});
     struct hub_result result = kit__apply(
         kit,
         (struct hub_command){.op = HUB_SEND, .scope = scope, .name = str__of(name), .message = m});

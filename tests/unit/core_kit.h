@@ -23,7 +23,8 @@ struct kit {
     struct buf effects; /* events, publishes and ends, one a line */
     struct buf log;
     bool refuse_events;
-    bool answer_at_once; /* events fail for want of a handler, from inside the effect */
+    bool answer_at_once;     /* events fail for want of a handler, from inside the effect */
+    int64_t now_ms, unix_ms; /* what the core takes for the time */
     struct transport *transports[32];
     size_t transport_count;
 };

@@ -246,8 +246,8 @@ static void excluded_connections_get_nothing(void **state)
     struct transport *a = kit__connect(kit, &(struct client){.id = "a"});
     struct transport *b = kit__connect(kit, &(struct client){.id = "b"});
     struct str excluded[] = {STR("a"), STR("unknown"), STR("a")};
-    struct message *m =
-        message__new(MESSAGE_FROM_SERVER, PH_DATA_TEXT, STR_NONE, STR_NONE, STR("x"));
+    struct message *m = message__new(
+        &(struct message){.from = MESSAGE_FROM_SERVER, .type = PH_DATA_TEXT, .data = STR("x")});
 
     kit__apply(kit, (struct hub_command){.op = HUB_SEND,
                                          .scope = SCOPE_HUB,
@@ -264,19 +264,23 @@ static void rest_joins_and_leaves_without_roles(void **state)
 {
     struct kit *kit = *state;
     struct transport *a = kit__connect(kit, &(struct client){.id = "a", .user = "u"});
-    struct hub_command join = {
-        .op = HUB_JOIN, .scope = SCOPE_USER, .name = STR("u"), .group = STR("g")};
+    struct hub_command join = {.op = HUB_JOIN,
+                               .scope = SCOPE_USER,
+                               .name = STR("u"),
+                               .groups = &STR("g"),
+                               .group_count = 1};
     struct hub_command leave = {.op = HUB_LEAVE, .scope = SCOPE_USER, .name = STR("u")};
 
     assert_int_equal(kit__apply(kit, join).matched, 1);
-    join.group = STR("g2");
+    join.groups = &STR("g2");
     kit__apply(kit, join);
     assert_int_equal(kit__send(kit, SCOPE_GROUP, "g2", "1"), 1);
-    leave.group = STR("g2");
+    leave.groups = &STR("g2");
+    leave.group_count = 1;
     kit__apply(kit, leave);
     assert_int_equal(kit__send(kit, SCOPE_GROUP, "g2", "2"), 0);
     assert_int_equal(kit__send(kit, SCOPE_GROUP, "g", "3"), 1);
-    leave.group = STR_NONE;
+    leave.group_count = 0;
     kit__apply(kit, leave);
     assert_int_equal(kit__send(kit, SCOPE_GROUP, "g", "4"), 0);
     assert_read(a, GROUP("g2", "1") GROUP("g", "3"));
@@ -292,7 +296,8 @@ static void a_whole_group_may_leave_itself(void **state)
     assert_int_equal(kit__apply(kit, (struct hub_command){.op = HUB_LEAVE,
                                                           .scope = SCOPE_GROUP,
                                                           .name = STR("g"),
-                                                          .group = STR("g")})
+                                                          .groups = &STR("g"),
+                                                          .group_count = 1})
                          .matched,
                      7);
     assert_int_equal(kit__send(kit, SCOPE_GROUP, "g", "x"), 0);
@@ -385,8 +390,6 @@ static void ping_is_answered(void **state)
 
 /* --- Events ----------------------------------------------------------------- */
 
-static const uint64_t five = 5;
-
 static void an_answer_comes_before_its_ack(void **state)
 {
     struct kit *kit = *state;
@@ -395,10 +398,10 @@ static void an_answer_comes_before_its_ack(void **state)
     kit__says(
         a,
         "{\"type\":\"event\",\"event\":\"ev\",\"dataType\":\"text\",\"data\":\"x\",\"ackId\":5}");
-    assert_effects(kit, "event a ev 0 x #5\n");
+    assert_effects(kit, "event a ev 0 x #1\n");
     assert_read(a, "");
     assert_true(session__event_answer(
-        a->session, &five,
+        a->session, 1,
         &(struct event_answer){
             .success = true, .has_data = true, .type = PH_DATA_TEXT, .data = STR("re")}));
     assert_read(a, SERVER("re") ACK(5));
@@ -415,12 +418,12 @@ static void an_event_under_way_is_not_sent_twice(void **state)
 
     kit__says(a, event);
     kit__says(a, event);
-    assert_effects(kit, "event a ev 1 1 #5\n");
-    session__event_answer(a->session, &five, &(struct event_answer){.failure = "handler said 500"});
+    assert_effects(kit, "event a ev 1 1 #1\n");
+    session__event_answer(a->session, 1, &(struct event_answer){.failure = "handler said 500"});
     assert_read(a, NACK(5, "InternalServerError", "Internal server error"));
     kit__says(a, event);
-    assert_effects(kit, "event a ev 1 1 #5\n");
-    session__event_answer(a->session, &five, &(struct event_answer){.success = true});
+    assert_effects(kit, "event a ev 1 1 #2\n");
+    session__event_answer(a->session, 2, &(struct event_answer){.success = true});
     assert_read(a, ACK(5));
     assert_non_null(strstr(kit->log.data, "handler said 500"));
 }
@@ -432,7 +435,7 @@ static void an_event_without_ack_fails_in_the_log(void **state)
 
     kit__says(a, "{\"type\":\"event\",\"event\":\"ev\",\"data\":1}");
     assert_true(session__event_answer(
-        a->session, NULL,
+        a->session, 0,
         &(struct event_answer){.failure = "no handler: set one", .no_handler = true}));
     assert_read(a, "");
     assert_non_null(strstr(kit->log.data, "no handler: set one"));
@@ -461,7 +464,7 @@ static void an_answer_may_come_from_inside_the_effect(void **state)
     assert_true(kit__says(a, "{\"type\":\"event\",\"event\":\"ev\",\"data\":1,\"ackId\":5}"));
     assert_read(a, NACK(5, "InternalServerError", "Internal server error"));
     assert_false(kit__says(b, "hello"));
-    assert_effects(kit, "event a ev 1 1 #5\nevent b message 0 hello\n"
+    assert_effects(kit, "event a ev 1 1 #1\nevent b message 0 hello\n"
                         "ended b: Internal server error\n");
 }
 
@@ -475,12 +478,11 @@ static void a_raw_message_is_an_event(void **state)
     assert_true(kit__says(a, "hello"));
     assert_effects(kit, "event a message 0 hello\n");
     assert_true(session__event_answer(
-        a->session, NULL,
+        a->session, 0,
         &(struct event_answer){
             .success = true, .has_data = true, .type = PH_DATA_JSON, .data = STR("{\"a\":1}")}));
     assert_read(a, "{\"a\":1}\n");
-    assert_false(
-        session__event_answer(a->session, NULL, &(struct event_answer){.failure = "secret"}));
+    assert_false(session__event_answer(a->session, 0, &(struct event_answer){.failure = "secret"}));
     assert_read(a, "");
     assert_string_equal(a->closed, "1011 Internal server error");
     assert_effects(kit, "ended a: Internal server error\n");

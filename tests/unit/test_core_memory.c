@@ -56,7 +56,15 @@ struct world {
     struct core *core;
     struct transport transports[CLIENTS + 1];
     unsigned started, ended;
+    uint64_t ticket; /* of the newest event */
 };
+
+static bool on_event(void *ctx, struct session *s, const struct user_event *event)
+{
+    (void)s;
+    ((struct world *)ctx)->ticket = event->ticket;
+    return true;
+}
 
 static void on_close(void *ctx, struct transport *t, uint16_t code, struct str reason)
 {
@@ -78,7 +86,15 @@ static void on_ended(void *ctx, struct session *s, struct str reason)
 }
 
 static const struct core_ops ops = {
-    core_shell__publish, core_shell__event, core_shell__relieve, on_close, on_abort, on_ended};
+    .publish = core_shell__publish,
+    .event = on_event,
+    .relieve = core_shell__relieve,
+    .close = on_close,
+    .abort = on_abort,
+    .ended = on_ended,
+    .now_ms = core_shell__now,
+    .unix_ms = core_shell__now,
+};
 
 /* --- The life ------------------------------------------------------------------ */
 
@@ -162,7 +178,7 @@ static void events(struct world *w, unsigned i)
                          .ack_id = id});
     if (w->transports[i].session)
         session__event_answer(
-            w->transports[i].session, &id,
+            w->transports[i].session, w->ticket,
             &(struct event_answer){.success = true, .has_data = true, .data = STR("answer")});
 }
 

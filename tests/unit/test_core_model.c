@@ -65,7 +65,15 @@ static void on_ended(void *ctx, struct session *s, struct str reason)
 }
 
 static const struct core_ops ops = {
-    core_shell__publish, core_shell__event, core_shell__relieve, on_close, on_abort, on_ended};
+    .publish = core_shell__publish,
+    .event = core_shell__event,
+    .relieve = core_shell__relieve,
+    .close = on_close,
+    .abort = on_abort,
+    .ended = on_ended,
+    .now_ms = core_shell__now,
+    .unix_ms = core_shell__now,
+};
 
 static void drain(struct world *w)
 {
@@ -156,6 +164,11 @@ static void model_apply(struct world *w, unsigned i, enum hub_op op, unsigned gr
     case HUB_CLOSE:
         w->alive[i] = false;
         break;
+    case HUB_LIST:
+    case HUB_GRANT:
+    case HUB_REVOKE:
+    case HUB_MAY:
+        break;
     }
 }
 
@@ -167,13 +180,14 @@ static void command(struct world *w)
     unsigned left_out = (unsigned)rand() % SESSIONS;
     bool excludes = rand() % 2, all = rand() % 16 == 0;
     struct str excluded = name_str('c', left_out), group_name = name_str('g', group);
-    struct message *m =
-        message__new(MESSAGE_FROM_SERVER, PH_DATA_TEXT, STR_NONE, STR_NONE, STR("x"));
+    struct message *m = message__new(
+        &(struct message){.from = MESSAGE_FROM_SERVER, .type = PH_DATA_TEXT, .data = STR("x")});
     struct hub_command cmd = {.op = op,
                               .scope = scope,
                               .hub = STR("h"),
                               .name = scope_name(scope, n),
-                              .group = op == HUB_LEAVE && all ? STR_NONE : group_name,
+                              .groups = &group_name,
+                              .group_count = op == HUB_LEAVE && all ? 0 : 1,
                               .excluded = &excluded,
                               .excluded_count = excludes,
                               .message = m};

@@ -305,7 +305,11 @@ static const struct message_row {
 
 static struct message *message_of(const struct message_row *row)
 {
-    struct message *m = message__new(row->from, row->type, row->group, row->user, row->data);
+    struct message *m = message__new(&(struct message){.from = row->from,
+                                                       .type = row->type,
+                                                       .group = row->group,
+                                                       .from_user = row->user,
+                                                       .data = row->data});
 
     assert_non_null(m);
     return m;

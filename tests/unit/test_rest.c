@@ -81,7 +81,7 @@ static int call(struct fixture *f, const char *method, const char *target, const
 
 static int finish(struct fixture *f, size_t matched)
 {
-    struct hub_result result = {matched};
+    struct hub_result result = {.matched = matched};
 
     assert_true(f->call.has_command);
     rest__finish(&f->arena, &f->call, &result);
@@ -142,7 +142,7 @@ static void operations(void **state)
         assert_int_equal(cmd->scope, rows[i].scope);
         assert_str(cmd->hub, "chat");
         assert_str(cmd->name, rows[i].name);
-        assert_str(cmd->group, rows[i].group);
+        assert_str(cmd->group_count ? cmd->groups[0] : STR_NONE, rows[i].group);
         assert_int_equal(cmd->message != NULL, rows[i].op == HUB_SEND);
         assert_int_equal(finish(f, 1), rows[i].found);
         assert_int_equal(finish(f, 0), rows[i].missing);

@@ -27,8 +27,8 @@ struct sent {
 struct told {
     int calls;
     int status; /* connect */
-    bool success, no_handler, has_ack;
-    uint64_t ack_id;
+    bool success, no_handler;
+    uint64_t ticket;
     bool answered; /* there was an answer */
     char data[64], user[64], why[1024];
 };
@@ -107,8 +107,17 @@ static void fake_connect_done(void *ctx, void *token, int status, const struct a
         upstream__disconnected(f->peer, STR("in callback"), f->now, 0);
 }
 
-static void fake_event_done(void *ctx, void *owner, const uint64_t *ack_id,
-                            const struct answer *answer, bool no_handler, const char *why)
+static bool raise_event(struct fixture *f, struct upstream_peer *p, const char *name,
+                        enum ph_data_type type, struct str data, uint64_t ticket)
+{
+    const struct upstream_event event = {
+        .name = str__of(name), .type = type, .data = data, .ticket = ticket};
+
+    return upstream__event(p, &event, f->now, 0);
+}
+
+static void fake_event_done(void *ctx, void *owner, uint64_t ticket, const struct answer *answer,
+                            bool no_handler, const char *why)
 {
     struct fixture *f = ctx;
 
@@ -116,14 +125,12 @@ static void fake_event_done(void *ctx, void *owner, const uint64_t *ack_id,
     f->event.calls++;
     f->event.success = answer && answer->success;
     f->event.no_handler = no_handler;
-    f->event.has_ack = ack_id != NULL;
-    f->event.ack_id = ack_id ? *ack_id : 0;
+    f->event.ticket = ticket;
     copy(f->event.data, sizeof(f->event.data), answer ? answer->data : STR_NONE);
     copy(f->event.why, sizeof(f->event.why), str__of(why));
     if (f->event_in_callback) {
         f->event_in_callback = false;
-        assert_true(
-            upstream__event(f->peer, STR("again"), PH_DATA_TEXT, STR("x"), NULL, f->now, 0));
+        assert_true(raise_event(f, f->peer, "again", PH_DATA_TEXT, STR("x"), 0));
     }
     if (f->disconnect_in_callback)
         upstream__disconnected(f->peer, STR("in callback"), f->now, 0);
@@ -293,8 +300,7 @@ static struct upstream_peer *established(struct fixture *f)
 
 static bool message(struct fixture *f, struct upstream_peer *p, const char *data)
 {
-    uint64_t ack = 7;
-    bool ok = upstream__event(p, STR("message"), PH_DATA_TEXT, str__of(data), &ack, f->now, 0);
+    bool ok = raise_event(f, p, "message", PH_DATA_TEXT, str__of(data), 7);
 
     tick(f);
     return ok;
@@ -719,7 +725,7 @@ static void user_event_fails_without_consent(void **state)
     assert_int_equal(f->event.calls, 2);
     assert_false(f->event.success);
     assert_false(f->event.no_handler);
-    assert_true(f->event.has_ack);
+    assert_int_equal(f->event.ticket, 7);
     assert_non_null(strstr(f->event.why, "answered 403 to the validation"));
 }
 
@@ -763,8 +769,7 @@ static void one_under_way_per_connection(void **state)
     assert_int_equal(f->event.calls, 1);
     assert_true(f->event.success);
     assert_string_equal(f->event.data, "reply");
-    assert_true(f->event.has_ack);
-    assert_int_equal(f->event.ack_id, 7);
+    assert_int_equal(f->event.ticket, 7);
     assert_string_equal(last_sent(f)->body, "b");
     assert_string_equal(last_sent(f)->id, "3");
 }
@@ -811,12 +816,12 @@ static void event_without_handler(void **state)
 
     f->handlers[0].user_event_pattern = STR("other");
     p = established(f);
-    assert_true(upstream__event(p, STR("message"), PH_DATA_TEXT, STR("x"), NULL, f->now, 0));
+    assert_true(raise_event(f, p, "message", PH_DATA_TEXT, STR("x"), 0));
     assert_int_equal(f->event.calls, 0);
     tick(f);
     assert_int_equal(f->event.calls, 1);
     assert_true(f->event.no_handler);
-    assert_false(f->event.has_ack);
+    assert_int_equal(f->event.ticket, 0);
     assert_string_equal(f->event.why,
                         "no event handler matches user event `message` of hub chat: add one under "
                         "hubs.chat.eventHandlers or with --event-handler chat=URL");
@@ -972,14 +977,12 @@ static void queue_is_bounded_by_bytes(void **state)
     struct upstream_peer *p = established(f);
     char *data = calloc(1, UPSTREAM_PEER_BYTES + 1);
 
-    assert_false(upstream__event(p, STR("e"), PH_DATA_BINARY, str__n(data, UPSTREAM_PEER_BYTES + 1),
-                                 NULL, f->now, 0));
-    assert_true(upstream__event(p, STR("e"), PH_DATA_BINARY, str__n(data, UPSTREAM_PEER_BYTES - 1),
-                                NULL, f->now, 0));
-    assert_false(upstream__event(p, STR("e"), PH_DATA_BINARY, str__n(data, 2), NULL, f->now, 0));
-    assert_true(upstream__event(p, STR("e"), PH_DATA_BINARY, str__n(data, 1), NULL, f->now, 0));
-    assert_false(upstream__event(p, STR("e"), PH_DATA_BINARY, str__n(data, 1), NULL, f->now, 0));
-    assert_true(upstream__event(p, STR("e"), PH_DATA_BINARY, STR(""), NULL, f->now, 0));
+    assert_false(raise_event(f, p, "e", PH_DATA_BINARY, str__n(data, UPSTREAM_PEER_BYTES + 1), 0));
+    assert_true(raise_event(f, p, "e", PH_DATA_BINARY, str__n(data, UPSTREAM_PEER_BYTES - 1), 0));
+    assert_false(raise_event(f, p, "e", PH_DATA_BINARY, str__n(data, 2), 0));
+    assert_true(raise_event(f, p, "e", PH_DATA_BINARY, str__n(data, 1), 0));
+    assert_false(raise_event(f, p, "e", PH_DATA_BINARY, str__n(data, 1), 0));
+    assert_true(raise_event(f, p, "e", PH_DATA_BINARY, STR(""), 0));
     free(data);
     answer(f, last_sent(f), 204);
     /* the refused ones have taken no numbers */

@@ -151,7 +151,9 @@ static const struct key event_handler_keys[] = {
      "an array of \"connect\", \"connected\" and \"disconnected\"", read_system_events},
 };
 
-static const struct table event_handler_table = {"an event handler", event_handler_keys, 3};
+static const struct table event_handler_table = {"an event handler", event_handler_keys,
+                                                 sizeof(event_handler_keys) /
+                                                     sizeof(*event_handler_keys)};
 
 static enum ph_err read_event_handler(struct reader *r, const struct json *item,
                                       struct hub_settings *hub)
@@ -211,7 +213,7 @@ static const struct key hub_keys[] = {
     {STR("eventHandlers"), TYPE(JSON_ARRAY), "an array", read_event_handlers},
 };
 
-static const struct table hub_table = {"a hub", hub_keys, 3};
+static const struct table hub_table = {"a hub", hub_keys, sizeof(hub_keys) / sizeof(*hub_keys)};
 
 static enum ph_err read_hub(struct reader *r, const struct json *member)
 {
@@ -282,7 +284,8 @@ static const struct key file_keys[] = {
     {STR("logFormat"), TYPE(JSON_STRING), "\"text\" or \"json\"", read_log_format},
 };
 
-static const struct table file_table = {"the configuration", file_keys, 6};
+static const struct table file_table = {"the configuration", file_keys,
+                                        sizeof(file_keys) / sizeof(*file_keys)};
 
 /* base/json says "line N, column M: why". */
 static enum ph_err not_json(struct reader *r, enum ph_err err)

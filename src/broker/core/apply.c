@@ -38,15 +38,17 @@ static void count_only(struct walk *w, struct session *s)
 
 static void join(struct walk *w, struct session *s)
 {
-    if (!group__join(w->hub, s, w->cmd->group))
-        session__end(s, &farewell_memory);
+    for (size_t i = 0; i < w->cmd->group_count; i++) {
+        if (!group__join(w->hub, s, w->cmd->groups[i]))
+            session__end(s, &farewell_memory);
+    }
 }
 
 static void leave(struct walk *w, struct session *s)
 {
-    if (w->cmd->group.ptr)
-        group__leave(w->hub, s, w->cmd->group);
-    else
+    for (size_t i = 0; i < w->cmd->group_count; i++)
+        group__leave(w->hub, s, w->cmd->groups[i]);
+    if (w->cmd->group_count == 0)
         group__leave_all(w->hub, s);
 }
 

@@ -42,44 +42,50 @@ static void refuse_duplicate(struct session *s, uint64_t id)
     acknowledge(s, id, &(struct ack_error){"Duplicate", str__n(text, (size_t)len)});
 }
 
-/* Ids of events that wait for their handler. There are as many as the handler's queue
- * lets wait, they come and go at the ends: a plain array does. */
-static uint32_t find_in_flight(const struct session *s, uint64_t id)
+/* Events that wait for their handler. There are as many as the handler's queue lets
+ * wait, they come and go at the ends: a plain array does. */
+static bool is_in_flight(const struct session *s, uint64_t ack_id)
 {
-    uint32_t i = 0;
-
-    while (i < s->in_flight_count && s->in_flight[i] != id)
-        i++;
-    return i;
+    for (uint32_t i = 0; i < s->in_flight_count; i++) {
+        if (s->in_flight[i].ack_id == ack_id)
+            return true;
+    }
+    return false;
 }
 
-static bool add_in_flight(struct session *s, uint64_t id)
+/* The ticket of the new entry; 0: memory is out. */
+static uint64_t add_in_flight(struct session *s, uint64_t ack_id)
 {
     if (s->in_flight_count == s->in_flight_size) {
         uint32_t size = s->in_flight_size ? s->in_flight_size * 2 : 2;
-        uint64_t *ids = realloc(s->in_flight, size * sizeof(*ids));
+        struct in_flight *items = realloc(s->in_flight, size * sizeof(*items));
 
-        if (!ids)
-            return false;
-        s->in_flight = ids;
+        if (!items)
+            return 0;
+        s->in_flight = items;
         s->in_flight_size = size;
     }
-    s->in_flight[s->in_flight_count++] = id;
-    return true;
+    s->in_flight[s->in_flight_count++] = (struct in_flight){++s->last_ticket, ack_id};
+    return s->last_ticket;
 }
 
-static void remove_in_flight(struct session *s, uint64_t id)
+/* False when there is none of that ticket. */
+static bool take_in_flight(struct session *s, uint64_t ticket, struct in_flight *out)
 {
-    uint32_t i = find_in_flight(s, id);
+    uint32_t i = 0;
 
+    while (i < s->in_flight_count && s->in_flight[i].ticket != ticket)
+        i++;
     if (i == s->in_flight_count)
-        return;
+        return false;
+    *out = s->in_flight[i];
     s->in_flight[i] = s->in_flight[--s->in_flight_count];
     if (s->in_flight_count == 0) {
         free(s->in_flight);
         s->in_flight = NULL;
         s->in_flight_size = 0;
     }
+    return true;
 }
 
 /* --- Operations ------------------------------------------------------------ */
@@ -99,8 +105,11 @@ static enum outcome send_to_group(struct session *s, const struct command *cmd)
 {
     struct core *core = s->core;
     struct str self = session__id(s);
-    struct message *m =
-        message__new(MESSAGE_FROM_GROUP, cmd->type, cmd->group, session__user(s), cmd->data);
+    struct message *m = message__new(&(struct message){.from = MESSAGE_FROM_GROUP,
+                                                       .type = cmd->type,
+                                                       .group = cmd->group,
+                                                       .from_user = session__user(s),
+                                                       .data = cmd->data});
     struct hub_command send = {
         .op = HUB_SEND,
         .scope = SCOPE_GROUP,
@@ -130,14 +139,14 @@ static void explain_failure(const struct session *s, const char *why)
 static enum outcome send_event(struct session *s, const struct command *cmd)
 {
     struct core *core = s->core;
+    struct user_event event = {.name = cmd->event, .type = cmd->type, .data = cmd->data};
+    struct in_flight taken;
 
-    if (cmd->has_ack_id && !add_in_flight(s, cmd->ack_id))
+    if (cmd->has_ack_id && (event.ticket = add_in_flight(s, cmd->ack_id)) == 0)
         return FAILED;
-    if (core->config.ops->event(core->config.ctx, s, cmd->event, cmd->type, cmd->data,
-                                cmd->has_ack_id ? &cmd->ack_id : NULL))
+    if (core->config.ops->event(core->config.ctx, s, &event))
         return LATER;
-    if (cmd->has_ack_id)
-        remove_in_flight(s, cmd->ack_id);
+    take_in_flight(s, event.ticket, &taken);
     explain_failure(s, "too many events of this connection wait for the event handler; "
                        "let the client wait for acks, or make the handler faster");
     return FAILED;
@@ -189,7 +198,7 @@ static void request(struct session *s, const struct command *cmd)
     }
     /* Sent again while the handler still works on it: one run and one ack answer both. A
      * Duplicate now would promise a success that may not come. */
-    if (cmd->has_ack_id && find_in_flight(s, cmd->ack_id) < s->in_flight_count)
+    if (cmd->has_ack_id && is_in_flight(s, cmd->ack_id))
         return;
     if (verb->guarded && !permissions__allow(&s->permissions, verb->action, cmd->group)) {
         refuse_forbidden(s, cmd, verb);
@@ -250,7 +259,8 @@ static bool deliver_answer(struct session *s, const struct event_answer *answer)
 
     if (!answer->has_data)
         return true;
-    m = message__new(MESSAGE_FROM_SERVER, answer->type, STR_NONE, STR_NONE, answer->data);
+    m = message__new(
+        &(struct message){.from = MESSAGE_FROM_SERVER, .type = answer->type, .data = answer->data});
     if (!m)
         return false;
     session__deliver_new(s, s->format->message(m));
@@ -258,24 +268,23 @@ static bool deliver_answer(struct session *s, const struct event_answer *answer)
     return true;
 }
 
-bool session__event_answer(struct session *s, const uint64_t *ack_id,
-                           const struct event_answer *answer)
+bool session__event_answer(struct session *s, uint64_t ticket, const struct event_answer *answer)
 {
     struct core *core = s->core;
-    bool lives;
+    struct in_flight asked;
+    bool lives, has_ack_id;
 
     if (s->ended)
         return false;
     core__enter(core);
-    if (ack_id)
-        remove_in_flight(s, *ack_id);
+    has_ack_id = take_in_flight(s, ticket, &asked);
     if (!answer->success || !deliver_answer(s, answer)) {
         explain_failure(s, answer->failure ? answer->failure : "out of memory");
         fail_event_of_raw(s, answer->no_handler);
-        if (ack_id)
-            acknowledge_failure(s, *ack_id);
-    } else if (ack_id && !s->ended) {
-        acknowledge_success(s, *ack_id);
+        if (has_ack_id)
+            acknowledge_failure(s, asked.ack_id);
+    } else if (has_ack_id && !s->ended) {
+        acknowledge_success(s, asked.ack_id);
     }
     lives = !s->ended;
     core__leave(core);

@@ -1,5 +1,5 @@
-/* One shard's part of all hubs: its sessions, groups and users. No I/O, no clock,
- * no randomness: commands go in, effects come out through `struct core_ops`.
+/* One shard's part of all hubs: its sessions, groups and users. No I/O, no clock or
+ * randomness of its own: commands go in, effects come out through `struct core_ops`.
  *
  * A session lives on one shard from connect to its end; its transport may go and
  * another come. Commands for a hub (from REST, or from a client's publish) are
@@ -11,8 +11,10 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "broker/core/format.h"
+#include "broker/core/permission.h"
 
 struct core;
+struct filter; /* of broker/filter */
 struct session;
 struct transport;     /* of broker/net; the core only remembers which one a session has */
 struct upstream_peer; /* of broker/upstream; likewise */
@@ -37,26 +39,37 @@ enum scope { SCOPE_HUB, SCOPE_GROUP, SCOPE_USER, SCOPE_CONNECTION };
 enum hub_op {
     HUB_SEND,   /* message to the scope */
     HUB_EXISTS, /* does the scope have a connection? */
-    HUB_JOIN,   /* the scope's connections join `group` */
-    HUB_LEAVE,  /* ... leave `group`; all groups when it is absent */
-    HUB_CLOSE   /* close the scope's connections with `reason` */
+    HUB_JOIN,   /* the scope's connections join `groups` */
+    HUB_LEAVE,  /* ... leave `groups`; all groups when there are none */
+    HUB_CLOSE,  /* close the scope's connections with `reason` */
+    HUB_LIST,   /* who they are, by connection id behind `after`, `limit` at the most */
+    HUB_GRANT,  /* ... may do `action` with `target` */
+    HUB_REVOKE, /* ... may not */
+    HUB_MAY     /* count those who may */
 };
 
 /* A REST call and a client frame that mean the same become the same command. */
 struct hub_command {
     enum hub_op op;
     enum scope scope;
-    struct str hub;  /* lower case */
-    struct str name; /* group, user id or connection id of the scope */
-    struct str group;
+    struct str hub;           /* lower case */
+    struct str name;          /* group, user id or connection id of the scope */
+    const struct str *groups; /* HUB_JOIN, HUB_LEAVE */
+    size_t group_count;
     struct str reason;          /* HUB_CLOSE; absent or empty: none given */
     const struct str *excluded; /* connection ids left out */
     size_t excluded_count;
-    struct message *message; /* HUB_SEND; borrowed */
+    struct message *message;       /* HUB_SEND; borrowed */
+    struct filter *filter;         /* only connections that it is true for; NULL: all. Borrowed */
+    enum permission_action action; /* HUB_GRANT, HUB_REVOKE, HUB_MAY */
+    struct str target;             /* a group; absent: every group */
+    struct str after;              /* HUB_LIST; absent: from the beginning */
+    size_t limit;
 };
 
 struct hub_result {
     size_t matched; /* connections of this shard that the scope named */
+    bool conflict;  /* HUB_GRANT: somebody has as many permissions as there may be */
 };
 
 /* Why a session ends, and what the client is told (client-and-rest section 3). */
@@ -68,6 +81,16 @@ struct close_reason {
     struct str upstream; /* `reason` of the disconnected event; empty: a general one */
 };
 
+/* A client's event on its way to the event handler. */
+struct user_event {
+    struct str name;
+    enum ph_data_type type;
+    struct str data;
+    struct metadata metadata;
+    uint64_t ticket; /* names the event among those of the session; 0: the client wants no
+                        answer (a raw client gets one all the same) */
+};
+
 /* Effects. They may come in the middle of a fan-out, so none of them may call back into
  * the core, except that `event` may answer with session__event_answer at once, and
  * `close` with session__detach. */
@@ -75,11 +98,9 @@ struct core_ops {
     /* Apply the command on the other shards and nodes too. Copies what it keeps. */
     void (*publish)(void *ctx, const struct hub_command *cmd);
     /* A user event for the event handler. The answer comes back through
-     * session__event_answer, or never if the session ends first. `ack_id` is NULL
-     * when the client wants no ack. Copies what it keeps.
+     * session__event_answer, or never if the session ends first. Copies what it keeps.
      * False: queue full or memory out; the core then fails the event itself. */
-    bool (*event)(void *ctx, struct session *s, struct str event, enum ph_data_type type,
-                  struct str data, const uint64_t *ack_id);
+    bool (*event)(void *ctx, struct session *s, const struct user_event *event);
     /* The queue of this transport's session is half full, in the middle of a turn: many
      * messages have come at once, which does not make the client a slow one. Write what
      * the socket takes, by session__outgoing and session__written; anything else that
@@ -95,6 +116,9 @@ struct core_ops {
     /* The session is over: raise `disconnected` with this reason, release the peer.
      * Comes once for each session; `s` answers questions about itself only until return. */
     void (*ended)(void *ctx, struct session *s, struct str reason);
+    /* The loops' clock (monotonic, the same for all shards), and Unix time; milliseconds. */
+    int64_t (*now_ms)(void *ctx);
+    int64_t (*unix_ms)(void *ctx);
 };
 
 struct core_config {

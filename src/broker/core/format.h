@@ -14,6 +14,14 @@ enum command_kind {
     COMMAND_EVENT,
     COMMAND_PING,
     COMMAND_SEQUENCE_ACK,
+    COMMAND_INVOKE, /* preview: section 2.5 */
+    COMMAND_CANCEL_INVOCATION,
+    COMMAND_STREAM_DATA, /* section 2.4 */
+    COMMAND_STREAM_END,
+    COMMAND_SET_GROUP_STATE, /* preview: section 2.6 */
+    COMMAND_SUBSCRIBE_GROUP_STATE,
+    COMMAND_UNSUBSCRIBE_GROUP_STATE,
+    COMMAND_COUNT
 };
 
 /* What a client asked for (client-and-rest section 2.1). Views into the received
@@ -24,10 +32,23 @@ struct command {
     bool no_echo;
     enum ph_data_type type;
     uint64_t ack_id;
+    bool has_data;        /* false: no data at all, which is not the same as empty data */
     uint64_t sequence_id; /* COMMAND_SEQUENCE_ACK */
     struct str group;
     struct str event;
     struct str data;
+    struct metadata metadata;
+    uint32_t ttl_seconds;     /* COMMAND_SEND_TO_GROUP: 0 to 300; 0: for ever */
+    struct str invocation_id; /* COMMAND_INVOKE, COMMAND_CANCEL_INVOCATION */
+    /* COMMAND_STREAM_*, and the COMMAND_SEND_TO_GROUP that opens a stream; else absent */
+    struct str stream_id;
+    uint32_t idle_timeout_ms;    /* of the opening; 0: none was given */
+    bool has_stream_sequence_id; /* COMMAND_STREAM_DATA; without: keep-alive */
+    uint64_t stream_sequence_id;
+    bool stream_failed; /* COMMAND_STREAM_END with an error, whose parts may be absent */
+    struct str error_message, user_error_code;
+    bool has_state; /* COMMAND_SET_GROUP_STATE; without: clear it */
+    struct metadata state;
 };
 
 /* An ack that says no (section 2.3); NULL means success. */
@@ -40,6 +61,33 @@ struct connected_info {
     struct str connection_id;
     struct str user_id;            /* absent: null */
     struct str reconnection_token; /* absent unless reliable */
+};
+
+/* The answer to an invocation (section 2.5); `error` NULL: success. */
+struct invoke_response {
+    struct str invocation_id;
+    const struct ack_error *error;
+    bool has_data;
+    enum ph_data_type type;
+    struct str data;
+    struct metadata metadata;
+};
+
+/* Service to publisher (section 2.4). */
+struct stream_nack {
+    struct str stream_id;
+    const char *name; /* InvalidSequenceId, TransientError */
+    struct str message;
+    uint64_t expected_sequence_id;
+};
+
+/* What a connection says about itself in a group (section 2.6). */
+struct group_state_item {
+    struct str connection_id;
+    struct str user_id; /* absent: anonymous */
+    bool has_state;     /* false: it was cleared */
+    struct metadata state;
+    int64_t updated_ms; /* Unix time */
 };
 
 #define FORMAT_COUNT 8 /* room for all; `index` is below it */
@@ -64,6 +112,14 @@ struct format {
     struct frame *(*pong)(void);
     struct frame *(*connected)(const struct connected_info *info);
     struct frame *(*disconnected)(struct str reason);
+    struct frame *(*invoke_response)(const struct invoke_response *response);
+    struct frame *(*stream_ack)(struct str stream_id, uint64_t expected_sequence_id);
+    struct frame *(*stream_nack)(const struct stream_nack *nack);
+    /* `error` NULL: a normal end. */
+    struct frame *(*stream_closed)(struct str stream_id, const struct ack_error *error);
+    /* groupStateSnapshot or groupStateUpdate; sequenced in reliable formats. */
+    struct frame *(*group_state)(bool snapshot, struct str group,
+                                 const struct group_state_item *items, size_t count);
     /* For sequenced frames: what to write before and behind `bytes`. Returns nothing; sets lengths.
      */
     void (*enclose)(const struct frame *f, uint64_t sequence_id, char head[FORMAT_MAX_HEAD],

@@ -13,21 +13,61 @@ static struct str place(char **at, struct str s)
     return copy;
 }
 
-struct message *message__new(enum message_from from, enum ph_data_type type, struct str group,
-                             struct str from_user, struct str data)
+static size_t stream_size(const struct message_stream *s)
 {
-    struct message *m = malloc(sizeof(*m) + group.len + from_user.len + data.len);
+    return s->id.len + s->error_name.len + s->error_message.len + s->user_error_code.len;
+}
+
+static size_t metadata_size(const struct metadata *m)
+{
+    size_t size = m->count * sizeof(*m->items);
+
+    for (size_t i = 0; i < m->count; i++)
+        size += m->items[i].name.len + m->items[i].value.len;
+    return size;
+}
+
+static struct message_stream place_stream(char **at, const struct message_stream *s)
+{
+    struct message_stream copy = *s;
+
+    copy.id = place(at, s->id);
+    copy.error_name = place(at, s->error_name);
+    copy.error_message = place(at, s->error_message);
+    copy.user_error_code = place(at, s->user_error_code);
+    return copy;
+}
+
+/* `items` is aligned, for it lies right behind the message. */
+static struct metadata place_metadata(struct metadata_entry *items, char **at,
+                                      const struct metadata *m)
+{
+    for (size_t i = 0; i < m->count; i++)
+        items[i] =
+            (struct metadata_entry){place(at, m->items[i].name), place(at, m->items[i].value)};
+    return (struct metadata){m->count ? items : NULL, m->count};
+}
+
+struct message *message__new(const struct message *draft)
+{
+    struct message *m =
+        malloc(sizeof(*m) + metadata_size(&draft->metadata) + stream_size(&draft->stream) +
+               draft->group.len + draft->from_user.len + draft->data.len);
+    struct metadata_entry *items;
     char *at;
 
     if (!m)
         return NULL;
-    at = (char *)(m + 1);
+    items = (struct metadata_entry *)(m + 1);
+    at = (char *)(items + draft->metadata.count);
+    *m =
+        (struct message){.from = draft->from, .type = draft->type, .expires_ms = draft->expires_ms};
     atomic_init(&m->refs, 1);
-    m->from = from;
-    m->type = type;
-    m->group = place(&at, group);
-    m->from_user = place(&at, from_user);
-    m->data = place(&at, data);
+    m->metadata = place_metadata(items, &at, &draft->metadata);
+    m->stream = place_stream(&at, &draft->stream);
+    m->group = place(&at, draft->group);
+    m->from_user = place(&at, draft->from_user);
+    m->data = place(&at, draft->data);
     return m;
 }
 

@@ -4,6 +4,7 @@
 #ifndef BROKER_CORE_MESSAGE_H
 #define BROKER_CORE_MESSAGE_H
 
+#include "base/metadata.h"
 #include "base/str.h"
 #include "pubhook/event.h"
 
@@ -12,6 +13,15 @@
 /* Whom a receiving client sees as the sender (client-and-rest section 2.2). */
 enum message_from { MESSAGE_FROM_SERVER, MESSAGE_FROM_GROUP };
 
+/* A fragment of a stream (section 2.4). */
+struct message_stream {
+    struct str id;        /* absent: the message belongs to no stream */
+    uint64_t sequence_id; /* from 1 */
+    bool end;             /* the terminal message, which has no data of the publisher */
+    /* Why it ended; absent: normally. `user_error_code` only with the name UserError. */
+    struct str error_name, error_message, user_error_code;
+};
+
 struct message {
     atomic_uint refs;
     enum message_from from;
@@ -19,11 +29,15 @@ struct message {
     struct str group;     /* MESSAGE_FROM_GROUP */
     struct str from_user; /* absent when sent by the service or by an anonymous client */
     struct str data;      /* text, JSON text, bytes, or a serialized Any */
+    struct metadata metadata;
+    struct message_stream stream;
+    int64_t expires_ms; /* on the loops' clock; whoever has not got it by then will not
+                           (ttlSeconds). 0: never */
 };
 
-/* Copies all strings into one allocation; one reference is the caller's. NULL: memory. */
-struct message *message__new(enum message_from from, enum ph_data_type type, struct str group,
-                             struct str from_user, struct str data);
+/* A copy of all of `draft` but its refs, in one allocation; one reference is the
+ * caller's. NULL: memory. */
+struct message *message__new(const struct message *draft);
 struct message *message__ref(struct message *m);
 void message__unref(struct message *m); /* NULL is fine */
 
@@ -31,11 +45,12 @@ void message__unref(struct message *m); /* NULL is fine */
 struct frame {
     uint32_t refs;
     uint32_t len;
-    uint8_t opcode; /* WebSocket: 1 text, 2 binary, 8 close */
-    bool sequenced; /* `bytes` is the start of a payload that each connection completes with its
-                       sequenceId; otherwise a whole WebSocket frame, header included */
-    bool control;   /* says something about the connection (ack, pong, connected): it has no
-                       sequence id and is not replayed after a recovery */
+    uint8_t opcode;     /* WebSocket: 1 text, 2 binary, 8 close */
+    bool sequenced;     /* `bytes` is the start of a payload that each connection completes with its
+                           sequenceId; otherwise a whole WebSocket frame, header included */
+    bool control;       /* says something about the connection (ack, pong, connected): it has no
+                           sequence id and is not replayed after a recovery */
+    int64_t expires_ms; /* of its message; 0: never */
     char bytes[];
 };
 

@@ -52,13 +52,13 @@ struct event_answer {
     bool has_data;
     enum ph_data_type type;
     struct str data;
+    struct metadata metadata;
     const char *failure; /* for the log: why it failed and what to change */
     bool no_handler;
 };
-/* Queues the message, then the ack; a failed event of a raw client closes it with
- * 1011. May end the session: true if `s` still lives. */
-bool session__event_answer(struct session *s, const uint64_t *ack_id,
-                           const struct event_answer *answer);
+/* `ticket` is that of struct user_event. Queues the message, then the ack; a failed
+ * event of a raw client closes it with 1011. May end the session: true if `s` still lives. */
+bool session__event_answer(struct session *s, uint64_t ticket, const struct event_answer *answer);
 
 /* --- The queue of what goes out, as the transport sees it ------------------- */
 

@@ -20,6 +20,12 @@ struct core {
     unsigned depth;       /* calls from outside that are under way */
 };
 
+/* An event that waits for its answer, of a client that waits for an ack. */
+struct in_flight {
+    uint64_t ticket;
+    uint64_t ack_id;
+};
+
 /* An idle client costs one of these and its entries in maps and groups: keep it small.
  * What every delivery touches comes first, so that it lies in two or three cache lines. */
 struct session {
@@ -41,7 +47,8 @@ struct session {
     struct memberships groups;
     struct permissions permissions;
     struct ack_ids *ack_ids;
-    uint64_t *in_flight;   /* ids of events that are not answered yet */
+    struct in_flight *in_flight;
+    uint64_t last_ticket;
     struct link waiting;   /* on core->detached, ended or closing, or alone */
     int64_t recover_until; /* while detached */
     char *publish_group;   /* raw clients in sendToGroup mode, else NULL */

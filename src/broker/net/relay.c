@@ -19,29 +19,30 @@ struct parcel {
     struct call *call; /* NULL: nobody waits */
     struct hub_result result;
     struct hub_command command; /* its strings are in `text` */
-    struct str *excluded;
+    struct str *lists;          /* what `groups` and `excluded` of the command point to */
     char text[];
 };
 
 static void parcel_free(struct parcel *p)
 {
     message__unref(p->command.message);
-    free(p->excluded);
+    free(p->lists);
     free(p);
 }
 
 /* What a parcel counts for at least: a small message to a large group takes long, too. */
 #define MIN_SIZE (16u << 10)
 
-/* The strings of a command that a copy must hold, besides the excluded ids. */
-#define STRING_COUNT 4
+/* The strings of a command that a copy must hold, besides those in lists. */
+#define STRING_COUNT 5
 
 static void strings_of(struct hub_command *cmd, struct str *out[STRING_COUNT])
 {
     out[0] = &cmd->hub;
     out[1] = &cmd->name;
-    out[2] = &cmd->group;
-    out[3] = &cmd->reason;
+    out[2] = &cmd->reason;
+    out[3] = &cmd->target;
+    out[4] = &cmd->after;
 }
 
 static char *move(struct str *s, char *at)
@@ -53,29 +54,44 @@ static char *move(struct str *s, char *at)
     return at + s->len;
 }
 
-static size_t text_size(const struct hub_command *cmd)
+static size_t list_size(const struct str *items, size_t count)
 {
-    size_t size = cmd->hub.len + cmd->name.len + cmd->group.len + cmd->reason.len;
+    size_t size = 0;
 
-    for (size_t i = 0; i < cmd->excluded_count; i++)
-        size += cmd->excluded[i].len;
+    for (size_t i = 0; i < count; i++)
+        size += items[i].len;
     return size;
 }
 
-static bool copy_excluded(struct parcel *p, char *at)
+static size_t text_size(const struct hub_command *cmd)
 {
-    const struct hub_command *cmd = &p->command;
+    return cmd->hub.len + cmd->name.len + cmd->reason.len + cmd->target.len + cmd->after.len +
+           list_size(cmd->excluded, cmd->excluded_count) + list_size(cmd->groups, cmd->group_count);
+}
 
-    if (cmd->excluded_count == 0)
-        return true;
-    p->excluded = malloc(cmd->excluded_count * sizeof(*p->excluded));
-    if (!p->excluded)
-        return false;
-    for (size_t i = 0; i < cmd->excluded_count; i++) {
-        p->excluded[i] = cmd->excluded[i];
-        at = move(&p->excluded[i], at);
+static char *move_list(struct str *to, const struct str *from, size_t count, char *at)
+{
+    for (size_t i = 0; i < count; i++) {
+        to[i] = from[i];
+        at = move(&to[i], at);
     }
-    p->command.excluded = p->excluded;
+    return at;
+}
+
+static bool copy_lists(struct parcel *p, char *at)
+{
+    struct hub_command *cmd = &p->command;
+    size_t count = cmd->excluded_count + cmd->group_count;
+
+    if (count == 0)
+        return true;
+    p->lists = malloc(count * sizeof(*p->lists));
+    if (!p->lists)
+        return false;
+    at = move_list(p->lists, cmd->excluded, cmd->excluded_count, at);
+    move_list(p->lists + cmd->excluded_count, cmd->groups, cmd->group_count, at);
+    cmd->excluded = p->lists;
+    cmd->groups = p->lists + cmd->excluded_count;
     return true;
 }
 
@@ -101,7 +117,7 @@ static struct parcel *parcel_new(const struct hub_command *cmd)
     at = p->text;
     for (unsigned i = 0; i < STRING_COUNT; i++)
         at = move(strings[i], at);
-    if (!copy_excluded(p, at)) {
+    if (!copy_lists(p, at)) {
         free(p);
         return NULL;
     }

@@ -25,11 +25,6 @@ bool shard__draining(const struct shard *s)
     return s->drain_until > 0;
 }
 
-static int64_t now_of(void *ctx)
-{
-    return shard__now(ctx);
-}
-
 void shard__post(struct shard *s, struct letter *letter)
 {
     mailbox__post(&s->mailbox, letter);
@@ -42,11 +37,15 @@ static void on_publish(void *ctx, const struct hub_command *cmd)
     relay__publish(ctx, cmd);
 }
 
-static bool on_event(void *ctx, struct session *session, struct str event, enum ph_data_type type,
-                     struct str data, const uint64_t *ack_id)
+static bool on_event(void *ctx, struct session *session, const struct user_event *event)
 {
-    return upstream__event(session__peer(session), event, type, data, ack_id, shard__now(ctx),
-                           clock__unix_ms());
+    const struct upstream_event e = {.name = event->name,
+                                     .type = event->type,
+                                     .data = event->data,
+                                     .metadata = event->metadata,
+                                     .ticket = event->ticket};
+
+    return upstream__event(session__peer(session), &e, shard__now(ctx), clock__unix_ms());
 }
 
 static void on_relieve(void *ctx, struct transport *t)
@@ -73,8 +72,27 @@ static void on_ended(void *ctx, struct session *session, struct str reason)
         upstream__disconnected(session__peer(session), reason, shard__now(ctx), clock__unix_ms());
 }
 
-static const struct core_ops core_ops = {on_publish, on_event, on_relieve,
-                                         on_close,   on_abort, on_ended};
+static int64_t now_of(void *ctx)
+{
+    return shard__now(ctx);
+}
+
+static int64_t unix_of(void *ctx)
+{
+    (void)ctx;
+    return clock__unix_ms();
+}
+
+static const struct core_ops core_ops = {
+    .publish = on_publish,
+    .event = on_event,
+    .relieve = on_relieve,
+    .close = on_close,
+    .abort = on_abort,
+    .ended = on_ended,
+    .now_ms = now_of,
+    .unix_ms = unix_of,
+};
 
 /* --- Effects of upstream -------------------------------------------------------- */
 
@@ -102,8 +120,8 @@ static void on_connect_done(void *ctx, void *token, int status, const struct ans
     admission__decided(token, status, answer, why);
 }
 
-static void on_event_done(void *ctx, void *owner, const uint64_t *ack_id,
-                          const struct answer *answer, bool no_handler, const char *why)
+static void on_event_done(void *ctx, void *owner, uint64_t ticket, const struct answer *answer,
+                          bool no_handler, const char *why)
 {
     struct event_answer a = {
         .success = answer && answer->success, .failure = why, .no_handler = no_handler};
@@ -114,7 +132,7 @@ static void on_event_done(void *ctx, void *owner, const uint64_t *ack_id,
         a.type = answer->type;
         a.data = answer->data;
     }
-    session__event_answer(owner, ack_id, &a);
+    session__event_answer(owner, ticket, &a);
 }
 
 /* A version 4 UUID (RFC 9562 section 5.4). */

@@ -195,8 +195,15 @@ static int make_command(struct judge *j)
     cmd->op = route->op;
     cmd->scope = route->scope;
     cmd->name = names[route->scope];
-    if (route->op == HUB_JOIN || route->op == HUB_LEAVE)
-        cmd->group = j->segments.group;
+    if ((route->op == HUB_JOIN || route->op == HUB_LEAVE) && j->segments.group.ptr) {
+        struct str *group = arena__alloc(j->arena, sizeof(*group));
+
+        if (!group)
+            return no_memory(j->arena, j->call, j->diag);
+        *group = j->segments.group;
+        cmd->groups = group;
+        cmd->group_count = 1;
+    }
     return 0;
 }
 
@@ -348,8 +355,11 @@ static struct message *new_message(const struct hub_command *cmd, enum ph_data_t
 {
     bool to_group = cmd->scope == SCOPE_GROUP;
 
-    return message__new(to_group ? MESSAGE_FROM_GROUP : MESSAGE_FROM_SERVER, type,
-                        to_group ? cmd->name : STR_NONE, STR_NONE, data);
+    return message__new(
+        &(struct message){.from = to_group ? MESSAGE_FROM_GROUP : MESSAGE_FROM_SERVER,
+                          .type = type,
+                          .group = to_group ? cmd->name : STR_NONE,
+                          .data = data});
 }
 
 static int read_message(struct arena *a, const struct http_request *req, struct rest_call *call,

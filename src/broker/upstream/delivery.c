@@ -286,8 +286,8 @@ static void tell(struct upstream_peer *p, const struct queued_event *q, const st
         break;
     case PH_EVENT_USER:
         if (!p->ended)
-            config->ops->event_done(config->ctx, p->owner, q->has_ack_id ? &q->ack_id : NULL,
-                                    out->answer, !q->handler, out->why);
+            config->ops->event_done(config->ctx, p->owner, q->ticket, out->answer, !q->handler,
+                                    out->why);
         break;
     case PH_EVENT_CONNECTED:
     case PH_EVENT_DISCONNECTED:

@@ -9,8 +9,7 @@ struct queued_event {
     struct queued_event *next;
     const struct event_handler *handler; /* NULL: none wants it */
     void *token;                         /* of a connect */
-    bool has_ack_id;
-    uint64_t ack_id;
+    uint64_t ticket;                     /* of a user event */
     enum ph_event_kind kind;
     enum ph_data_type type;
     struct str name; /* with a NUL behind it */

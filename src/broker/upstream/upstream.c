@@ -112,20 +112,19 @@ void upstream__connected(struct upstream_peer *peer, void *owner, struct str use
     delivery__proceed(peer, now_ms);
 }
 
-bool upstream__event(struct upstream_peer *peer, struct str event, enum ph_data_type type,
-                     struct str data, const uint64_t *ack_id, int64_t now_ms, int64_t unix_ms)
+bool upstream__event(struct upstream_peer *peer, const struct upstream_event *event, int64_t now_ms,
+                     int64_t unix_ms)
 {
     struct queued_event *q;
 
-    if (peer->ended || !peer__has_room(peer, data.len))
+    if (peer->ended || !peer__has_room(peer, event->data.len))
         return false;
-    q = new_event(peer, PH_EVENT_USER, event, data, peer->next_id, unix_ms);
+    q = new_event(peer, PH_EVENT_USER, event->name, event->data, peer->next_id, unix_ms);
     if (!q)
         return false;
     peer->next_id++;
-    q->type = type;
-    q->has_ack_id = ack_id != NULL;
-    q->ack_id = ack_id ? *ack_id : 0;
+    q->type = event->type;
+    q->ticket = event->ticket;
     peer__append(peer, q);
     delivery__proceed(peer, now_ms);
     return true;

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "base/metadata.h"
 #include "broker/config/settings.h"
 #include "event/event.h"
 
@@ -55,7 +56,7 @@ struct upstream_ops {
                          const char *why);
     /* Outcome of upstream__event; `owner` is the peer's. `answer` NULL or not
      * successful: the event failed, `why` says what to change. */
-    void (*event_done)(void *ctx, void *owner, const uint64_t *ack_id, const struct answer *answer,
+    void (*event_done)(void *ctx, void *owner, uint64_t ticket, const struct answer *answer,
                        bool no_handler, const char *why);
     /* A fresh GUID (x-ms-client-request-id), 36 characters and a NUL. */
     void (*make_guid)(void *ctx, char out[37]);
@@ -87,9 +88,17 @@ void upstream__abandon(struct upstream_peer *peer);
  * subprotocol are the final ones; raises `connected`. */
 void upstream__connected(struct upstream_peer *peer, void *owner, struct str user_id,
                          struct str subprotocol, int64_t now_ms, int64_t unix_ms);
-/* A user event. False: the peer's queue is full or memory is out; nothing was queued. */
-bool upstream__event(struct upstream_peer *peer, struct str event, enum ph_data_type type,
-                     struct str data, const uint64_t *ack_id, int64_t now_ms, int64_t unix_ms);
+/* A user event; `ticket` comes back with event_done. */
+struct upstream_event {
+    struct str name;
+    enum ph_data_type type;
+    struct str data;
+    struct metadata metadata;
+    uint64_t ticket;
+};
+/* False: the peer's queue is full or memory is out; nothing was queued. */
+bool upstream__event(struct upstream_peer *peer, const struct upstream_event *event, int64_t now_ms,
+                     int64_t unix_ms);
 /* The connection is gone for good: user events not yet answered are dropped (one
  * under way is cancelled), event_done is not called any more, `disconnected` is
  * raised behind what remains, and the peer frees itself after it. */

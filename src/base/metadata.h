@@ -1,0 +1,28 @@
+/* Message metadata: names and values that travel beside the data of a message, in client
+ * frames, REST headers and webhooks alike (client-and-rest section 2.1). */
+#ifndef BASE_METADATA_H
+#define BASE_METADATA_H
+
+#include "base/str.h"
+
+#define METADATA_MAX_NAME 256
+#define METADATA_MAX_VALUE 1024
+#define METADATA_MAX_BYTES 8192 /* all names and values */
+
+/* The HTTP header of an entry is this prefix and its name. */
+#define METADATA_HEADER_PREFIX STR("x-webpubsub-metadata-")
+
+struct metadata_entry {
+    struct str name, value;
+};
+
+struct metadata {
+    const struct metadata_entry *items;
+    size_t count;
+};
+
+/* NULL when it keeps the rules: names are HTTP tokens, values ASCII without control
+ * characters, no name twice, all within the limits. Else what is wrong, in words. */
+const char *metadata__problem(const struct metadata *m);
+
+#endif
