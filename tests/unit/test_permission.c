@@ -32,6 +32,11 @@ static void roles_grant_what_they_say(void **state)
         {"webpubsub.sendToGroup.", SEND, "", false},
         {"webpubsub.sendToGroupx", SEND, "x", false},
         {"webpubsub.sendToGroups.a", SEND, "a", false}, /* wildcard roles are others */
+        {"webpubsub.setGroupState", PERMISSION_SET_GROUP_STATE, "any", true},
+        {"webpubsub.setGroupState.g", PERMISSION_SET_GROUP_STATE, "g", true},
+        {"webpubsub.setGroupState.g", PERMISSION_SET_GROUP_STATE, "h", false},
+        {"webpubsub.setGroupState.g", PERMISSION_GET_GROUP_STATE, "g", false},
+        {"webpubsub.getGroupState.g", PERMISSION_GET_GROUP_STATE, "g", true},
         {"webpubsub.sendtogroup", SEND, "a", false},
         {"", SEND, "a", false},
     };

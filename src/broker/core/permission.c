@@ -13,6 +13,8 @@ static const struct {
 } roles[] = {
     {STR("webpubsub.sendToGroup"), PERMISSION_SEND_TO_GROUP},
     {STR("webpubsub.joinLeaveGroup"), PERMISSION_JOIN_LEAVE_GROUP},
+    {STR("webpubsub.setGroupState"), PERMISSION_SET_GROUP_STATE},
+    {STR("webpubsub.getGroupState"), PERMISSION_GET_GROUP_STATE},
 };
 
 static struct str name_key(const void *item)

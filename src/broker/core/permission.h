@@ -5,8 +5,13 @@
 
 #include "base/map.h"
 
-enum permission_action { PERMISSION_SEND_TO_GROUP, PERMISSION_JOIN_LEAVE_GROUP };
-#define PERMISSION_ACTIONS 2
+enum permission_action {
+    PERMISSION_SEND_TO_GROUP,
+    PERMISSION_JOIN_LEAVE_GROUP,
+    PERMISSION_SET_GROUP_STATE, /* preview: client-and-rest section 2.6 */
+    PERMISSION_GET_GROUP_STATE
+};
+#define PERMISSION_ACTIONS 4
 
 /* Zeroed: nothing is allowed. */
 struct permissions {
