@@ -2,15 +2,13 @@
  * the connection, so each refusal says what was expected and what came. */
 #include "base/base64.h"
 #include "base/json.h"
-#include "base/names.h"
+#include "broker/wire/check.h"
 #include "broker/wire/json.h"
-
-#define EVENT_NAME_MAX 128
 
 struct reader {
     struct arena *arena;
     const struct json *root;
-    struct str type; /* as the client wrote it */
+    struct str type; /* of the frame */
     struct command *out;
     struct diag *diag;
 };
@@ -42,50 +40,24 @@ static enum ph_err read_ack_id(struct reader *r)
     return PH_OK;
 }
 
-static enum ph_err read_group(struct reader *r)
+static enum ph_err read_string(struct reader *r, const char *member, struct str *out)
 {
-    static const char expected[] = "a string of 1 to 1024 characters that are not all white space";
-    const struct json *group = json__get(r->root, STR("group"));
+    const struct json *value = json__get(r->root, str__of(member));
 
-    if (!group || group->type != JSON_STRING)
-        return refuse(r, "group", expected, group);
-    if (!names__valid_group(group->string))
-        return refuse_value(r, "group", expected);
-    r->out->group = group->string;
+    if (!value || value->type != JSON_STRING)
+        return refuse(r, member, "a string", value);
+    *out = value->string;
     return PH_OK;
 }
 
-static bool is_letter(char c)
+static enum ph_err read_group(struct reader *r)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/* ^[A-Za-z][A-Za-z0-9_.-]{0,127}$ */
-static bool valid_event_name(struct str name)
-{
-    if (name.len == 0 || name.len > EVENT_NAME_MAX || !is_letter(name.ptr[0]))
-        return false;
-    for (size_t i = 1; i < name.len; i++) {
-        char c = name.ptr[i];
-
-        if (!is_letter(c) && !(c >= '0' && c <= '9') && c != '_' && c != '.' && c != '-')
-            return false;
-    }
-    return true;
+    return read_string(r, "group", &r->out->group);
 }
 
 static enum ph_err read_event_name(struct reader *r)
 {
-    static const char expected[] =
-        "a letter and up to 127 letters, digits, underscores, dots and hyphens";
-    const struct json *event = json__get(r->root, STR("event"));
-
-    if (!event || event->type != JSON_STRING)
-        return refuse(r, "event", expected, event);
-    if (!valid_event_name(event->string))
-        return refuse_value(r, "event", expected);
-    r->out->event = event->string;
-    return PH_OK;
+    return read_string(r, "event", &r->out->event);
 }
 
 static enum ph_err read_no_echo(struct reader *r)
@@ -143,6 +115,7 @@ static enum ph_err read_data(struct reader *r)
 
     if (err != PH_OK)
         return err;
+    r->out->has_data = true;
     switch (r->out->type) {
     case PH_DATA_TEXT:
         if (!data || data->type != JSON_STRING)
@@ -166,20 +139,16 @@ static enum ph_err read_data(struct reader *r)
 #define MAX_MEMBERS 4
 
 static const struct frame_type {
-    struct str name;
     enum command_kind kind;
     bool reliable_only;
     enum ph_err (*members[MAX_MEMBERS])(struct reader *r);
 } frame_types[] = {
-    {STR("joinGroup"), COMMAND_JOIN_GROUP, false, {read_group, read_ack_id}},
-    {STR("leaveGroup"), COMMAND_LEAVE_GROUP, false, {read_group, read_ack_id}},
-    {STR("sendToGroup"),
-     COMMAND_SEND_TO_GROUP,
-     false,
-     {read_group, read_ack_id, read_no_echo, read_data}},
-    {STR("event"), COMMAND_EVENT, false, {read_event_name, read_ack_id, read_data}},
-    {STR("ping"), COMMAND_PING, false, {NULL}},
-    {STR("sequenceAck"), COMMAND_SEQUENCE_ACK, true, {read_sequence_id}},
+    {COMMAND_JOIN_GROUP, false, {read_group, read_ack_id}},
+    {COMMAND_LEAVE_GROUP, false, {read_group, read_ack_id}},
+    {COMMAND_SEND_TO_GROUP, false, {read_group, read_ack_id, read_no_echo, read_data}},
+    {COMMAND_EVENT, false, {read_event_name, read_ack_id, read_data}},
+    {COMMAND_PING, false, {NULL}},
+    {COMMAND_SEQUENCE_ACK, true, {read_sequence_id}},
 };
 
 static const struct frame_type *find_type(struct str name, bool reliable)
@@ -187,7 +156,7 @@ static const struct frame_type *find_type(struct str name, bool reliable)
     for (size_t i = 0; i < sizeof(frame_types) / sizeof(frame_types[0]); i++) {
         const struct frame_type *t = &frame_types[i];
 
-        if (str__eq_nocase(name, t->name) && (reliable || !t->reliable_only))
+        if (str__eq_nocase(name, check__frame_name(t->kind)) && (reliable || !t->reliable_only))
             return t;
     }
     return NULL;
@@ -208,7 +177,7 @@ static enum ph_err read_frame(struct reader *r, bool reliable)
                          "\"type\" must be joinGroup, leaveGroup, sendToGroup, event%s or ping, "
                          "but is \"%.64s\"",
                          reliable ? ", sequenceAck" : "", name->string.ptr);
-    r->type = type->name;
+    r->type = check__frame_name(type->kind);
     r->out->kind = type->kind;
     for (size_t i = 0; i < MAX_MEMBERS && type->members[i]; i++) {
         enum ph_err err = type->members[i](r);
@@ -216,7 +185,7 @@ static enum ph_err read_frame(struct reader *r, bool reliable)
         if (err != PH_OK)
             return err;
     }
-    return PH_OK;
+    return check__command(r->out, r->diag);
 }
 
 /* Only the members of the frame itself become nodes: data of a megabyte is checked and
