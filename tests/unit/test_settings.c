@@ -551,6 +551,37 @@ static void threads_follow_the_cpus_within_limits(void **state)
     }
 }
 
+/* Snapshots -------------------------------------------------------------------------- */
+
+static void counted_settings_live_as_long_as_their_last_reference(void **state)
+{
+    struct settings *s = settings__new();
+
+    (void)state;
+    assert_non_null(s);
+    assert_int_equal(settings__add_event_handler(s, "chat=http://h/", NULL), PH_OK);
+    assert_int_equal(settings__finish(s, 1, NULL), PH_OK);
+    assert_ptr_equal(settings__ref(s), s);
+    settings__unref(s);
+    assert_true(str__eq(settings__hub(s, STR("chat"))->handlers[0].url_template, STR("http://h/")));
+    settings__unref(s); /* the leak checker sees whether this frees */
+    settings__unref(NULL);
+    assert_null(settings__ref(NULL));
+}
+
+static void settings_of_an_owner_are_not_counted(void **state)
+{
+    struct settings s;
+
+    (void)state;
+    assert_true(settings__init(&s));
+    assert_ptr_equal(settings__ref(&s), &s);
+    for (int i = 0; i < 3; i++)
+        settings__unref(&s);
+    assert_int_equal(s.port, 8080);
+    settings__free(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -574,6 +605,8 @@ int main(void)
         cmocka_unit_test(url_templates_have_a_maximum),
         cmocka_unit_test(the_default_key_is_refused_off_loopback),
         cmocka_unit_test(threads_follow_the_cpus_within_limits),
+        cmocka_unit_test(counted_settings_live_as_long_as_their_last_reference),
+        cmocka_unit_test(settings_of_an_owner_are_not_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

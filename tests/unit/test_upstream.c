@@ -1134,6 +1134,107 @@ static void plugin_that_hangs_is_given_up(void **state)
 
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+/* --- other settings ------------------------------------------------------------------ */
+
+static struct settings *settings_with(const char *key, const char *url)
+{
+    struct settings *s = settings__new();
+    char value[128];
+
+    assert_non_null(s);
+    snprintf(value, sizeof(value), "chat=%s", url);
+    assert_int_equal(settings__add_key(s, key, NULL), PH_OK);
+    assert_int_equal(settings__add_event_handler(s, value, NULL), PH_OK);
+    return s;
+}
+
+static void configure(struct fixture *f, const char *key, const char *url)
+{
+    struct settings *s = settings_with(key, url);
+
+    upstream__configure(f->up, s);
+    settings__unref(s);
+    tick(f);
+}
+
+/* The one under way and those behind it were meant for the old handler, whose settings
+ * must still be there; new ones go to the new handler. */
+static void events_that_wait_keep_their_handler(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p;
+
+    configure(f, "0123456789012345678901234567890a", "http://old/eh");
+    p = established(f);
+    assert_true(message(f, p, "under way"));
+    assert_true(message(f, p, "waits"));
+    configure(f, "0123456789012345678901234567890a", "http://new/eh");
+    assert_true(message(f, p, "new"));
+    assert_string_equal(last_sent(f)->url, "http://old/eh");
+    assert_string_equal(last_sent(f)->body, "under way");
+    answer(f, last_sent(f), 204);
+    assert_string_equal(last_sent(f)->method, "OPTIONS"); /* verdicts are forgotten */
+    consent(f);
+    assert_string_equal(last_sent(f)->url, "http://old/eh");
+    assert_string_equal(last_sent(f)->body, "waits");
+    answer(f, last_sent(f), 204);
+    assert_string_equal(last_sent(f)->url, "http://new/eh");
+    assert_string_equal(last_sent(f)->method, "OPTIONS");
+    consent(f);
+    assert_string_equal(last_sent(f)->body, "new");
+    answer(f, last_sent(f), 204);
+    assert_int_equal(f->event.calls, 3);
+}
+
+static void retries_survive_their_settings(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p;
+
+    configure(f, "0123456789012345678901234567890a", "http://old/eh");
+    p = established(f);
+    assert_true(message(f, p, "once more"));
+    answer(f, last_sent(f), 503);
+    configure(f, "0123456789012345678901234567890a", "http://new/eh");
+    after(f, 1000);
+    assert_string_equal(last_sent(f)->url, "http://old/eh");
+    answer(f, last_sent(f), 204);
+    assert_true(f->event.success);
+}
+
+static void clients_that_stay_are_signed_for_by_new_keys(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+    char before[160];
+
+    assert_true(message(f, p, "old key"));
+    copy(before, sizeof(before), str__of(last_sent(f)->signature));
+    answer(f, last_sent(f), 204);
+    configure(f, "0123456789012345678901234567890b", "http://h/eh");
+    assert_true(message(f, p, "new key"));
+    consent(f);
+    assert_string_not_equal(last_sent(f)->signature, before);
+    assert_null(strchr(last_sent(f)->signature, ','));
+    answer(f, last_sent(f), 204);
+    assert_true(f->event.success);
+}
+
+static void a_check_under_way_outlives_its_settings(void **state)
+{
+    struct fixture *f = *state;
+
+    configure(f, "0123456789012345678901234567890a", "http://old/eh");
+    connect_as(f, "chat", "one");
+    assert_string_equal(last_sent(f)->method, "OPTIONS");
+    configure(f, "0123456789012345678901234567890a", "http://new/eh");
+    consent(f);
+    assert_string_equal(last_sent(f)->url, "http://old/eh");
+    assert_string_equal(last_sent(f)->event, "connect");
+    answer(f, last_sent(f), 204);
+    assert_int_equal(f->connect.status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1181,6 +1282,10 @@ int main(void)
         WITH_FIXTURE(free_cancels_all),
         WITH_FIXTURE(plugin_needs_no_validation),
         WITH_FIXTURE(plugin_that_hangs_is_given_up),
+        WITH_FIXTURE(events_that_wait_keep_their_handler),
+        WITH_FIXTURE(retries_survive_their_settings),
+        WITH_FIXTURE(clients_that_stay_are_signed_for_by_new_keys),
+        WITH_FIXTURE(a_check_under_way_outlives_its_settings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

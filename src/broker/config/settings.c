@@ -5,6 +5,8 @@
 #include "broker/config/hub_settings.h"
 #include "broker/config/values.h"
 
+#include <stdlib.h>
+
 /* Strings and tables of the largest configuration that the limits allow. */
 #define MAX_ARENA (16u << 20)
 
@@ -30,6 +32,42 @@ void settings__free(struct settings *s)
     drop_keys(s);
     arena__free(&s->arena);
     *s = (struct settings){.threads = 0};
+}
+
+struct settings *settings__new(void)
+{
+    struct settings *s = malloc(sizeof(*s));
+
+    if (s && settings__init(s)) {
+        atomic_store(&s->refs, 1);
+        return s;
+    }
+    free(s);
+    return NULL;
+}
+
+/* The count is the only thing in settings that changes while the broker runs. */
+static atomic_uint *count_of(const struct settings *s)
+{
+    return &((struct settings *)(uintptr_t)s)->refs;
+}
+
+const struct settings *settings__ref(const struct settings *s)
+{
+    if (s && atomic_load_explicit(count_of(s), memory_order_relaxed) > 0)
+        atomic_fetch_add_explicit(count_of(s), 1, memory_order_relaxed);
+    return s;
+}
+
+void settings__unref(const struct settings *s)
+{
+    if (!s || atomic_load_explicit(count_of(s), memory_order_relaxed) == 0)
+        return;
+    /* Release, then acquire: what other threads read of it happens before the free. */
+    if (atomic_fetch_sub_explicit(count_of(s), 1, memory_order_acq_rel) > 1)
+        return;
+    settings__free((struct settings *)(uintptr_t)s);
+    free((struct settings *)(uintptr_t)s);
 }
 
 /* A name or an address; whether it exists shows when the broker listens. */

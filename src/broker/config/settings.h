@@ -1,6 +1,9 @@
 /* What an operator can set: the command line and the configuration file
  * (with the names that the hub settings of the service have) end up here. Plain data,
- * read-only once the broker runs, shared by all shards. */
+ * read-only once the broker runs, shared by all shards.
+ *
+ * A reload makes new settings and leaves the old ones as they are: each shard, and each
+ * event that waits for its handler, holds a reference to those that it works by. */
 #ifndef BROKER_CONFIG_SETTINGS_H
 #define BROKER_CONFIG_SETTINGS_H
 
@@ -8,6 +11,8 @@
 #include "base/diag.h"
 #include "base/mac.h"
 #include "pubhook/log.h"
+
+#include <stdatomic.h>
 
 /* event-handler section 5; the emulator's key, so that connection strings are
  * interchangeable. Refused off loopback. */
@@ -45,6 +50,7 @@ struct hub_settings {
 
 struct settings {
     struct arena arena; /* holds every string and array below */
+    atomic_uint refs;   /* 0: made by settings__init, and freed by its owner alone */
     struct str host;
     uint16_t port;
     struct mac_key *keys[SETTINGS_MAX_KEYS];
@@ -60,6 +66,13 @@ struct settings {
 /* Defaults. False when memory is out. */
 bool settings__init(struct settings *s);
 void settings__free(struct settings *s);
+
+/* Defaults that live as long as somebody has a reference; the caller has the first. NULL:
+ * memory is out. */
+struct settings *settings__new(void);
+/* Any thread. They do nothing to settings that are not counted, and to NULL. */
+const struct settings *settings__ref(const struct settings *s);
+void settings__unref(const struct settings *s);
 
 /* Reads a configuration file's text; before the command line is applied, which
  * overrides it. PH_ERR_CONFIG with "FILE:LINE: ..." in `diag`: unknown key, bad value,

@@ -6,6 +6,7 @@
 #include "broker/net/recovery.h"
 #include "broker/wire/ws.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 /* Why a client stays out goes to the log: most clients show no more than the status. */
@@ -41,26 +42,60 @@ static bool make_id(struct admission *a)
     return true;
 }
 
-/* Clients that wait keep an HTTP connection busy. Those of a handler that hangs must
- * leave some to everybody else, so no hub gets more than a quarter. Hubs outside of the
- * settings have no handlers and share a counter that is not looked at. */
-static unsigned *asking(const struct admission *a)
+struct str asking__hub(const void *asking)
 {
-    const struct settings *settings = a->shard->broker->settings;
-    const struct hub_settings *hub = settings__hub(settings, a->handshake.hub);
-    size_t i = 0;
+    const struct asking *a = asking;
 
-    while (i < settings->hub_count && hub != &settings->hubs[i])
-        i++;
-    return &a->shard->asking[i];
+    return str__n(a->hub, a->hub_len);
 }
 
-static bool too_many_ask(const struct admission *a)
+static struct asking *asking_of(struct shard *s, struct str hub)
 {
-    const unsigned *count = asking(a), *others = a->shard->asking;
+    struct asking *a = map__get(&s->asking, hub);
 
-    return count != others + a->shard->broker->settings->hub_count &&
-           *count >= a->shard->broker->limits.http_connections / 4;
+    if (a)
+        return a;
+    a = calloc(1, sizeof(*a) + hub.len);
+    if (!a)
+        return NULL;
+    a->hub_len = hub.len;
+    memcpy(a->hub, hub.ptr, hub.len);
+    if (map__add(&s->asking, a))
+        return a;
+    free(a);
+    return NULL;
+}
+
+/* Clients that wait keep an HTTP connection busy. Those of a handler that hangs must
+ * leave some to everybody else, so no hub gets more than a quarter. Those of a hub that
+ * has no handlers do not wait. */
+static bool may_ask(struct admission *a)
+{
+    struct shard *s = a->shard;
+    struct asking *asking;
+
+    if (settings__hub(s->settings, a->handshake.hub)->handler_count == 0)
+        return true;
+    asking = map__get(&s->asking, a->handshake.hub);
+    if (asking && asking->count >= s->broker->limits.http_connections / 4)
+        return false;
+    asking = asking_of(s, a->handshake.hub);
+    if (!asking)
+        return false;
+    asking->count++;
+    a->asking = asking;
+    return true;
+}
+
+static void asks_no_more(struct admission *a)
+{
+    struct asking *asking = a->asking;
+
+    a->asking = NULL;
+    if (!asking || --asking->count > 0)
+        return;
+    map__remove(&a->shard->asking, asking__hub(asking));
+    free(asking);
 }
 
 /* Asks the connect handler. */
@@ -69,16 +104,16 @@ static bool ask(struct admission *a)
     struct shard *s = a->shard;
     struct ph_event event;
 
-    if (too_many_ask(a))
-        return refuse(a, 503, "too many clients of this hub wait for its connect handler");
     if (!make_id(a))
         return refuse(a, 500, "no random numbers for a connection id");
+    if (!may_ask(a))
+        return refuse(a, 503, "too many clients of this hub wait for its connect handler");
     if (connect_event__make(a->arena, &a->handshake, &a->http->headers, str__of(a->id), &event))
         a->peer = upstream__connect(s->upstream, &event, a, shard__now(s), clock__unix_ms());
-    if (!a->peer)
-        return refuse(a, 503, "out of memory");
-    ++*asking(a);
-    return false;
+    if (a->peer)
+        return false;
+    asks_no_more(a);
+    return refuse(a, 503, "out of memory");
 }
 
 bool admission__begin(struct admission *a, struct shard *s, struct arena *arena,
@@ -87,8 +122,8 @@ bool admission__begin(struct admission *a, struct shard *s, struct arena *arena,
     struct diag diag = {""};
 
     *a = (struct admission){.shard = s, .arena = arena, .http = http, .ready = ready, .arg = arg};
-    handshake__read(arena, http, s->broker->settings, str__of(s->broker->own_host),
-                    clock__unix_ms() / 1000, &a->handshake, &diag);
+    handshake__read(arena, http, s->settings, str__of(s->broker->own_host), clock__unix_ms() / 1000,
+                    &a->handshake, &diag);
     if (a->handshake.status != 0)
         return refuse(a, a->handshake.status, diag.text);
     if (shard__draining(s))
@@ -156,7 +191,7 @@ void admission__decided(void *token, int status, const struct answer *answer, co
     struct admission *a = token;
 
     a->decided = true;
-    --*asking(a);
+    asks_no_more(a);
     if (status == 0) {
         let_in(a, answer);
     } else {
@@ -243,7 +278,7 @@ void admission__end(struct admission *a)
                                shard__now(s), clock__unix_ms());
     } else {
         upstream__abandon(a->peer);
-        --*asking(a);
+        asks_no_more(a);
     }
     a->peer = NULL;
 }

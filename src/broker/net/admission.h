@@ -10,12 +10,21 @@
 #include "broker/wire/handshake.h"
 #include "event/event.h"
 
+/* Clients of one hub that wait for its connect handler, on one shard. */
+struct asking {
+    unsigned count;
+    size_t hub_len;
+    char hub[];
+};
+struct str asking__hub(const void *asking); /* for the shard's map */
+
 struct admission {
     struct shard *shard;
     struct arena *arena; /* the request's */
     const struct http_request *http;
     struct handshake handshake;
     char id[CONNECTION_ID_LEN + 1]; /* of a new connection */
+    struct asking *asking;          /* it is counted there; NULL: nowhere */
     struct upstream_peer *peer;     /* NULL before the connect handler is asked and after the end */
     bool decided;                   /* the connect handler has answered */
     int status;                     /* 0: come in; else the refusal, with the text in `why` */

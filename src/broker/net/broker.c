@@ -37,34 +37,36 @@ static void share_files(struct broker_limits *limits, size_t shards)
         at_least(share > limits->webhooks ? share - limits->webhooks : 0, MIN_SHARE);
 }
 
-static void name_host(struct broker *b, const struct listener_address *at)
+static void name_host(struct broker *b, struct str host, const struct listener_address *at)
 {
-    bool v6 = memchr(b->settings->host.ptr, ':', b->settings->host.len);
+    bool v6 = memchr(host.ptr, ':', host.len);
 
-    snprintf(b->own_host, sizeof(b->own_host), v6 ? "[%.*s]:%u" : "%.*s:%u",
-             STR_FMT(b->settings->host), listener__port(at));
+    snprintf(b->own_host, sizeof(b->own_host), v6 ? "[%.*s]:%u" : "%.*s:%u", STR_FMT(host),
+             listener__port(at));
 }
 
 /* All sockets are bound before the first shard is made, so that its settled port is
  * known to all. */
-static enum ph_err open_sockets(struct broker *b, int *fds, struct diag *diag)
+static enum ph_err open_sockets(struct broker *b, const struct settings *settings, int *fds,
+                                struct diag *diag)
 {
     struct listener_address at;
-    enum ph_err err = listener__resolve(b->settings->host, b->settings->port, &at, diag);
+    enum ph_err err = listener__resolve(settings->host, settings->port, &at, diag);
 
-    if (!err && b->settings->port != 0)
+    if (!err && settings->port != 0)
         err = listener__check_free(&at, diag);
     for (size_t i = 0; !err && i < b->shard_count; i++)
         err = listener__open(&at, &fds[i], diag);
     if (!err)
-        name_host(b, &at);
+        name_host(b, settings->host, &at);
     return err;
 }
 
-static bool make_shards(struct broker *b, int *fds, struct diag *diag)
+static bool make_shards(struct broker *b, const struct settings *settings, int *fds,
+                        struct diag *diag)
 {
     for (size_t i = 0; i < b->shard_count; i++) {
-        b->shards[i] = shard__new(b, (uint8_t)i, fds[i], diag);
+        b->shards[i] = shard__new(b, settings, (uint8_t)i, fds[i], diag);
         fds[i] = -1;
         if (!b->shards[i])
             return false;
@@ -106,7 +108,6 @@ static struct broker *broker_new(const struct settings *settings,
 
     if (!b)
         return NULL;
-    b->settings = settings;
     b->log = log;
     b->shard_count = settings->threads;
     b->shards = calloc(b->shard_count, sizeof(*b->shards));
@@ -133,7 +134,7 @@ struct broker *broker__start(const struct settings *settings, const struct broke
     }
     for (size_t i = 0; i < b->shard_count; i++)
         fds[i] = -1;
-    started = open_sockets(b, fds, diag) == PH_OK && make_shards(b, fds, diag);
+    started = open_sockets(b, settings, fds, diag) == PH_OK && make_shards(b, settings, fds, diag);
     for (size_t i = 0; i < b->shard_count; i++) {
         if (fds[i] >= 0)
             close(fds[i]);
@@ -143,6 +144,12 @@ struct broker *broker__start(const struct settings *settings, const struct broke
     halt(b);
     broker_free(b);
     return NULL;
+}
+
+void broker__configure(struct broker *b, const struct settings *settings)
+{
+    for (size_t i = 0; i < b->shard_count; i++)
+        shard__configure(b->shards[i], settings);
 }
 
 /* Each shard gives up by itself when its time is over, so this ends. */

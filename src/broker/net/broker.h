@@ -25,7 +25,6 @@ struct broker_limits {
     ((struct broker_limits){CORE_LIMITS_DEFAULT, 0, 1024, 4u << 20, 4096, 30, 5, 5})
 
 struct broker {
-    const struct settings *settings;
     struct ph_log *log;
     struct broker_limits limits;
     struct map_seed seed;
@@ -35,10 +34,14 @@ struct broker {
     sem_t drained; /* posted once by each shard that has nothing left to do */
 };
 
-/* Listens and starts the shards' threads; accepts connections when it returns.
- * `settings` and `log` outlive the broker. NULL: `diag` says why. */
+/* Listens and starts the shards' threads; accepts connections when it returns. References
+ * to `settings` are taken; settings that are not counted and `log` outlive the broker.
+ * NULL: `diag` says why. */
 struct broker *broker__start(const struct settings *settings, const struct broker_limits *limits,
                              struct ph_log *log, struct diag *diag);
+/* Any thread: other settings for what comes from now on; what is under way ends as it has
+ * begun. Where to listen and the number of threads stay. */
+void broker__configure(struct broker *b, const struct settings *settings);
 /* Stops accepting, closes clients with 1001, waits for the `disconnected` events, ends
  * the threads and frees everything. NULL is fine. */
 void broker__stop(struct broker *b);

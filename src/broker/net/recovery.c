@@ -23,15 +23,14 @@ static bool make_token(struct shard *s, struct session *session, struct buf *out
 {
     buf__init(out, TOKEN_MAX);
     if (session__format(session)->reliable)
-        access__make_reconnection_token(out, session__id(session), s->broker->settings->keys[0],
+        access__make_reconnection_token(out, session__id(session), s->settings->keys[0],
                                         clock__unix_ms() / 1000);
     return !out->failed;
 }
 
 bool recovery__attach(struct shard *s, struct session *session, int fd, struct str early)
 {
-    unsigned keep_alive =
-        settings__hub(s->broker->settings, session__hub(session))->keep_alive_seconds;
+    unsigned keep_alive = settings__hub(s->settings, session__hub(session))->keep_alive_seconds;
     struct transport *t = transport__new(&s->transports, fd, session, keep_alive);
     struct buf token;
     bool attached;
@@ -110,7 +109,7 @@ static void travel(struct shard *to, struct str hub, struct str id, int fd, stru
 
 static bool token_ok(struct shard *s, struct str id, struct str token, struct diag *diag)
 {
-    const struct settings *settings = s->broker->settings;
+    const struct settings *settings = s->settings;
     const struct jwt_rules rules = {.keys = settings->keys,
                                     .key_count = settings->key_count,
                                     .now = clock__unix_ms() / 1000,

@@ -102,8 +102,8 @@ static int rest_begin(struct request *r)
 {
     struct diag diag = {""};
     int status =
-        rest__begin(&r->arena, &r->http, r->shard->broker->settings,
-                    str__of(r->shard->broker->own_host), clock__unix_ms() / 1000, &r->rest, &diag);
+        rest__begin(&r->arena, &r->http, r->shard->settings, str__of(r->shard->broker->own_host),
+                    clock__unix_ms() / 1000, &r->rest, &diag);
 
     if (status == 0)
         return 0;

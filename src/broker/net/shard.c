@@ -274,7 +274,7 @@ static struct core *make_core(struct shard *s)
 
 static struct upstream *make_upstream(struct shard *s)
 {
-    const struct upstream_config config = {.settings = s->broker->settings,
+    const struct upstream_config config = {.settings = s->settings,
                                            .origin = url__host_only(str__of(s->broker->own_host)),
                                            .ops = &upstream_ops,
                                            .ctx = s,
@@ -290,11 +290,12 @@ static bool make_parts(struct shard *s)
     s->upstream = make_upstream(s);
     s->webhook = webhook__new(&s->loop, s->broker->limits.webhooks, on_report, s);
     s->inproc = inproc__new(&s->loop, on_report, s);
-    return s->asking && s->core && s->upstream && s->webhook && s->inproc &&
+    return s->core && s->upstream && s->webhook && s->inproc &&
            transports__open(&s->transports, &s->loop, s->broker->limits.close_seconds, now_of, s);
 }
 
-struct shard *shard__new(const struct broker *b, uint8_t index, int listen_fd, struct diag *diag)
+struct shard *shard__new(const struct broker *b, const struct settings *settings, uint8_t index,
+                         int listen_fd, struct diag *diag)
 {
     struct shard *s = calloc(1, sizeof(*s));
 
@@ -306,7 +307,8 @@ struct shard *shard__new(const struct broker *b, uint8_t index, int listen_fd, s
     }
     s->broker = b;
     s->index = index;
-    s->asking = calloc(b->settings->hub_count + 1, sizeof(*s->asking));
+    s->settings = settings__ref(settings);
+    map__init(&s->asking, asking__hub, &b->seed);
     mailbox__init(&s->mailbox, wake, s);
     s->front = front__open(s, listen_fd, diag);
     if (s->front && make_parts(s))
@@ -367,8 +369,45 @@ void shard__free(struct shard *s)
     inproc__free(s->inproc);
     close_loop(s);
     mailbox__free(&s->mailbox, discard);
-    free(s->asking);
+    map__free(&s->asking); /* those who asked have gone with the front */
+    settings__unref(s->settings);
     free(s);
+}
+
+/* --- Other settings --------------------------------------------------------------------- */
+
+struct reform {
+    struct letter letter;
+    const struct settings *settings;
+};
+
+static void open_reform(struct letter *letter, void *reader)
+{
+    struct reform *reform = (struct reform *)letter;
+    struct shard *s = reader;
+
+    if (s) {
+        const struct settings *old = s->settings;
+
+        s->settings = settings__ref(reform->settings);
+        upstream__configure(s->upstream, s->settings);
+        settings__unref(old);
+    }
+    settings__unref(reform->settings);
+    free(reform);
+}
+
+void shard__configure(struct shard *s, const struct settings *settings)
+{
+    struct reform *reform = calloc(1, sizeof(*reform));
+
+    if (!reform) {
+        log__error(s->broker->log, LOG_NONE, "out of memory: a thread keeps its old settings");
+        return;
+    }
+    reform->letter.open = open_reform;
+    reform->settings = settings__ref(settings);
+    shard__post(s, &reform->letter);
 }
 
 /* --- Shutdown ------------------------------------------------------------------------ */

@@ -16,12 +16,13 @@ struct front;
 
 struct shard {
     const struct broker *broker;
+    const struct settings *settings; /* of now; a reference */
     uint8_t index;
     struct core *core;
     struct upstream *upstream;
     struct front *front;
     struct transports transports;
-    unsigned *asking; /* clients that wait for a connect handler, of each hub in the settings */
+    struct map asking; /* struct asking by hub: clients that wait for a connect handler */
 
     uv_loop_t loop;
     struct mailbox mailbox;
@@ -39,9 +40,12 @@ struct shard {
 };
 
 /* Takes over the listening socket, also on failure. NULL: `diag` says why. */
-struct shard *shard__new(const struct broker *b, uint8_t index, int listen_fd, struct diag *diag);
+struct shard *shard__new(const struct broker *b, const struct settings *settings, uint8_t index,
+                         int listen_fd, struct diag *diag);
 /* False: no thread to be had. */
 bool shard__start(struct shard *s);
+/* Any thread: go on with other settings, to which it takes a reference. */
+void shard__configure(struct shard *s, const struct settings *settings);
 /* Any thread: begin to shut down; `broker->drained` is posted when that is done. */
 void shard__drain(struct shard *s);
 /* Any thread: leave the loop. */

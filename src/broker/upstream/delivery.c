@@ -153,7 +153,7 @@ void delivery__drop_user_events(struct upstream_peer *p)
     }
     while (*at) {
         if ((*at)->kind == PH_EVENT_USER)
-            free(peer__take(p, at));
+            queued_event__free(peer__take(p, at));
         else
             at = &(*at)->next;
     }
@@ -314,7 +314,7 @@ void delivery__finished(struct exchange *x, const struct exchange_result *result
     tell(p, q, &out);
     p->delivering = false;
     p->active = false;
-    free(q);
+    queued_event__free(q);
     arena__reset(&p->work);
     if (p->refused)
         peer__free(p);

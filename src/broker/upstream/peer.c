@@ -30,28 +30,18 @@ static struct str place(char **at, struct str s)
 struct upstream_peer *peer__new(struct upstream *up, const struct ph_event *connect,
                                 exchange_finished_fn *finished)
 {
-    const struct settings *settings = up->config.settings;
-    struct upstream_peer *p = NULL;
-    struct buf signature;
-    size_t room;
+    struct upstream_peer *p = calloc(1, sizeof(*p) + connect->hub.len + connect->connection_id.len);
     char *at;
 
-    buf__init(&signature, 1024);
-    if (!event__sign(&signature, connect->connection_id, settings->keys, settings->key_count))
-        goto out;
-    room = connect->hub.len + connect->connection_id.len + signature.len;
-    p = calloc(1, sizeof(*p) + room);
     if (!p)
-        goto out;
+        return NULL;
     if (!exchange__init(&p->exchange, up, finished)) {
         free(p);
-        p = NULL;
-        goto out;
+        return NULL;
     }
     at = p->text;
     p->hub = place(&at, connect->hub);
     p->connection_id = place(&at, connect->connection_id);
-    p->signature = place(&at, buf__view(&signature));
     p->up = up;
     p->last = &p->first;
     p->next_id = 1; /* 0 is connect's */
@@ -60,8 +50,6 @@ struct upstream_peer *peer__new(struct upstream *up, const struct ph_event *conn
     if (p->next)
         p->next->previous = p;
     up->peers = p;
-out:
-    buf__free(&signature);
     return p;
 }
 
@@ -72,7 +60,7 @@ void peer__free(struct upstream_peer *p)
     validation__leave(&p->waiter);
     exchange__free(&p->exchange);
     while (p->first)
-        free(peer__take(p, &p->first));
+        queued_event__free(peer__take(p, &p->first));
     if (p->previous)
         p->previous->next = p->next;
     else
@@ -84,6 +72,7 @@ void peer__free(struct upstream_peer *p)
     free(p->user_id);
     free(p->subprotocol);
     free(p->state);
+    free(p->signature);
     free(p);
 }
 
@@ -131,6 +120,25 @@ bool peer__has_room(const struct upstream_peer *p, size_t bytes)
 
 /* --- requests and answers --------------------------------------------------------- */
 
+/* By the connection id and the keys alone, so it is made once, and again when the keys may
+ * have changed. False when memory is out. */
+static bool sign(struct upstream_peer *p)
+{
+    const struct settings *settings = p->up->config.settings;
+    struct buf signature;
+
+    if (p->signature && p->signed_by == p->up->settings_count)
+        return true;
+    buf__init(&signature, 1024);
+    free(p->signature);
+    p->signature = event__sign(&signature, p->connection_id, settings->keys, settings->key_count)
+                       ? dup(buf__view(&signature))
+                       : NULL;
+    p->signed_by = p->up->settings_count;
+    buf__free(&signature);
+    return p->signature;
+}
+
 enum ph_err peer__encode(struct upstream_peer *p, const struct ph_event *ev,
                          const struct queued_event *q, struct str url, struct diag *diag)
 {
@@ -146,7 +154,9 @@ enum ph_err peer__encode(struct upstream_peer *p, const struct ph_event *ev,
     full.time = str__of(q->time);
     full.origin = p->up->config.origin;
     p->http = (struct http_request){.method = STR("POST")};
-    err = event__encode(&p->work, &full, p->signature, &p->http, diag);
+    if (!sign(p))
+        return diag__set(diag, PH_ERR_MEMORY, "out of memory");
+    err = event__encode(&p->work, &full, str__of(p->signature), &p->http, diag);
     if (err)
         return err;
     if (!http__add(&p->work, &p->http.headers, STR("x-ms-client-request-id"), str__of(q->guid)) ||

@@ -29,7 +29,9 @@ struct upstream_peer {
     char *user_id, *subprotocol, *state; /* NULL: absent */
     size_t state_len;
     struct cookies cookies;
-    struct str hub, connection_id, signature; /* in `text` */
+    struct str hub, connection_id; /* in `text` */
+    char *signature;
+    unsigned signed_by; /* up->settings_count when it was made */
     char text[];
 };
 

@@ -20,3 +20,11 @@ struct queued_event *queued_event__new(enum ph_event_kind kind, struct str name,
     clock__rfc3339(q->time, unix_ms, 0);
     return q;
 }
+
+void queued_event__free(struct queued_event *q)
+{
+    if (!q)
+        return;
+    settings__unref(q->settings);
+    free(q);
+}

@@ -8,6 +8,7 @@
 struct queued_event {
     struct queued_event *next;
     const struct event_handler *handler; /* NULL: none wants it */
+    const struct settings *settings;     /* that it is in; a reference */
     void *token;                         /* of a connect */
     uint64_t ticket;                     /* of a user event */
     enum ph_event_kind kind;
@@ -23,5 +24,7 @@ struct queued_event {
 /* Name and data are copied; the data may be absent. NULL when memory is out. */
 struct queued_event *queued_event__new(enum ph_event_kind kind, struct str name, struct str data,
                                        uint64_t id, int64_t unix_ms);
+/* NULL is fine. */
+void queued_event__free(struct queued_event *q);
 
 #endif

@@ -10,6 +10,7 @@ struct upstream {
     struct deadlines deadlines; /* of exchanges */
     struct map validations;     /* validation URL -> struct validation */
     struct upstream_peer *peers;
+    unsigned settings_count; /* how often the settings have changed */
     size_t pending;
 };
 

@@ -13,6 +13,7 @@ struct upstream *upstream__new(const struct upstream_config *config)
     if (!up)
         return NULL;
     up->config = *config;
+    settings__ref(up->config.settings);
     map__init(&up->validations, validation__url, &up->config.seed);
     return up;
 }
@@ -25,7 +26,18 @@ void upstream__free(struct upstream *up)
         peer__free(up->peers);
     validation__free_all(up);
     deadlines__free(&up->deadlines);
+    settings__unref(up->config.settings);
     free(up);
+}
+
+void upstream__configure(struct upstream *up, const struct settings *settings)
+{
+    const struct settings *old = up->config.settings;
+
+    up->config.settings = settings__ref(settings);
+    up->settings_count++;
+    validation__forget(up);
+    settings__unref(old);
 }
 
 size_t upstream__pending(const struct upstream *up)
@@ -52,8 +64,10 @@ static struct queued_event *new_event(struct upstream_peer *p, enum ph_event_kin
     if (!q)
         return NULL;
     q->handler = route__find(settings__hub(config->settings, p->hub), kind, name);
-    if (q->handler)
-        config->ops->make_guid(config->ctx, q->guid);
+    if (!q->handler)
+        return q;
+    q->settings = settings__ref(config->settings);
+    config->ops->make_guid(config->ctx, q->guid);
     return q;
 }
 
@@ -70,7 +84,7 @@ static void notify(struct upstream_peer *p, enum ph_event_kind kind, struct str 
     else if (q->handler)
         peer__append(p, q);
     else
-        free(q);
+        queued_event__free(q);
 }
 
 struct upstream_peer *upstream__connect(struct upstream *up, const struct ph_event *connect,
@@ -83,7 +97,7 @@ struct upstream_peer *upstream__connect(struct upstream *up, const struct ph_eve
         return NULL;
     q = new_event(p, PH_EVENT_CONNECT, STR("connect"), STR_NONE, 0, unix_ms);
     if (!q || !delivery__prepare_connect(p, connect, q)) {
-        free(q);
+        queued_event__free(q);
         peer__free(p);
         return NULL;
     }

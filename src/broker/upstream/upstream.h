@@ -63,8 +63,8 @@ struct upstream_ops {
 };
 
 struct upstream_config {
-    const struct settings *settings;
-    struct str origin; /* value of WebHook-Request-Origin: host name without port */
+    const struct settings *settings; /* a reference is taken */
+    struct str origin;               /* value of WebHook-Request-Origin: host name without port */
     const struct upstream_ops *ops;
     void *ctx;
     struct map_seed seed;
@@ -74,6 +74,10 @@ struct upstream_config {
 struct upstream *upstream__new(const struct upstream_config *config);
 /* Frees everything; exchanges under way are cancelled. */
 void upstream__free(struct upstream *up);
+
+/* Other settings from now on. An event that waits already keeps its handler; all URLs are
+ * validated again, and events are signed with the new keys. */
+void upstream__configure(struct upstream *up, const struct settings *settings);
 
 /* Asks the connect handler of the hub. `connect` has hub, connection_id, user_id,
  * claims, query, headers, subprotocols; all is copied. `connect_done` is called with

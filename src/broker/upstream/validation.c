@@ -20,6 +20,7 @@ struct validation {
     struct arena work; /* of the check under way */
     struct http_request http;
     struct validation_waiter *first, *last;
+    struct validation *next_idle;
     struct str url;
     char *target; /* behind the url in `text` */
     char text[];
@@ -244,6 +245,25 @@ enum validation_verdict validation__check(struct upstream *up, struct str url, c
     }
     *why = v->why;
     return VALIDATION_REFUSED;
+}
+
+void validation__forget(struct upstream *up)
+{
+    struct validation *v, *idle = NULL;
+    uint32_t at = 0;
+
+    while ((v = map__next(&up->validations, &at))) {
+        v->known = false; /* whoever comes now waits for the check under way */
+        if (v->checking)
+            continue;
+        v->next_idle = idle;
+        idle = v;
+    }
+    while ((v = idle)) {
+        idle = v->next_idle;
+        map__remove(&up->validations, v->url);
+        entry_free(v);
+    }
 }
 
 void validation__free_all(struct upstream *up)

@@ -38,6 +38,8 @@ enum validation_verdict validation__check(struct upstream *up, struct str url, c
                                           int64_t now_ms);
 /* Waits no more, if it did. */
 void validation__leave(struct validation_waiter *w);
+/* Forgets all verdicts; checks that are under way go on. */
+void validation__forget(struct upstream *up);
 /* Frees all entries; nobody waits any more. */
 void validation__free_all(struct upstream *up);
 /* The key of an entry in struct upstream's map. */
