@@ -92,7 +92,8 @@ struct ph_plugin_config;
     ROW(const char *, plugin_config_get, (const struct ph_plugin_config *, const char *))          \
     ROW(enum ph_err, plugin_config_fail, (struct ph_plugin_config *, const char *))                \
     ROW(struct ph_log *, plugin_config_log, (const struct ph_plugin_config *))                     \
-    ROW(void, log_write, (struct ph_log *, enum ph_log_level, const char *))
+    ROW(void, log_write, (struct ph_log *, enum ph_log_level, const char *))                       \
+    ROW(void, reply_set_metadata, (struct ph_reply *, const char *, const char *))
 
 /** What the host hands to the plugin. */
 struct ph_host {
@@ -201,6 +202,7 @@ extern const struct ph_host *ph_plugin_host __attribute__((visibility("hidden"))
 #define ph_reply_protobuf(...) (ph_plugin_host->reply_protobuf(__VA_ARGS__))
 #define ph_reply_data(...) (ph_plugin_host->reply_data(__VA_ARGS__))
 #define ph_reply_set_state(...) (ph_plugin_host->reply_set_state(__VA_ARGS__))
+#define ph_reply_set_metadata(...) (ph_plugin_host->reply_set_metadata(__VA_ARGS__))
 #define ph_reply_free(...) (ph_plugin_host->reply_free(__VA_ARGS__))
 #define ph_state_from_event(...) (ph_plugin_host->state_from_event(__VA_ARGS__))
 #define ph_state_free(...) (ph_plugin_host->state_free(__VA_ARGS__))

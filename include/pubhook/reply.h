@@ -73,6 +73,18 @@ PH_API struct ph_reply *ph_reply_data(enum ph_data_type type, const void *data, 
  */
 PH_API void ph_reply_set_state(struct ph_reply *reply, const char *state);
 
+/**
+ * Set a metadata entry of the message to the client: text that travels beside the data,
+ * and that a client of a PubSub subprotocol sees. A name that was set before gets the new
+ * value. For ph_reply_text and the like, and for ph_reply_ok, which then answers with an
+ * empty text message. User events only.
+ *
+ * @param name   characters of an HTTP header's name, at most 256; their case is lost
+ * @param value  printable ASCII, at most 1024 characters, no white space at its ends;
+ *               all names and values of a reply have 8192 at most
+ */
+PH_API void ph_reply_set_metadata(struct ph_reply *reply, const char *name, const char *value);
+
 /** Frees a reply that is not going to be returned; NULL is fine. */
 PH_API void ph_reply_free(struct ph_reply *reply);
 

@@ -1,24 +1,9 @@
 #include "base/metadata.h"
 
-/* RFC 9110 section 5.6.2 */
-static bool is_token(struct str s)
-{
-    static const char others[] = "!#$%&'*+-.^_`|~";
-
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.ptr[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-
-        if (!letter && !(c >= '0' && c <= '9') && !(c && strchr(others, c)))
-            return false;
-    }
-    return s.len > 0;
-}
-
 static bool is_value(struct str s)
 {
     for (size_t i = 0; i < s.len; i++) {
-        if ((s.ptr[i] < ' ' && s.ptr[i] != '\t') || s.ptr[i] > '~')
+        if (s.ptr[i] < ' ' || s.ptr[i] > '~')
             return false;
     }
     return true;
@@ -26,7 +11,7 @@ static bool is_value(struct str s)
 
 static const char *entry_problem(const struct metadata_entry *e)
 {
-    if (!is_token(e->name))
+    if (!http__is_token(e->name))
         return "a metadata name must hold only characters of an HTTP header's name";
     if (e->name.len > METADATA_MAX_NAME)
         return "a metadata name must have at most 256 bytes";
@@ -63,4 +48,95 @@ const char *metadata__problem(const struct metadata *m)
             return "a metadata name must not come twice";
     }
     return NULL;
+}
+
+size_t metadata__bytes(const struct metadata *m)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < m->count; i++)
+        bytes += m->items[i].name.len + m->items[i].value.len;
+    return bytes;
+}
+
+/* --- As HTTP headers --------------------------------------------------------- */
+
+static bool is_metadata(const struct http_header *h)
+{
+    return str__starts_with_nocase(h->name, METADATA_HEADER_PREFIX);
+}
+
+static char to_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+/* A copy in lower case with a NUL behind it; absent when memory is out. */
+static struct str lower(struct arena *a, struct str prefix, struct str name)
+{
+    char *copy = arena__printf(a, "%.*s%.*s", STR_FMT(prefix), STR_FMT(name));
+
+    for (size_t i = 0; copy && copy[i]; i++)
+        copy[i] = to_lower(copy[i]);
+    return str__of(copy);
+}
+
+/* The entry of that name, or the free one behind the last. */
+static struct metadata_entry *entry_of(struct metadata_entry *items, size_t count, struct str name)
+{
+    size_t i = 0;
+
+    while (i < count && !str__eq_nocase(items[i].name, name))
+        i++;
+    return &items[i];
+}
+
+static bool take_header(struct arena *a, const struct http_header *h, struct metadata_entry *items,
+                        size_t *count)
+{
+    struct str name = h->name;
+    struct metadata_entry *e;
+    char *value = arena__strdup(a, h->value);
+
+    name.ptr += METADATA_HEADER_PREFIX.len;
+    name.len -= METADATA_HEADER_PREFIX.len;
+    e = entry_of(items, *count, name);
+    if (e == &items[*count]) {
+        e->name = lower(a, STR(""), name);
+        (*count)++;
+    }
+    e->value = str__n(value, h->value.len);
+    return e->name.ptr && value;
+}
+
+bool metadata__from_headers(struct arena *a, const struct http_headers *headers,
+                            struct metadata *out)
+{
+    struct metadata_entry *items = NULL;
+    size_t count = 0;
+
+    *out = (struct metadata){NULL, 0};
+    for (size_t i = 0; i < headers->count; i++) {
+        if (!is_metadata(&headers->items[i]))
+            continue;
+        if (!items)
+            items = arena__zalloc(a, (headers->count - i) * sizeof(*items));
+        if (!items || !take_header(a, &headers->items[i], items, &count))
+            return false;
+    }
+    *out = (struct metadata){items, count};
+    return true;
+}
+
+bool metadata__to_headers(struct arena *a, const struct metadata *m, struct http_headers *headers)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        struct str name = lower(a, METADATA_HEADER_PREFIX, m->items[i].name);
+        struct str value = str__trim(m->items[i].value);
+        char *copy = arena__strdup(a, value);
+
+        if (!name.ptr || !copy || !http__add(a, headers, name, str__n(copy, value.len)))
+            return false;
+    }
+    return true;
 }

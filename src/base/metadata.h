@@ -3,7 +3,7 @@
 #ifndef BASE_METADATA_H
 #define BASE_METADATA_H
 
-#include "base/str.h"
+#include "base/http.h"
 
 #define METADATA_MAX_NAME 256
 #define METADATA_MAX_VALUE 1024
@@ -24,5 +24,17 @@ struct metadata {
 /* NULL when it keeps the rules: names are HTTP tokens, values ASCII without control
  * characters, no name twice, all within the limits. Else what is wrong, in words. */
 const char *metadata__problem(const struct metadata *m);
+
+/* All names and values. */
+size_t metadata__bytes(const struct metadata *m);
+
+/* The entries that come as HTTP headers, unchecked: names in lower case, as the service
+ * writes them, and the value of the last line of a name. Names and values are copies in
+ * the arena with a NUL behind them. False when memory is out. */
+bool metadata__from_headers(struct arena *a, const struct http_headers *headers,
+                            struct metadata *out);
+/* Adds a header for each entry; its name is in lower case. White space around a value
+ * is left out, since HTTP loses it anyway. False when memory is out. */
+bool metadata__to_headers(struct arena *a, const struct metadata *m, struct http_headers *headers);
 
 #endif

@@ -138,13 +138,35 @@ static enum ph_err read_user_type(struct decoder *d)
                      STR_FMT(content_type));
 }
 
+static enum ph_err read_metadata(struct decoder *d)
+{
+    const char *problem;
+
+    if (!metadata__from_headers(d->arena, &d->res->headers, &d->out->metadata))
+        return diag__set(d->diag, PH_ERR_MEMORY, "out of memory");
+    problem = metadata__problem(&d->out->metadata);
+    return problem ? diag__set(d->diag, PH_ERR_SYNTAX, "the answer to the event: %s", problem)
+                   : PH_OK;
+}
+
+/* Nothing is sent, unless there is metadata to send (official-emulator section 2.7). */
+static enum ph_err read_no_data(struct decoder *d)
+{
+    d->out->has_data = d->out->metadata.count > 0;
+    d->out->type = PH_DATA_TEXT;
+    d->out->data = STR("");
+    return PH_OK;
+}
+
 static enum ph_err read_user(struct decoder *d)
 {
     struct diag detail = {""};
-    enum ph_err err;
+    enum ph_err err = read_metadata(d);
 
+    if (err != PH_OK)
+        return err;
     if (d->res->status == 204 || d->res->body.len == 0)
-        return PH_OK;
+        return read_no_data(d);
     err = read_user_type(d);
     if (err != PH_OK)
         return err;

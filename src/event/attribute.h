@@ -26,8 +26,6 @@ static inline struct str *attribute__of(struct ph_event *ev, const struct attrib
 /* Group presence, new in 2026 and not handled (section 2.2). */
 #define TYPE_GROUP STR("azure.webpubsub.gp.")
 
-#define METADATA_PREFIX STR("x-webpubsub-metadata-")
-
 /* Name of a system event, absent for user events; and back. */
 struct str event__system_name(enum ph_event_kind kind);
 bool event__system_kind(struct str name, enum ph_event_kind *out);

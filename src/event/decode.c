@@ -174,58 +174,20 @@ static enum ph_err read_origin(struct decoder *d)
     return check_text(d, name, d->ev->origin);
 }
 
-static struct event_field *field_named(struct event_field *items, size_t count, struct str name)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (str__eq_nocase(items[i].name, name))
-            return &items[i];
-    }
-    return NULL;
-}
-
-static enum ph_err add_metadata(struct decoder *d, struct event_field *items, size_t *count,
-                                const struct http_header *header)
-{
-    struct str key = behind(header->name, METADATA_PREFIX);
-    struct event_field *field = field_named(items, *count, key);
-    enum ph_err err = check_text(d, header->name, header->value);
-
-    if (err != PH_OK)
-        return err;
-    if (!field) {
-        char *name = arena__strdup(d->arena, key);
-
-        if (!name)
-            return out_of_memory(d);
-        field = &items[(*count)++];
-        field->name = str__n(name, key.len);
-    }
-    field->values = &header->value; /* the last line of a name wins */
-    field->count = 1;
-    return PH_OK;
-}
-
+/* Every line is checked, also one that a later line of its name replaces. */
 static enum ph_err read_metadata(struct decoder *d)
 {
-    struct event_field *items = NULL;
-    size_t count = 0;
-
     for (size_t i = 0; i < d->headers.count; i++) {
         const struct http_header *header = &d->headers.items[i];
-        enum ph_err err;
+        enum ph_err err = PH_OK;
 
-        if (!str__starts_with_nocase(header->name, METADATA_PREFIX))
-            continue;
-        if (!items)
-            items = arena__zalloc(d->arena, (d->headers.count - i) * sizeof(*items));
-        if (!items)
-            return out_of_memory(d);
-        err = add_metadata(d, items, &count, header);
+        if (str__starts_with_nocase(header->name, METADATA_HEADER_PREFIX))
+            err = check_text(d, header->name, header->value);
         if (err != PH_OK)
             return err;
     }
-    d->ev->metadata = (struct event_fields){items, count};
-    return PH_OK;
+    return metadata__from_headers(d->arena, &d->headers, &d->ev->metadata) ? PH_OK
+                                                                           : out_of_memory(d);
 }
 
 /* Media types compare without case and parameters: documents and emulator differ in

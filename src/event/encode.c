@@ -83,19 +83,14 @@ static enum ph_err add_default_source(struct encoder *e)
     return source ? add(e, STR("ce-source"), str__of(source)) : out_of_memory(e);
 }
 
-static enum ph_err add_metadata(struct encoder *e, const struct event_field *field)
+static enum ph_err add_metadata(struct encoder *e)
 {
-    char *name;
-    enum ph_err err;
+    const char *problem = metadata__problem(&e->ev->metadata);
 
-    if (field->count != 1)
-        return diag__set(e->diag, PH_ERR_ARGUMENT, "metadata %.*s has %zu values, expected one",
-                         STR_FMT(field->name), field->count);
-    name = arena__printf(e->arena, "%.*s%.*s", STR_FMT(METADATA_PREFIX), STR_FMT(field->name));
-    if (!name)
-        return out_of_memory(e);
-    err = check_value(e, str__of(name), field->values[0], false);
-    return err == PH_OK ? add(e, str__of(name), field->values[0]) : err;
+    if (problem)
+        return diag__set(e->diag, PH_ERR_ARGUMENT, "%s", problem);
+    return metadata__to_headers(e->arena, &e->ev->metadata, &e->out->headers) ? PH_OK
+                                                                              : out_of_memory(e);
 }
 
 static enum ph_err add_origin(struct encoder *e)
@@ -125,9 +120,7 @@ static enum ph_err add_headers(struct encoder *e, struct str signature)
         err = add(e, STR("ce-signature"), signature);
     if (err == PH_OK)
         err = add_origin(e);
-    for (size_t i = 0; err == PH_OK && i < e->ev->metadata.count; i++)
-        err = add_metadata(e, &e->ev->metadata.items[i]);
-    return err;
+    return err == PH_OK ? add_metadata(e) : err;
 }
 
 static enum ph_err set_body(struct encoder *e)

@@ -85,15 +85,20 @@ static const struct event_fields *fields_of(const struct ph_event *ev, enum ph_f
     case PH_FIELD_HEADERS:
         return &ev->headers;
     case PH_FIELD_METADATA:
-        return &ev->metadata;
+        break;
     }
     return &none;
 }
 
-/* The service lower-cases names of metadata, which travel as headers too. */
-static bool ignores_case(enum ph_field field)
+/* Metadata has one value for a name; the service lower-cases the names, which travel as
+ * headers. */
+static const char *metadata_value(const struct metadata *m, struct str name, size_t index)
 {
-    return field == PH_FIELD_HEADERS || field == PH_FIELD_METADATA;
+    for (size_t i = 0; index == 0 && i < m->count; i++) {
+        if (str__eq_nocase(m->items[i].name, name))
+            return m->items[i].value.ptr;
+    }
+    return NULL;
 }
 
 const char *ph_event_field(const struct ph_event *ev, enum ph_field field, const char *name,
@@ -102,10 +107,13 @@ const char *ph_event_field(const struct ph_event *ev, enum ph_field field, const
     const struct event_fields *fields = fields_of(ev, field);
     struct str wanted = str__of(name);
 
+    if (name && field == PH_FIELD_METADATA)
+        return metadata_value(&ev->metadata, wanted, index);
     for (size_t i = 0; name && i < fields->count; i++) {
         const struct event_field *row = &fields->items[i];
 
-        if (ignores_case(field) ? !str__eq_nocase(row->name, wanted) : !str__eq(row->name, wanted))
+        if (field == PH_FIELD_HEADERS ? !str__eq_nocase(row->name, wanted)
+                                      : !str__eq(row->name, wanted))
             continue;
         if (index < row->count)
             return row->values[index].ptr;
@@ -116,13 +124,15 @@ const char *ph_event_field(const struct ph_event *ev, enum ph_field field, const
 
 size_t ph_event_field_count(const struct ph_event *ev, enum ph_field field)
 {
-    return fields_of(ev, field)->count;
+    return field == PH_FIELD_METADATA ? ev->metadata.count : fields_of(ev, field)->count;
 }
 
 const char *ph_event_field_name(const struct ph_event *ev, enum ph_field field, size_t at)
 {
     const struct event_fields *fields = fields_of(ev, field);
 
+    if (field == PH_FIELD_METADATA)
+        return at < ev->metadata.count ? ev->metadata.items[at].name.ptr : NULL;
     return at < fields->count ? fields->items[at].name.ptr : NULL;
 }
 

@@ -7,9 +7,10 @@
 #include "base/http.h"
 #include "base/json.h"
 #include "base/mac.h"
+#include "base/metadata.h"
 #include "pubhook/reply.h"
 
-/* A name with its values: a row of claims, query or headers (connect), or metadata. */
+/* A name with its values: a row of claims, query or headers (connect). */
 struct event_field {
     struct str name;
     const struct str *values; /* each with a NUL behind it when decoded */
@@ -43,7 +44,8 @@ struct ph_event {
     enum ph_data_type type;
     struct str data;   /* user events; when decoded, the body of the others too */
     struct str reason; /* disconnected */
-    struct event_fields claims, query, headers, metadata;
+    struct event_fields claims, query, headers;
+    struct metadata metadata; /* user events */
     const struct str *subprotocols;
     size_t subprotocol_count;
     const struct event_certificate *certificates;
@@ -119,6 +121,8 @@ struct ph_reply {
     struct str state; /* absent: keep */
     enum ph_data_type type;
     struct str data; /* REPLY_DATA */
+    struct metadata_entry *metadata;
+    size_t metadata_count;
 };
 
 /* --- response.c ---------------------------------------------------------------- */
@@ -144,10 +148,11 @@ struct answer {
     struct str *roles;
     size_t role_count;
     struct str subprotocol;
-    /* user event */
+    /* user event; metadata alone makes an empty text message */
     bool has_data;
     enum ph_data_type type;
     struct str data;
+    struct metadata metadata;
     /* both */
     struct str state;       /* absent: keep */
     struct str cookies[16]; /* values of Set-Cookie */

@@ -215,3 +215,57 @@ void ph_reply_set_state(struct ph_reply *reply, const char *state)
     else
         reply->state = copy(reply, str__of(state));
 }
+
+/* --- metadata -------------------------------------------------------------------- */
+
+static void set_entry(struct ph_reply *reply, size_t at, struct str name, struct str value)
+{
+    reply->metadata[at] = (struct metadata_entry){copy(reply, name), copy(reply, value)};
+    if (at == reply->metadata_count)
+        reply->metadata_count++;
+}
+
+/* Room for one more; the number of entries is limited by their names, which differ. */
+static bool reserve_entry(struct ph_reply *reply)
+{
+    size_t count = reply->metadata_count;
+    struct metadata_entry *grown;
+
+    if ((count & (count - 1)) != 0)
+        return true;
+    grown = arena__alloc(&reply->arena, (count ? count * 2 : 1) * sizeof(*grown));
+    if (!grown) {
+        fail(reply, "out of memory");
+        return false;
+    }
+    if (count > 0)
+        memcpy(grown, reply->metadata, count * sizeof(*grown));
+    reply->metadata = grown;
+    return true;
+}
+
+void ph_reply_set_metadata(struct ph_reply *reply, const char *name, const char *value)
+{
+    size_t at = 0;
+
+    if (!reply)
+        return;
+    if (reply->kind != REPLY_DATA && reply->kind != REPLY_OK)
+        fail(reply, "metadata belongs to ph_reply_ok() and to replies with data");
+    else if (!name || !value)
+        fail(reply, "the name or the value of metadata is NULL");
+    else if (str__trim(str__of(value)).len != strlen(value))
+        fail(reply, "a metadata value must not start or end with white space");
+    if (reply->failed || !reserve_entry(reply))
+        return;
+    while (at < reply->metadata_count && !str__eq_nocase(reply->metadata[at].name, str__of(name)))
+        at++;
+    set_entry(reply, at, str__of(name), str__of(value));
+    if (!reply->failed) {
+        const char *problem =
+            metadata__problem(&(struct metadata){reply->metadata, reply->metadata_count});
+
+        if (problem)
+            fail(reply, problem);
+    }
+}

@@ -19,16 +19,17 @@ static enum ph_err out_of_memory(struct encoder *e)
 static const struct {
     const char *event;
     unsigned fits; /* bits of enum reply_kind */
-    bool has_state;
+    bool has_state, has_metadata;
     const char *expected;
 } rules[] = {
     [PH_EVENT_CONNECT] = {"connect", 1u << REPLY_ACCEPT | 1u << REPLY_REJECT | 1u << REPLY_OK, true,
-                          "ph_reply_accept, ph_reply_reject or ph_reply_ok"},
-    [PH_EVENT_CONNECTED] = {"connected", 1u << REPLY_OK | 1u << REPLY_REJECT, false, "ph_reply_ok"},
-    [PH_EVENT_USER] = {"user", 1u << REPLY_DATA | 1u << REPLY_REJECT | 1u << REPLY_OK, true,
+                          false, "ph_reply_accept, ph_reply_reject or ph_reply_ok"},
+    [PH_EVENT_CONNECTED] = {"connected", 1u << REPLY_OK | 1u << REPLY_REJECT, false, false,
+                            "ph_reply_ok"},
+    [PH_EVENT_USER] = {"user", 1u << REPLY_DATA | 1u << REPLY_REJECT | 1u << REPLY_OK, true, true,
                        "ph_reply_text, _json, _binary, _protobuf or _data, ph_reply_ok or "
                        "ph_reply_reject"},
-    [PH_EVENT_DISCONNECTED] = {"disconnected", 1u << REPLY_OK | 1u << REPLY_REJECT, false,
+    [PH_EVENT_DISCONNECTED] = {"disconnected", 1u << REPLY_OK | 1u << REPLY_REJECT, false, false,
                                "ph_reply_ok"},
 };
 
@@ -65,6 +66,11 @@ static enum ph_err check_reply(struct encoder *e)
                          "a reply to a %s event cannot set the connection state; a reply to "
                          "connect or to a user event can",
                          event);
+    if (reply->metadata_count > 0 && !rules[e->ev->kind].has_metadata)
+        return diag__set(e->diag, PH_ERR_STATE,
+                         "a reply to a %s event cannot have metadata, which goes with a message "
+                         "to the client; a reply to a user event can",
+                         event);
     if (reply->subprotocol.ptr && !was_offered(e->ev, reply->subprotocol))
         return diag__set(e->diag, PH_ERR_STATE,
                          "the reply chooses subprotocol %s, which the client did not offer; "
@@ -80,6 +86,13 @@ static enum ph_err add_copy(struct encoder *e, struct str name, struct str value
     if (!text || !http__add(e->arena, &e->out->headers, name, str__n(text, value.len)))
         return out_of_memory(e);
     return PH_OK;
+}
+
+static enum ph_err add_metadata(struct encoder *e)
+{
+    const struct metadata metadata = {e->reply->metadata, e->reply->metadata_count};
+
+    return metadata__to_headers(e->arena, &metadata, &e->out->headers) ? PH_OK : out_of_memory(e);
 }
 
 static enum ph_err set_body(struct encoder *e, struct str content_type, struct str body)
@@ -175,6 +188,8 @@ enum ph_err response__encode(struct arena *a, const struct ph_event *ev,
         err = encode_kind(&e);
     if (err == PH_OK && reply->state.ptr)
         err = add_copy(&e, STR("ce-connectionState"), reply->state);
+    if (err == PH_OK)
+        err = add_metadata(&e);
     if (err != PH_OK)
         *out = (struct http_response){.status = 500};
     return err;

@@ -35,6 +35,22 @@ static void add_member(char *line, const char *name, const char *value)
     }
 }
 
+/* All metadata as "name=value;name=value". */
+static void add_metadata(char *line, const struct ph_event *ev)
+{
+    char all[LINE_MAX_BYTES] = "";
+    const char *name;
+
+    for (size_t i = 0; (name = ph_event_field_name(ev, PH_FIELD_METADATA, i)); i++) {
+        add(all, i > 0 ? ";" : "");
+        add(all, name);
+        add(all, "=");
+        add(all, ph_event_field(ev, PH_FIELD_METADATA, name, 0));
+    }
+    if (all[0])
+        add_member(line, "metadata", all);
+}
+
 static void describe(const struct ph_event *ev, char *line)
 {
     static const char *const kinds[] = {"connect", "connected", "user", "disconnected"};
@@ -56,6 +72,7 @@ static void describe(const struct ph_event *ev, char *line)
     if (ph_event_kind(ev) == PH_EVENT_USER) {
         add_member(line, "type", types[ph_event_data_type(ev)]);
         add_member(line, "size", size);
+        add_metadata(line, ev);
     }
     if (ph_event_kind(ev) == PH_EVENT_DISCONNECTED)
         add_member(line, "reason", ph_event_reason(ev));
@@ -155,11 +172,32 @@ static struct ph_reply *refuse(const struct ph_event *ev)
     return ph_reply_reject(403, "the witness refuses");
 }
 
+/* The event's metadata goes back with `reply`. */
+static struct ph_reply *with_metadata(const struct ph_event *ev, struct ph_reply *reply)
+{
+    const char *name;
+
+    for (size_t i = 0; (name = ph_event_field_name(ev, PH_FIELD_METADATA, i)); i++)
+        ph_reply_set_metadata(reply, name, ph_event_field(ev, PH_FIELD_METADATA, name, 0));
+    return reply;
+}
+
+static struct ph_reply *tag(const struct ph_event *ev)
+{
+    return with_metadata(ev, echo(ev));
+}
+
+static struct ph_reply *tag_only(const struct ph_event *ev)
+{
+    return with_metadata(ev, quiet(ev));
+}
+
 static const struct {
     const char *name;
     struct ph_reply *(*answer)(const struct ph_event *ev);
 } user_events[] = {
-    {"whoami", whoami}, {"count", count}, {"quiet", quiet}, {"refuse", refuse}, {"message", echo},
+    {"whoami", whoami}, {"count", count}, {"quiet", quiet},      {"refuse", refuse},
+    {"message", echo},  {"tag", tag},     {"tagOnly", tag_only},
 };
 
 static struct ph_reply *on_user_event(const struct ph_event *ev, void *arg)

@@ -44,6 +44,12 @@ static void write_all(struct transport *t)
     }
 }
 
+static void put_metadata(struct buf *out, const struct metadata *m)
+{
+    for (size_t i = 0; i < m->count; i++)
+        buf__printf(out, " %.*s=%.*s", STR_FMT(m->items[i].name), STR_FMT(m->items[i].value));
+}
+
 static void on_publish(void *ctx, const struct hub_command *cmd)
 {
     struct kit *kit = ctx;
@@ -51,6 +57,8 @@ static void on_publish(void *ctx, const struct hub_command *cmd)
     buf__printf(&kit->effects, "publish %.*s", STR_FMT(cmd->name));
     for (size_t i = 0; i < cmd->excluded_count; i++)
         buf__printf(&kit->effects, " -%.*s", STR_FMT(cmd->excluded[i]));
+    if (cmd->message)
+        put_metadata(&kit->effects, &cmd->message->metadata);
     buf__byte(&kit->effects, '\n');
 }
 
@@ -62,6 +70,7 @@ static bool on_event(void *ctx, struct session *s, const struct user_event *even
         return false;
     buf__printf(&kit->effects, "event %.*s %.*s %d %.*s", STR_FMT(session__id(s)),
                 STR_FMT(event->name), (int)event->type, STR_FMT(event->data));
+    put_metadata(&kit->effects, &event->metadata);
     if (event->ticket)
         buf__printf(&kit->effects, " #%llu", (unsigned long long)event->ticket);
     buf__byte(&kit->effects, '\n');

@@ -692,6 +692,27 @@ static void a_detached_session_keeps_within_its_limits_too(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* client-and-rest section 2.1 */
+static void metadata_reaches_members_and_event_handlers(void **state)
+{
+    struct transport *a = kit__connect(*state, &(struct client){.id = "a", .role = SEND_ANY});
+    struct metadata_entry entry = {STR("Trace"), STR("1")};
+    struct command cmd = {.kind = COMMAND_SEND_TO_GROUP,
+                          .group = STR("g"),
+                          .type = PH_DATA_TEXT,
+                          .has_data = true,
+                          .data = STR("x"),
+                          .event = STR("e"),
+                          .metadata = {&entry, 1}};
+
+    kit__effects(*state);
+    assert_true(session__command(a->session, &cmd));
+    assert_effects(*state, "publish g Trace=1\n");
+    cmd.kind = COMMAND_EVENT;
+    assert_true(session__command(a->session, &cmd));
+    assert_effects(*state, "event a e 0 x Trace=1\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -714,6 +735,8 @@ int main(void)
         CASE(rest_closes_with_its_reason),
         CASE(a_repeated_request_is_not_run_again),
         CASE(a_refused_request_may_come_again),
+        cmocka_unit_test_setup_teardown(metadata_reaches_members_and_event_handlers, set_up,
+                                        tear_down),
         cmocka_unit_test(the_oldest_ids_are_forgotten),
         CASE(ping_is_answered),
         CASE(an_answer_comes_before_its_ack),

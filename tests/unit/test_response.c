@@ -113,6 +113,78 @@ static void state_may_go_with_any_success(void **state)
     assert_str(http__get(&f->res.headers, STR("ce-connectionState")), "");
 }
 
+static void metadata_goes_with_a_message(void **state)
+{
+    struct fixture *f = *state;
+    struct ph_reply *reply = ph_reply_text("x", 1);
+
+    ph_reply_set_metadata(reply, "Trace", "1");
+    ph_reply_set_metadata(reply, "lang", "en");
+    ph_reply_set_metadata(reply, "TRACE", "2");
+    ph_reply_set_metadata(reply, "empty", "");
+    assert_int_equal(encode(f, PH_EVENT_USER, reply), PH_OK);
+    assert_str(http__get(&f->res.headers, STR("x-webpubsub-metadata-trace")), "2");
+    assert_int_equal(decode(f, PH_EVENT_USER), PH_OK);
+    assert_int_equal(f->answer.metadata.count, 3);
+    assert_str(f->answer.metadata.items[0].name, "trace");
+    assert_str(f->answer.metadata.items[0].value, "2");
+    assert_str(f->answer.metadata.items[1].value, "en");
+    assert_str(f->answer.metadata.items[2].value, "");
+    assert_str(f->answer.data, "x");
+}
+
+/* official-emulator section 2.7 */
+static void metadata_alone_is_an_empty_text(void **state)
+{
+    struct fixture *f = *state;
+    struct ph_reply *reply = ph_reply_ok();
+
+    ph_reply_set_metadata(reply, "trace", "1");
+    assert_int_equal(encode(f, PH_EVENT_USER, reply), PH_OK);
+    assert_int_equal(f->res.status, 204);
+    assert_int_equal(decode(f, PH_EVENT_USER), PH_OK);
+    assert_true(f->answer.has_data);
+    assert_int_equal(f->answer.type, PH_DATA_TEXT);
+    assert_str(f->answer.data, "");
+    assert_int_equal(f->answer.metadata.count, 1);
+    respond(f, 200, "application/json", STR(""));
+    http__add(&f->arena, &f->res.headers, STR("x-webpubsub-metadata-k"), STR("v"));
+    assert_int_equal(decode(f, PH_EVENT_USER), PH_OK);
+    assert_true(f->answer.has_data);
+}
+
+static void metadata_of_other_events_means_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct ph_reply *reply = ph_reply_ok();
+
+    ph_reply_set_metadata(reply, "trace", "1");
+    assert_int_equal(encode(f, PH_EVENT_CONNECT, reply), PH_ERR_STATE);
+    respond(f, 200, NULL, STR(""));
+    http__add(&f->arena, &f->res.headers, STR("x-webpubsub-metadata-k"), STR("v"));
+    assert_int_equal(decode(f, PH_EVENT_CONNECT), PH_OK);
+    assert_int_equal(f->answer.metadata.count, 0);
+    f->res.status = 500;
+    assert_int_equal(decode(f, PH_EVENT_USER), PH_OK);
+    assert_int_equal(f->answer.metadata.count, 0);
+}
+
+static void broken_metadata_breaks_an_answer(void **state)
+{
+    char value[METADATA_MAX_VALUE + 1];
+    struct fixture *f = *state;
+
+    memset(value, 'v', sizeof(value));
+    for (size_t over = 0; over <= 1; over++) {
+        respond(f, 200, "text/plain", STR("hi"));
+        http__add(&f->arena, &f->res.headers, STR("x-webpubsub-metadata-k"),
+                  str__n(value, METADATA_MAX_VALUE + over));
+        assert_int_equal(decode(f, PH_EVENT_USER), over ? PH_ERR_SYNTAX : PH_OK);
+        assert_int_equal(f->answer.success, !over);
+        assert_int_equal(f->answer.metadata.count, !over);
+    }
+}
+
 static void reject_has_status_and_text(void **state)
 {
     struct fixture *f = *state;
@@ -200,6 +272,27 @@ static struct ph_reply *ok_with(void (*set)(struct ph_reply *, const char *), co
     return reply;
 }
 
+static struct ph_reply *with_metadata(struct ph_reply *reply, const char *name, const char *value)
+{
+    ph_reply_set_metadata(reply, name, value);
+    return reply;
+}
+
+static struct ph_reply *with_much_metadata(unsigned entries)
+{
+    struct ph_reply *reply = ph_reply_ok();
+    char value[METADATA_MAX_VALUE];
+    char name[8];
+
+    memset(value, 'v', sizeof(value));
+    value[sizeof(value) - 1] = '\0';
+    for (unsigned i = 0; i < entries; i++) {
+        snprintf(name, sizeof(name), "%u", i);
+        ph_reply_set_metadata(reply, name, value);
+    }
+    return reply;
+}
+
 /* What cannot be put into a reply spoils it: nothing half-done is ever sent. */
 static void wrong_values_spoil_a_reply(void **state)
 {
@@ -219,6 +312,17 @@ static void wrong_values_spoil_a_reply(void **state)
         ok_with(ph_reply_set_state, "a\nb"),
         ok_with(ph_reply_set_state, " a"),
         ok_with(ph_reply_set_state, "\xc3\xa4"),
+        with_metadata(ph_reply_ok(), NULL, "v"),
+        with_metadata(ph_reply_ok(), "k", NULL),
+        with_metadata(ph_reply_ok(), "", "v"),
+        with_metadata(ph_reply_ok(), "a b", "v"),
+        with_metadata(ph_reply_ok(), "k", "a\nb"),
+        with_metadata(ph_reply_ok(), "k", " a"),
+        with_metadata(ph_reply_ok(), "k", "\xc3\xa4"),
+        with_metadata(ph_reply_accept(), "k", "v"),
+        with_metadata(ph_reply_reject(400, NULL), "k", "v"),
+        with_metadata(ph_reply_pass(), "k", "v"),
+        with_much_metadata(9),
         with_state(ph_reply_reject(400, NULL)),
         with_state(ph_reply_pass()),
         ph_reply_reject(399, NULL),
@@ -251,6 +355,7 @@ static void nothing_happens_to_a_null_reply(void **state)
     ph_reply_clear_roles(NULL);
     ph_reply_set_subprotocol(NULL, "a");
     ph_reply_set_state(NULL, "a");
+    ph_reply_set_metadata(NULL, "a", "b");
     ph_reply_free(NULL);
 }
 
@@ -595,6 +700,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(accept_says_only_what_was_set),
         TEST(state_may_go_with_any_success),
+        TEST(metadata_goes_with_a_message),
+        TEST(metadata_alone_is_an_empty_text),
+        TEST(metadata_of_other_events_means_nothing),
+        TEST(broken_metadata_breaks_an_answer),
         TEST(reject_has_status_and_text),
         TEST(data_keeps_its_bytes_and_says_its_type),
         TEST(a_reply_that_does_not_fit_is_500_and_says_which_would),

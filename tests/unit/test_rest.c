@@ -95,6 +95,48 @@ static struct str header(struct fixture *f, const char *name)
 
 #define SEND_TEXT "POST", "/api/hubs/chat/:send", TEXT
 
+/* official-emulator section 2.2 */
+static void metadata_headers(void **state)
+{
+    struct fixture *f = *state;
+    const struct metadata *m = &f->call.metadata;
+
+    assert_int_equal(call(f,
+                          SEND_TEXT "X-WebPubSub-Metadata-Trace-Id: 1\n"
+                                    "x-webpubsub-metadata-lang: de, fr ,  en \n"
+                                    "x-webpubsub-metadata-TRACE-ID: 2\n"
+                                    "x-webpubsub-metadata-empty: a,\n",
+                          STR("hello")),
+                     0);
+    m = &f->call.command.message->metadata;
+    assert_int_equal(m->count, 3);
+    assert_str(m->items[0].name, "trace-id");
+    assert_str(m->items[0].value, "2");
+    assert_str(m->items[1].name, "lang");
+    assert_str(m->items[1].value, "en");
+    assert_str(m->items[2].value, "");
+    assert_int_equal(call(f, "DELETE", "/api/hubs/chat/connections/c",
+                          "X-WebPubSub-Metadata-K: \xc3\xa4\n", STR("")),
+                     0); /* there is no message */
+    assert_int_equal(call(f, SEND_TEXT "X-WebPubSub-Metadata-K: \xc3\xa4\n", STR("x")), 400);
+    assert_int_equal(call(f, SEND_TEXT "X-WebPubSub-Metadata-: v\n", STR("x")), 400);
+}
+
+static void metadata_headers_are_limited(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int over = 0; over <= 1; over++) {
+        const char *name = arena__printf(&f->arena, TEXT "X-WebPubSub-Metadata-%0*d: v\n",
+                                         METADATA_MAX_NAME + over, 0);
+        const char *value = arena__printf(&f->arena, TEXT "X-WebPubSub-Metadata-K: %0*d\n",
+                                          METADATA_MAX_VALUE + over, 0);
+
+        assert_int_equal(call(f, "POST", "/api/hubs/chat/:send", name, STR("x")), over ? 400 : 0);
+        assert_int_equal(call(f, "POST", "/api/hubs/chat/:send", value, STR("x")), over ? 400 : 0);
+    }
+}
+
 /* client-and-rest section 5.2, the rows that we have */
 static void operations(void **state)
 {
@@ -510,6 +552,8 @@ static void tokens_are_checked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(metadata_headers, setup, teardown),
+        cmocka_unit_test_setup_teardown(metadata_headers_are_limited, setup, teardown),
         cmocka_unit_test_setup_teardown(operations, setup, teardown),
         cmocka_unit_test_setup_teardown(health_needs_no_token, setup, teardown),
         cmocka_unit_test_setup_teardown(messages_say_where_they_come_from, setup, teardown),

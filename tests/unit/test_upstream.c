@@ -18,7 +18,7 @@ struct sent {
     char method[8];
     char url[256];
     char id[24], event[64], guid[40], state[64], cookie[128], signature[160], user[64];
-    char body[128];
+    char body[128], trace[64];
     bool has_state;
     void *app;
     int64_t timeout_ms;
@@ -76,6 +76,7 @@ static bool fake_send(void *ctx, struct exchange *x, const struct upstream_reque
     copy(s->signature, sizeof(s->signature), http__get(h, STR("ce-signature")));
     copy(s->user, sizeof(s->user), http__get(h, STR("ce-userId")));
     copy(s->body, sizeof(s->body), req->http->body);
+    copy(s->trace, sizeof(s->trace), http__get(h, STR("x-webpubsub-metadata-trace")));
     s->has_state = http__count(h, STR("ce-connectionState")) > 0;
     assert_null(exchange__shell(x));
     exchange__set_shell(x, s);
@@ -809,6 +810,25 @@ static void ids_are_taken_even_when_no_handler_wants_the_event(void **state)
     assert_string_equal(last_sent(f)->id, "2");
 }
 
+/* Kept while the event waits, and sent with it. */
+static void metadata_goes_with_the_event(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+    char value[] = "1";
+    const struct metadata_entry entry = {STR("Trace"), str__of(value)};
+    const struct upstream_event event = {
+        .name = STR("e"), .data = STR("x"), .metadata = {&entry, 1}};
+
+    message(f, p, "first");
+    assert_true(upstream__event(p, &event, f->now, 0));
+    value[0] = '?';
+    assert_string_equal(last_sent(f)->trace, "");
+    answer(f, last_sent(f), 204);
+    assert_string_equal(last_sent(f)->body, "x");
+    assert_string_equal(last_sent(f)->trace, "1");
+}
+
 static void event_without_handler(void **state)
 {
     struct fixture *f = *state;
@@ -976,12 +996,15 @@ static void queue_is_bounded_by_bytes(void **state)
     struct fixture *f = *state;
     struct upstream_peer *p = established(f);
     char *data = calloc(1, UPSTREAM_PEER_BYTES + 1);
+    const struct metadata_entry entry = {STR("k"), STR("")};
 
     assert_false(raise_event(f, p, "e", PH_DATA_BINARY, str__n(data, UPSTREAM_PEER_BYTES + 1), 0));
     assert_true(raise_event(f, p, "e", PH_DATA_BINARY, str__n(data, UPSTREAM_PEER_BYTES - 1), 0));
     assert_false(raise_event(f, p, "e", PH_DATA_BINARY, str__n(data, 2), 0));
     assert_true(raise_event(f, p, "e", PH_DATA_BINARY, str__n(data, 1), 0));
     assert_false(raise_event(f, p, "e", PH_DATA_BINARY, str__n(data, 1), 0));
+    assert_false(upstream__event(
+        p, &(struct upstream_event){.name = STR("e"), .metadata = {&entry, 1}}, f->now, 0));
     assert_true(raise_event(f, p, "e", PH_DATA_BINARY, STR(""), 0));
     free(data);
     answer(f, last_sent(f), 204);
@@ -1264,6 +1287,7 @@ int main(void)
         WITH_FIXTURE(one_under_way_per_connection),
         WITH_FIXTURE(connected_keeps_its_place),
         WITH_FIXTURE(ids_are_taken_even_when_no_handler_wants_the_event),
+        WITH_FIXTURE(metadata_goes_with_the_event),
         WITH_FIXTURE(event_without_handler),
         WITH_FIXTURE(event_is_tried_again_with_the_same_ids),
         WITH_FIXTURE(final_answers_are_not_tried_again),

@@ -109,7 +109,8 @@ static enum outcome send_to_group(struct session *s, const struct command *cmd)
                                                        .type = cmd->type,
                                                        .group = cmd->group,
                                                        .from_user = session__user(s),
-                                                       .data = cmd->data});
+                                                       .data = cmd->data,
+                                                       .metadata = cmd->metadata});
     struct hub_command send = {
         .op = HUB_SEND,
         .scope = SCOPE_GROUP,
@@ -139,7 +140,8 @@ static void explain_failure(const struct session *s, const char *why)
 static enum outcome send_event(struct session *s, const struct command *cmd)
 {
     struct core *core = s->core;
-    struct user_event event = {.name = cmd->event, .type = cmd->type, .data = cmd->data};
+    struct user_event event = {
+        .name = cmd->event, .type = cmd->type, .data = cmd->data, .metadata = cmd->metadata};
     struct in_flight taken;
 
     if (cmd->has_ack_id && (event.ticket = add_in_flight(s, cmd->ack_id)) == 0)
@@ -259,8 +261,10 @@ static bool deliver_answer(struct session *s, const struct event_answer *answer)
 
     if (!answer->has_data)
         return true;
-    m = message__new(
-        &(struct message){.from = MESSAGE_FROM_SERVER, .type = answer->type, .data = answer->data});
+    m = message__new(&(struct message){.from = MESSAGE_FROM_SERVER,
+                                       .type = answer->type,
+                                       .data = answer->data,
+                                       .metadata = answer->metadata});
     if (!m)
         return false;
     session__deliver_new(s, s->format->message(m));

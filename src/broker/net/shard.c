@@ -131,6 +131,7 @@ static void on_event_done(void *ctx, void *owner, uint64_t ticket, const struct 
         a.has_data = true;
         a.type = answer->type;
         a.data = answer->data;
+        a.metadata = answer->metadata;
     }
     session__event_answer(owner, ticket, &a);
 }

@@ -272,6 +272,41 @@ static int read_params(struct judge *j)
     return status;
 }
 
+/* --- Headers ---------------------------------------------------------------- */
+
+/* What one line lists with commas counts like that many lines: the last wins. */
+static struct str last_of_list(struct str value)
+{
+    struct str last = value, part;
+
+    while (str__split(&value, ',', &part))
+        last = part;
+    return str__trim(last);
+}
+
+/* official-emulator section 2.2 */
+static int read_metadata(struct judge *j)
+{
+    struct metadata *metadata = &j->call->metadata;
+    const char *problem;
+
+    if (j->call->route->body != ROUTE_MESSAGE)
+        return 0;
+    if (!metadata__from_headers(j->arena, &j->head->headers, metadata))
+        return no_memory(j->arena, j->call, j->diag);
+    for (size_t i = 0; i < metadata->count; i++) {
+        /* The array is ours, just made. */
+        struct metadata_entry *entry = (struct metadata_entry *)&metadata->items[i];
+
+        entry->value = last_of_list(entry->value);
+    }
+    problem = metadata__problem(metadata);
+    if (!problem)
+        return 0;
+    diag__set(j->diag, PH_ERR_SYNTAX, "The headers X-WebPubSub-Metadata-*: %s.", problem);
+    return answer_diag(j->arena, j->call, 400, ANSWER_BAD_REQUEST, "Request", j->diag);
+}
+
 /* --- The body --------------------------------------------------------------- */
 
 /* Section 5.3 leaves the status open; 413 says what to change, and no SDK retries it. */
@@ -335,9 +370,9 @@ static int answer_open(struct judge *j)
 int rest__begin(struct arena *a, const struct http_request *head, const struct settings *settings,
                 struct str own_host, int64_t now_seconds, struct rest_call *call, struct diag *diag)
 {
-    static step *const steps[] = {find_route,   authenticate, read_query,   check_version,
-                                  answer_open,  read_names,   make_command, read_params,
-                                  check_length, check_type,   NULL};
+    static step *const steps[] = {find_route,    authenticate, read_query,   check_version,
+                                  answer_open,   read_names,   make_command, read_params,
+                                  read_metadata, check_length, check_type,   NULL};
     struct judge j = {.arena = a,
                       .head = head,
                       .settings = settings,
@@ -350,16 +385,18 @@ int rest__begin(struct arena *a, const struct http_request *head, const struct s
     return run(&j, steps);
 }
 
-static struct message *new_message(const struct hub_command *cmd, enum ph_data_type type,
+static struct message *new_message(const struct rest_call *call, enum ph_data_type type,
                                    struct str data)
 {
+    const struct hub_command *cmd = &call->command;
     bool to_group = cmd->scope == SCOPE_GROUP;
 
     return message__new(
         &(struct message){.from = to_group ? MESSAGE_FROM_GROUP : MESSAGE_FROM_SERVER,
                           .type = type,
                           .group = to_group ? cmd->name : STR_NONE,
-                          .data = data});
+                          .data = data,
+                          .metadata = call->metadata});
 }
 
 static int read_message(struct arena *a, const struct http_request *req, struct rest_call *call,
@@ -375,7 +412,7 @@ static int read_message(struct arena *a, const struct http_request *req, struct 
     buf__init(&room, BODY_GROWTH * REST_MAX_BODY);
     err = body__data(&kind, req->body, &room, &data, diag);
     if (err == PH_OK)
-        call->command.message = new_message(&call->command, kind.type, data);
+        call->command.message = new_message(call, kind.type, data);
     buf__free(&room);
     if (err == PH_ERR_SYNTAX)
         return answer_diag(a, call, 400, ANSWER_BAD_REQUEST, "Request", diag);

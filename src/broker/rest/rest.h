@@ -27,6 +27,7 @@ struct rest_call {
     const struct rest_route *route;
     bool has_command; /* apply it, then rest__finish; otherwise `response` is the answer */
     struct hub_command command; /* points into the request and the arena; its message is owned */
+    struct metadata metadata;   /* of the message to come */
     struct http_response response;
 };
 

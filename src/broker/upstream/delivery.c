@@ -16,6 +16,7 @@ static enum ph_err encode(struct upstream_peer *p, const struct queued_event *q,
         .subprotocol = str__of(p->subprotocol),
         .state = p->state ? str__n(p->state, p->state_len) : STR_NONE,
         .type = q->type,
+        .metadata = q->metadata,
     };
 
     if (q->kind == PH_EVENT_USER)

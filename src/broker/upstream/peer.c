@@ -97,7 +97,7 @@ struct queued_event *peer__take(struct upstream_peer *p, struct queued_event **a
     p->up->pending--;
     if (q->kind == PH_EVENT_USER) {
         p->user_events--;
-        p->user_bytes -= q->data.len;
+        p->user_bytes -= queued_event__bytes(q);
     }
     return q;
 }
@@ -109,7 +109,7 @@ void peer__append(struct upstream_peer *p, struct queued_event *q)
     p->up->pending++;
     if (q->kind == PH_EVENT_USER) {
         p->user_events++;
-        p->user_bytes += q->data.len;
+        p->user_bytes += queued_event__bytes(q);
     }
 }
 

@@ -4,18 +4,38 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct queued_event *queued_event__new(enum ph_event_kind kind, struct str name, struct str data,
+static struct str place(char **at, struct str s)
+{
+    struct str copy = {s.ptr ? *at : NULL, s.len};
+
+    if (s.len > 0)
+        memcpy(*at, s.ptr, s.len);
+    *at += s.len;
+    return copy;
+}
+
+struct queued_event *queued_event__new(enum ph_event_kind kind, const struct upstream_event *event,
                                        uint64_t id, int64_t unix_ms)
 {
-    struct queued_event *q = calloc(1, sizeof(*q) + name.len + 1 + data.len);
+    const struct metadata *metadata = &event->metadata;
+    size_t entries = metadata->count * sizeof(*metadata->items);
+    struct queued_event *q = calloc(1, sizeof(*q) + entries + metadata__bytes(metadata) +
+                                           event->name.len + 1 + event->data.len);
+    char *at;
 
     if (!q)
         return NULL;
     q->kind = kind;
-    q->name = str__n(memcpy(q->text, name.ptr, name.len), name.len);
-    if (data.len > 0)
-        memcpy(q->text + name.len + 1, data.ptr, data.len);
-    q->data = data.ptr ? str__n(q->text + name.len + 1, data.len) : STR_NONE;
+    q->type = event->type;
+    q->ticket = event->ticket;
+    at = (char *)q->entries + entries;
+    q->name = place(&at, event->name);
+    at++; /* its NUL */
+    q->data = place(&at, event->data);
+    for (size_t i = 0; i < metadata->count; i++)
+        q->entries[i] = (struct metadata_entry){place(&at, metadata->items[i].name),
+                                                place(&at, metadata->items[i].value)};
+    q->metadata = (struct metadata){q->entries, metadata->count};
     snprintf(q->id, sizeof(q->id), "%" PRIu64, id);
     clock__rfc3339(q->time, unix_ms, 0);
     return q;
@@ -27,4 +47,9 @@ void queued_event__free(struct queued_event *q)
         return;
     settings__unref(q->settings);
     free(q);
+}
+
+size_t queued_event__bytes(const struct queued_event *q)
+{
+    return q->data.len + metadata__bytes(&q->metadata);
 }

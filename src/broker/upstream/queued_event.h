@@ -13,18 +13,22 @@ struct queued_event {
     uint64_t ticket;                     /* of a user event */
     enum ph_event_kind kind;
     enum ph_data_type type;
-    struct str name; /* with a NUL behind it */
-    struct str data; /* of a user event; the reason of disconnected */
+    struct str name;          /* with a NUL behind it */
+    struct str data;          /* of a user event; the reason of disconnected */
+    struct metadata metadata; /* of a user event */
     char id[24];
     char time[CLOCK_RFC3339_SIZE];
-    char guid[37]; /* x-ms-client-request-id, the same on each try */
-    char text[];
+    char guid[37];                   /* x-ms-client-request-id, the same on each try */
+    struct metadata_entry entries[]; /* and the texts behind them */
 };
 
-/* Name and data are copied; the data may be absent. NULL when memory is out. */
-struct queued_event *queued_event__new(enum ph_event_kind kind, struct str name, struct str data,
+/* A copy of name, data (which may be absent), type, metadata and ticket of `event`. NULL
+ * when memory is out. */
+struct queued_event *queued_event__new(enum ph_event_kind kind, const struct upstream_event *event,
                                        uint64_t id, int64_t unix_ms);
 /* NULL is fine. */
 void queued_event__free(struct queued_event *q);
+/* What it counts for in a queue. */
+size_t queued_event__bytes(const struct queued_event *q);
 
 #endif

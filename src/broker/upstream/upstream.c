@@ -55,15 +55,15 @@ int64_t upstream__tick(struct upstream *up, int64_t now_ms)
 }
 
 static struct queued_event *new_event(struct upstream_peer *p, enum ph_event_kind kind,
-                                      struct str name, struct str data, uint64_t id,
+                                      const struct upstream_event *event, uint64_t id,
                                       int64_t unix_ms)
 {
     const struct upstream_config *config = &p->up->config;
-    struct queued_event *q = queued_event__new(kind, name, data, id, unix_ms);
+    struct queued_event *q = queued_event__new(kind, event, id, unix_ms);
 
     if (!q)
         return NULL;
-    q->handler = route__find(settings__hub(config->settings, p->hub), kind, name);
+    q->handler = route__find(settings__hub(config->settings, p->hub), kind, event->name);
     if (!q->handler)
         return q;
     q->settings = settings__ref(config->settings);
@@ -76,7 +76,8 @@ static struct queued_event *new_event(struct upstream_peer *p, enum ph_event_kin
 static void notify(struct upstream_peer *p, enum ph_event_kind kind, struct str name,
                    struct str data, int64_t unix_ms)
 {
-    struct queued_event *q = new_event(p, kind, name, data, p->next_id++, unix_ms);
+    const struct upstream_event event = {.name = name, .data = data};
+    struct queued_event *q = new_event(p, kind, &event, p->next_id++, unix_ms);
 
     if (!q)
         log__error(p->up->config.log, LOG_NONE, "out of memory: a `%.*s` event of hub %.*s is lost",
@@ -90,12 +91,13 @@ static void notify(struct upstream_peer *p, enum ph_event_kind kind, struct str 
 struct upstream_peer *upstream__connect(struct upstream *up, const struct ph_event *connect,
                                         void *token, int64_t now_ms, int64_t unix_ms)
 {
+    const struct upstream_event event = {.name = STR("connect")};
     struct upstream_peer *p = peer__new(up, connect, delivery__finished);
     struct queued_event *q;
 
     if (!p)
         return NULL;
-    q = new_event(p, PH_EVENT_CONNECT, STR("connect"), STR_NONE, 0, unix_ms);
+    q = new_event(p, PH_EVENT_CONNECT, &event, 0, unix_ms);
     if (!q || !delivery__prepare_connect(p, connect, q)) {
         queued_event__free(q);
         peer__free(p);
@@ -131,14 +133,12 @@ bool upstream__event(struct upstream_peer *peer, const struct upstream_event *ev
 {
     struct queued_event *q;
 
-    if (peer->ended || !peer__has_room(peer, event->data.len))
+    if (peer->ended || !peer__has_room(peer, event->data.len + metadata__bytes(&event->metadata)))
         return false;
-    q = new_event(peer, PH_EVENT_USER, event->name, event->data, peer->next_id, unix_ms);
+    q = new_event(peer, PH_EVENT_USER, event, peer->next_id, unix_ms);
     if (!q)
         return false;
     peer->next_id++;
-    q->type = event->type;
-    q->ticket = event->ticket;
     peer__append(peer, q);
     delivery__proceed(peer, now_ms);
     return true;

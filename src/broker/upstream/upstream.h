@@ -22,7 +22,7 @@ struct exchange;      /* one HTTP request under way */
 #define UPSTREAM_TIMEOUT_MS 100000
 #define UPSTREAM_MAX_RESPONSE (16u << 20)
 #define UPSTREAM_PEER_QUEUE 256        /* events waiting for one connection */
-#define UPSTREAM_PEER_BYTES (4u << 20) /* their data */
+#define UPSTREAM_PEER_BYTES (4u << 20) /* their data and metadata */
 
 struct upstream_request {
     const struct http_request *http; /* headers and body; method POST, OPTIONS or GET */
