@@ -28,9 +28,33 @@ static void describe_data(struct buf *b, const struct command *cmd)
         buf__byte(b, (unsigned char)cmd->data.ptr[i] < ' ' ? '.' : cmd->data.ptr[i]);
 }
 
+static void describe_map(struct buf *b, const struct metadata *map)
+{
+    for (size_t i = 0; i < map->count; i++)
+        buf__printf(b, " %.*s=%.*s", STR_FMT(map->items[i].name), STR_FMT(map->items[i].value));
+}
+
+static void describe_stream(struct buf *b, const struct command *cmd)
+{
+    if (cmd->stream_id.ptr)
+        buf__printf(b, " stream %.*s", STR_FMT(cmd->stream_id));
+    if (cmd->idle_timeout_ms > 0)
+        buf__printf(b, " idle %u", cmd->idle_timeout_ms);
+    if (cmd->has_stream_sequence_id)
+        buf__printf(b, " seq %llu", (unsigned long long)cmd->stream_sequence_id);
+    if (cmd->stream_failed)
+        buf__str(b, STR(" failed"));
+    if (cmd->error_message.ptr)
+        buf__printf(b, " message '%.*s'", STR_FMT(cmd->error_message));
+    if (cmd->user_error_code.ptr)
+        buf__printf(b, " code '%.*s'", STR_FMT(cmd->user_error_code));
+}
+
 static void describe(struct buf *b, const struct command *cmd)
 {
-    static const char *const kinds[] = {"join", "leave", "send", "event", "ping", "sequenceAck"};
+    static const char *const kinds[COMMAND_COUNT] = {
+        "join",   "leave",      "send",      "event",    "ping",      "sequenceAck", "invoke",
+        "cancel", "streamData", "streamEnd", "setState", "subscribe", "unsubscribe", "response"};
 
     buf__printf(b, "%s", kinds[cmd->kind]);
     if (cmd->kind == COMMAND_SEQUENCE_ACK)
@@ -41,8 +65,17 @@ static void describe(struct buf *b, const struct command *cmd)
         buf__printf(b, " #%llu", (unsigned long long)cmd->ack_id);
     if (cmd->no_echo)
         buf__str(b, STR(" noEcho"));
-    if (cmd->data.ptr)
+    if (cmd->ttl_seconds > 0)
+        buf__printf(b, " ttl %u", cmd->ttl_seconds);
+    if (cmd->invocation_id.ptr)
+        buf__printf(b, " id %.*s", STR_FMT(cmd->invocation_id));
+    describe_stream(b, cmd);
+    if (cmd->has_data)
         describe_data(b, cmd);
+    describe_map(b, &cmd->metadata);
+    if (cmd->has_state)
+        buf__str(b, STR(" state"));
+    describe_map(b, &cmd->state);
 }
 
 static void expect_meaning(const struct format *format, struct str text, const char *want)

@@ -161,7 +161,7 @@ static const struct verb {
     bool guarded; /* needs a permission */
     enum permission_action action;
     const char *deed, *role;
-} verbs[] = {
+} verbs[COMMAND_COUNT] = {
     [COMMAND_JOIN_GROUP] = {join_group, true, PERMISSION_JOIN_LEAVE_GROUP, "join", "joinLeave"},
     [COMMAND_LEAVE_GROUP] = {leave_group, true, PERMISSION_JOIN_LEAVE_GROUP, "leave", "joinLeave"},
     [COMMAND_SEND_TO_GROUP] = {send_to_group, true, PERMISSION_SEND_TO_GROUP, "send to", "sendTo"},
@@ -206,7 +206,7 @@ static void request(struct session *s, const struct command *cmd)
         refuse_forbidden(s, cmd, verb);
         return;
     }
-    outcome = verb->run(s, cmd);
+    outcome = verb->run ? verb->run(s, cmd) : FAILED;
     if (outcome == LATER || s->ended)
         return;
     if (outcome == FAILED && cmd->kind == COMMAND_EVENT)

@@ -21,6 +21,7 @@ enum command_kind {
     COMMAND_SET_GROUP_STATE, /* preview: section 2.6 */
     COMMAND_SUBSCRIBE_GROUP_STATE,
     COMMAND_UNSUBSCRIBE_GROUP_STATE,
+    COMMAND_INVOKE_RESPONSE, /* answers nothing, for nobody invokes clients; without effect */
     COMMAND_COUNT
 };
 

@@ -21,6 +21,7 @@ static const struct str frame_names[COMMAND_COUNT] = {
     [COMMAND_SET_GROUP_STATE] = STR("setGroupState"),
     [COMMAND_SUBSCRIBE_GROUP_STATE] = STR("subscribeGroupState"),
     [COMMAND_UNSUBSCRIBE_GROUP_STATE] = STR("unsubscribeGroupState"),
+    [COMMAND_INVOKE_RESPONSE] = STR("invokeResponse"),
 };
 
 struct str check__frame_name(enum command_kind kind)
@@ -119,6 +120,12 @@ static bool is_fragment_or_keep_alive(const struct command *cmd)
     return cmd->has_data == cmd->has_stream_sequence_id;
 }
 
+/* An invocation needs no data: the official SDK leaves it out when it is given none. */
+static bool is_a_message(const struct command *cmd)
+{
+    return cmd->kind == COMMAND_INVOKE || (cmd->metadata.count > 0 && !cmd->stream_id.ptr);
+}
+
 #define KIND(kind) (1u << COMMAND_##kind)
 #define OF_GROUPS                                                                                  \
     (KIND(JOIN_GROUP) | KIND(LEAVE_GROUP) | KIND(SEND_TO_GROUP) | KIND(SET_GROUP_STATE) |          \
@@ -134,13 +141,12 @@ static const struct rule {
      "a string of 1 to 1024 characters that are not all white space"},
     {KIND(EVENT) | KIND(INVOKE), has_event, "event",
      "a letter and up to 127 letters, digits, underscores, dots and hyphens"},
-    {KIND(INVOKE) | KIND(CANCEL_INVOCATION), has_invocation_id, "invocationId",
-     "a string of 1 to 256 bytes"},
+    {KIND(INVOKE) | KIND(CANCEL_INVOCATION) | KIND(INVOKE_RESPONSE), has_invocation_id,
+     "invocationId", "a string of 1 to 256 bytes"},
     {KIND(STREAM_DATA) | KIND(STREAM_END), has_stream_id, "streamId", "a string of 1 to 256 bytes"},
     {KIND(SEND_TO_GROUP), may_open_stream, "streamId", "a string of 1 to 256 bytes"},
     {KIND(SEND_TO_GROUP), opens_without_data, "data", "left out in the frame that opens a stream"},
-    {KIND(SEND_TO_GROUP) | KIND(EVENT) | KIND(INVOKE), has_something, "data",
-     "there unless there is metadata"},
+    {KIND(SEND_TO_GROUP) | KIND(EVENT), has_something, "data", "there unless there is metadata"},
     {KIND(STREAM_DATA), is_fragment_or_keep_alive, "data",
      "there with a \"streamSequenceId\", and left out without one (a keep-alive)"},
 };
@@ -156,7 +162,7 @@ enum ph_err check__command(struct command *cmd, struct diag *diag)
     if (problem)
         return diag__set(diag, PH_ERR_SYNTAX, "%.*s: \"metadata\": %s",
                          STR_FMT(frame_names[cmd->kind]), problem);
-    if (!cmd->has_data && cmd->metadata.count > 0 && !cmd->stream_id.ptr) {
+    if (!cmd->has_data && is_a_message(cmd)) {
         cmd->has_data = true;
         cmd->type = PH_DATA_TEXT;
         cmd->data = STR("");

@@ -16,7 +16,7 @@ enum ph_err check__ttl_seconds(struct command *cmd, uint64_t seconds, struct dia
 enum ph_err check__idle_timeout_ms(struct command *cmd, uint64_t ms, struct diag *diag);
 
 /* PH_OK, or PH_ERR_SYNTAX: a name, a value or a combination is not allowed. A message or
- * event of metadata alone gets an empty text as its data. */
+ * event of metadata alone gets an empty text as its data, and an invocation without data. */
 enum ph_err check__command(struct command *cmd, struct diag *diag);
 
 #endif

@@ -14,6 +14,11 @@ const struct format format_json = {
     .pong = json_encode__pong,
     .connected = json_encode__connected,
     .disconnected = json_encode__disconnected,
+    .invoke_response = json_encode__invoke_response,
+    .stream_ack = json_encode__stream_ack,
+    .stream_nack = json_encode__stream_nack,
+    .stream_closed = json_encode__stream_closed,
+    .group_state = json_encode__group_state,
 };
 
 const struct format format_json_reliable = {
@@ -27,6 +32,11 @@ const struct format format_json_reliable = {
     .pong = json_encode__pong,
     .connected = json_encode__connected,
     .disconnected = json_encode__disconnected,
+    .invoke_response = json_encode__invoke_response,
+    .stream_ack = json_encode__stream_ack,
+    .stream_nack = json_encode__stream_nack,
+    .stream_closed = json_encode__stream_closed,
+    .group_state = json_encode__sequenced_group_state,
     .enclose = json_encode__enclose,
 };
 

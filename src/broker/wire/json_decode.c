@@ -5,34 +5,56 @@
 #include "broker/wire/check.h"
 #include "broker/wire/json.h"
 
+#include <stdio.h>
+
+#define MAX_PARTS 16   /* members of `stream` and `error`, known ones and others */
+#define MAX_STATE 1000 /* members of `state` */
+
 struct reader {
     struct arena *arena;
     const struct json *root;
     struct str type; /* of the frame */
+    uint32_t seen;   /* members of `root` that somebody asked for */
     struct command *out;
     struct diag *diag;
 };
 
 /* --- Members ----------------------------------------------------------------- */
 
-static enum ph_err refuse(const struct reader *r, const char *member, const char *expected,
+static const struct json *member(struct reader *r, struct str name)
+{
+    const struct json *found = json__get(r->root, name);
+
+    r->seen += found != NULL;
+    return found;
+}
+
+/* The same for one that may be null to say that it is not there. */
+static const struct json *optional(struct reader *r, struct str name)
+{
+    const struct json *found = member(r, name);
+
+    return found && found->type == JSON_NULL ? NULL : found;
+}
+
+static enum ph_err refuse(const struct reader *r, const char *name, const char *expected,
                           const struct json *came)
 {
     return diag__set(r->diag, PH_ERR_SYNTAX, "%.*s: \"%s\" must be %s, but is %s", STR_FMT(r->type),
-                     member, expected, came ? json__type_name(came) : "missing");
+                     name, expected, came ? json__type_name(came) : "missing");
 }
 
-static enum ph_err refuse_value(const struct reader *r, const char *member, const char *expected)
+static enum ph_err refuse_value(const struct reader *r, const char *name, const char *expected)
 {
-    return diag__set(r->diag, PH_ERR_SYNTAX, "%.*s: \"%s\" must be %s", STR_FMT(r->type), member,
+    return diag__set(r->diag, PH_ERR_SYNTAX, "%.*s: \"%s\" must be %s", STR_FMT(r->type), name,
                      expected);
 }
 
 static enum ph_err read_ack_id(struct reader *r)
 {
-    const struct json *id = json__get(r->root, STR("ackId"));
+    const struct json *id = optional(r, STR("ackId"));
 
-    if (!id || id->type == JSON_NULL)
+    if (!id)
         return PH_OK;
     if (!json__to_u64(id, &r->out->ack_id))
         return refuse(r, "ackId", "an integer from 0 to 18446744073709551615, or null", id);
@@ -40,12 +62,12 @@ static enum ph_err read_ack_id(struct reader *r)
     return PH_OK;
 }
 
-static enum ph_err read_string(struct reader *r, const char *member, struct str *out)
+static enum ph_err read_string(struct reader *r, const char *name, struct str *out)
 {
-    const struct json *value = json__get(r->root, str__of(member));
+    const struct json *value = member(r, str__of(name));
 
     if (!value || value->type != JSON_STRING)
-        return refuse(r, member, "a string", value);
+        return refuse(r, name, "a string", value);
     *out = value->string;
     return PH_OK;
 }
@@ -62,7 +84,7 @@ static enum ph_err read_event_name(struct reader *r)
 
 static enum ph_err read_no_echo(struct reader *r)
 {
-    const struct json *no_echo = json__get(r->root, STR("noEcho"));
+    const struct json *no_echo = member(r, STR("noEcho"));
 
     if (no_echo && no_echo->type != JSON_BOOL)
         return refuse(r, "noEcho", "true or false", no_echo);
@@ -72,7 +94,7 @@ static enum ph_err read_no_echo(struct reader *r)
 
 static enum ph_err read_sequence_id(struct reader *r)
 {
-    const struct json *id = json__get(r->root, STR("sequenceId"));
+    const struct json *id = member(r, STR("sequenceId"));
 
     if (!json__to_u64(id, &r->out->sequence_id))
         return refuse(r, "sequenceId", "an integer from 0 to 18446744073709551615", id);
@@ -82,7 +104,7 @@ static enum ph_err read_sequence_id(struct reader *r)
 static enum ph_err read_data_type(struct reader *r)
 {
     static const char expected[] = "\"text\", \"json\", \"binary\" or \"protobuf\"";
-    const struct json *type = json__get(r->root, STR("dataType"));
+    const struct json *type = member(r, STR("dataType"));
 
     r->out->type = PH_DATA_JSON;
     if (!type)
@@ -102,28 +124,29 @@ static enum ph_err read_base64(struct reader *r, const struct json *data)
 {
     static const char expected[] = "a string of base64 with padding";
 
-    if (!data || data->type != JSON_STRING)
+    if (data->type != JSON_STRING)
         return refuse(r, "data", expected, data);
     r->out->data = base64__decode(r->arena, data->string);
     return r->out->data.ptr ? PH_OK : refuse_value(r, "data", expected);
 }
 
+/* Whether data may be missing is said by check.h. */
 static enum ph_err read_data(struct reader *r)
 {
-    const struct json *data = json__get(r->root, STR("data"));
+    const struct json *data = member(r, STR("data"));
     enum ph_err err = read_data_type(r);
 
-    if (err != PH_OK)
+    if (err != PH_OK || !data)
         return err;
     r->out->has_data = true;
     switch (r->out->type) {
     case PH_DATA_TEXT:
-        if (!data || data->type != JSON_STRING)
+        if (data->type != JSON_STRING)
             return refuse(r, "data", "a string when \"dataType\" is \"text\"", data);
         r->out->data = data->string;
         return PH_OK;
     case PH_DATA_JSON:
-        if (!data || data->type == JSON_NULL)
+        if (data->type == JSON_NULL)
             return refuse(r, "data", "a JSON value other than null", data);
         r->out->data = data->raw;
         return PH_OK;
@@ -134,21 +157,228 @@ static enum ph_err read_data(struct reader *r)
     return PH_ERR_INTERNAL;
 }
 
+/* --- Members that are objects -------------------------------------------------- */
+
+/* The members of an object in the frame become nodes only here, so a frame without such
+ * a member does not pay for it. */
+static enum ph_err open_object(struct reader *r, const char *name, const struct json *value,
+                               uint32_t max, const struct json **out)
+{
+    const struct json_limits limits = {.depth = 64, .nodes = max + 1, .tree = 1};
+    struct json *object;
+    enum ph_err err;
+
+    if (value->type != JSON_OBJECT)
+        return refuse(r, name, "an object", value);
+    err = json__parse(r->arena, value->raw, &limits, &object, NULL);
+    *out = object;
+    if (err == PH_ERR_LIMIT)
+        return diag__set(r->diag, PH_ERR_SYNTAX, "%.*s: \"%s\" must have at most %u members",
+                         STR_FMT(r->type), name, max);
+    return err;
+}
+
+/* A member of `object`, which is called `path` in the frame; absent when it is not there
+ * or null. */
+static enum ph_err read_part(struct reader *r, const struct json *object, const char *name,
+                             const char *path, struct str *out)
+{
+    const struct json *value = json__get(object, str__of(name));
+
+    if (!value || value->type == JSON_NULL)
+        return PH_OK;
+    if (value->type != JSON_STRING)
+        return refuse(r, path, "a string", value);
+    *out = value->string;
+    return PH_OK;
+}
+
+static bool comes_again(const struct json *m)
+{
+    for (const struct json *later = m->next; later; later = later->next) {
+        if (str__eq(later->key, m->key))
+            return true;
+    }
+    return false;
+}
+
+/* Metadata with a name twice is refused later on; elsewhere the last one counts, as it
+ * does among the members of the frame. */
+static enum ph_err read_map(struct reader *r, const char *name, uint32_t max, bool keep_all,
+                            struct metadata *out)
+{
+    const struct json *value = optional(r, str__of(name)), *object;
+    struct metadata_entry *items;
+    enum ph_err err;
+
+    if (!value)
+        return PH_OK;
+    err = open_object(r, name, value, max, &object);
+    if (err != PH_OK)
+        return err;
+    items = arena__alloc(r->arena, (object->count + 1) * sizeof(*items));
+    if (!items)
+        return PH_ERR_MEMORY;
+    *out = (struct metadata){items, 0};
+    for (const struct json *m = object->child; m; m = m->next) {
+        if (m->type != JSON_STRING)
+            return refuse(r, name, "an object of strings", m);
+        if (keep_all || !comes_again(m))
+            items[out->count++] = (struct metadata_entry){m->key, m->string};
+    }
+    return PH_OK;
+}
+
+/* --- Rare members, all of which may be left out ---------------------------------- */
+
+static enum ph_err read_ttl_seconds(struct reader *r)
+{
+    const struct json *value = optional(r, STR("ttlSeconds"));
+    uint64_t seconds;
+
+    if (!value)
+        return PH_OK;
+    if (!json__to_u64(value, &seconds))
+        return refuse(r, "ttlSeconds", "an integer from 0 to 300", value);
+    return check__ttl_seconds(r->out, seconds, r->diag);
+}
+
+static enum ph_err read_metadata(struct reader *r)
+{
+    return read_map(r, "metadata", METADATA_MAX_BYTES, true, &r->out->metadata);
+}
+
+static enum ph_err read_idle_timeout(struct reader *r, const struct json *stream)
+{
+    const struct json *value = json__get(stream, STR("idleTimeoutMs"));
+    uint64_t ms;
+
+    if (!value || value->type == JSON_NULL)
+        return PH_OK;
+    if (!json__to_u64(value, &ms))
+        return refuse(r, "idleTimeoutMs", "an integer from 1 to 4294967295", value);
+    return check__idle_timeout_ms(r->out, ms, r->diag);
+}
+
+/* Of the publish that opens a stream (client-and-rest section 2.4). */
+static enum ph_err read_stream(struct reader *r)
+{
+    const struct json *value = optional(r, STR("stream")), *stream, *id;
+    enum ph_err err;
+
+    if (!value)
+        return PH_OK;
+    err = open_object(r, "stream", value, MAX_PARTS, &stream);
+    if (err != PH_OK)
+        return err;
+    id = json__get(stream, STR("streamId"));
+    if (!id || id->type != JSON_STRING)
+        return refuse(r, "streamId", "a string", id);
+    r->out->stream_id = id->string;
+    return read_idle_timeout(r, stream);
+}
+
+static enum ph_err read_stream_error(struct reader *r)
+{
+    const struct json *value = optional(r, STR("error")), *error;
+    enum ph_err err;
+
+    if (!value)
+        return PH_OK;
+    err = open_object(r, "error", value, MAX_PARTS, &error);
+    if (err == PH_OK)
+        err = read_part(r, error, "message", "error.message", &r->out->error_message);
+    if (err == PH_OK)
+        err = read_part(r, error, "userErrorCode", "error.userErrorCode", &r->out->user_error_code);
+    r->out->stream_failed = err == PH_OK;
+    return err;
+}
+
+/* What is too large for the core is refused there by an ack (section 2.6). A map with so
+ * many members that it cannot be right does not get that far. */
+static enum ph_err read_state(struct reader *r)
+{
+    enum ph_err err = read_map(r, "state", MAX_STATE, false, &r->out->state);
+
+    r->out->has_state = r->out->state.items != NULL;
+    return err;
+}
+
+/* --- Members of streams and invocations --------------------------------------------- */
+
+static enum ph_err read_stream_id(struct reader *r)
+{
+    return read_string(r, "streamId", &r->out->stream_id);
+}
+
+static enum ph_err read_stream_sequence_id(struct reader *r)
+{
+    const struct json *id = optional(r, STR("streamSequenceId"));
+
+    if (!id)
+        return PH_OK;
+    if (!json__to_u64(id, &r->out->stream_sequence_id))
+        return refuse(r, "streamSequenceId", "an integer from 0 to 18446744073709551615", id);
+    r->out->has_stream_sequence_id = true;
+    return PH_OK;
+}
+
+static enum ph_err read_invocation_id(struct reader *r)
+{
+    return read_string(r, "invocationId", &r->out->invocation_id);
+}
+
+/* The one target there is; clients that do not name it can mean no other. */
+static enum ph_err read_target(struct reader *r)
+{
+    const struct json *target = optional(r, STR("target"));
+
+    if (target && (target->type != JSON_STRING || !str__eq_nocase(target->string, STR("event"))))
+        return refuse_value(r, "target", "\"event\"");
+    return PH_OK;
+}
+
+static enum ph_err read_success(struct reader *r)
+{
+    const struct json *success = member(r, STR("success"));
+
+    if (!success || success->type != JSON_BOOL)
+        return refuse(r, "success", "true or false", success);
+    return PH_OK;
+}
+
 /* --- Frames ------------------------------------------------------------------ */
 
 #define MAX_MEMBERS 4
+#define MAX_RARE 3
 
 static const struct frame_type {
     enum command_kind kind;
     bool reliable_only;
     enum ph_err (*members[MAX_MEMBERS])(struct reader *r);
+    /* Looked for only in a frame with members besides those above. */
+    enum ph_err (*rare[MAX_RARE])(struct reader *r);
 } frame_types[] = {
-    {COMMAND_JOIN_GROUP, false, {read_group, read_ack_id}},
-    {COMMAND_LEAVE_GROUP, false, {read_group, read_ack_id}},
-    {COMMAND_SEND_TO_GROUP, false, {read_group, read_ack_id, read_no_echo, read_data}},
-    {COMMAND_EVENT, false, {read_event_name, read_ack_id, read_data}},
-    {COMMAND_PING, false, {NULL}},
-    {COMMAND_SEQUENCE_ACK, true, {read_sequence_id}},
+    {COMMAND_JOIN_GROUP, false, {read_group, read_ack_id}, {NULL}},
+    {COMMAND_LEAVE_GROUP, false, {read_group, read_ack_id}, {NULL}},
+    {COMMAND_SEND_TO_GROUP,
+     false,
+     {read_group, read_ack_id, read_no_echo, read_data},
+     {read_ttl_seconds, read_metadata, read_stream}},
+    {COMMAND_EVENT, false, {read_event_name, read_ack_id, read_data}, {read_metadata}},
+    {COMMAND_PING, false, {NULL}, {NULL}},
+    {COMMAND_SEQUENCE_ACK, true, {read_sequence_id}, {NULL}},
+    {COMMAND_INVOKE,
+     false,
+     {read_invocation_id, read_target, read_event_name, read_data},
+     {read_metadata}},
+    {COMMAND_CANCEL_INVOCATION, false, {read_invocation_id}, {NULL}},
+    {COMMAND_INVOKE_RESPONSE, false, {read_invocation_id, read_success}, {NULL}},
+    {COMMAND_STREAM_DATA, false, {read_stream_id, read_stream_sequence_id, read_data}, {NULL}},
+    {COMMAND_STREAM_END, false, {read_stream_id}, {read_stream_error}},
+    {COMMAND_SET_GROUP_STATE, false, {read_group, read_ack_id}, {read_state}},
+    {COMMAND_SUBSCRIBE_GROUP_STATE, false, {read_group, read_ack_id}, {NULL}},
+    {COMMAND_UNSUBSCRIBE_GROUP_STATE, false, {read_group, read_ack_id}, {NULL}},
 };
 
 static const struct frame_type *find_type(struct str name, bool reliable)
@@ -162,10 +392,35 @@ static const struct frame_type *find_type(struct str name, bool reliable)
     return NULL;
 }
 
+static enum ph_err refuse_type(const struct reader *r, struct str name, bool reliable)
+{
+    char names[256];
+    size_t at = 0;
+
+    for (size_t i = 0; i < sizeof(frame_types) / sizeof(frame_types[0]); i++) {
+        if (reliable || !frame_types[i].reliable_only)
+            at += (size_t)snprintf(names + at, sizeof(names) - at, "%.*s, ",
+                                   STR_FMT(check__frame_name(frame_types[i].kind)));
+    }
+    return diag__set(r->diag, PH_ERR_SYNTAX, "\"type\" must be one of %.*s, but is \"%.64s\"",
+                     (int)at - 2, names, name.ptr);
+}
+
+static enum ph_err read_all(struct reader *r, enum ph_err (*const *members)(struct reader *),
+                            size_t max)
+{
+    enum ph_err err = PH_OK;
+
+    for (size_t i = 0; i < max && members[i] && err == PH_OK; i++)
+        err = members[i](r);
+    return err;
+}
+
 static enum ph_err read_frame(struct reader *r, bool reliable)
 {
-    const struct json *name = json__get(r->root, STR("type"));
+    const struct json *name = member(r, STR("type"));
     const struct frame_type *type;
+    enum ph_err err;
 
     if (!name || name->type != JSON_STRING)
         return diag__set(r->diag, PH_ERR_SYNTAX,
@@ -173,19 +428,13 @@ static enum ph_err read_frame(struct reader *r, bool reliable)
                          name ? json__type_name(name) : "missing");
     type = find_type(name->string, reliable);
     if (!type)
-        return diag__set(r->diag, PH_ERR_SYNTAX,
-                         "\"type\" must be joinGroup, leaveGroup, sendToGroup, event%s or ping, "
-                         "but is \"%.64s\"",
-                         reliable ? ", sequenceAck" : "", name->string.ptr);
+        return refuse_type(r, name->string, reliable);
     r->type = check__frame_name(type->kind);
     r->out->kind = type->kind;
-    for (size_t i = 0; i < MAX_MEMBERS && type->members[i]; i++) {
-        enum ph_err err = type->members[i](r);
-
-        if (err != PH_OK)
-            return err;
-    }
-    return check__command(r->out, r->diag);
+    err = read_all(r, type->members, MAX_MEMBERS);
+    if (err == PH_OK && r->seen < r->root->count)
+        err = read_all(r, type->rare, MAX_RARE);
+    return err == PH_OK ? check__command(r->out, r->diag) : err;
 }
 
 /* Only the members of the frame itself become nodes: data of a megabyte is checked and
