@@ -19,13 +19,13 @@ static struct settings *settings_of_all_runs(void)
 
 static void run(struct arena *a, const struct http_request *req)
 {
+    const struct rest_world world = {settings_of_all_runs(), STR("127.0.0.1:8080"), NOW};
     struct rest_call call;
     struct diag diag = {""};
-    int status =
-        rest__begin(a, req, settings_of_all_runs(), STR("127.0.0.1:8080"), NOW, &call, &diag);
+    int status = rest__begin(a, req, &world, &call, &diag);
 
     if (status == 0)
-        rest__body(a, req, &call, &diag);
+        rest__body(a, req, &world, &call, &diag);
     if (call.has_command) {
         if (call.command.hub.len == 0 || (call.command.op == HUB_SEND) != !!call.command.message)
             abort();

@@ -1,4 +1,6 @@
 /* The REST API: client-and-rest section 5, official-emulator sections 2.2 and 2.3. */
+#include "base/json.h"
+#include "base/jwt.h"
 #include "broker/rest/answer.h"
 #include "broker/rest/charset.h"
 #include "broker/rest/rest.h"
@@ -57,6 +59,7 @@ static struct str bearer(struct fixture *f, const char *aud)
 static int call(struct fixture *f, const char *method, const char *target, const char *headers,
                 struct str body)
 {
+    const struct rest_world world = {&f->settings, STR(OWN), NOW};
     struct http_request req = {.method = str__of(method)};
     int status;
 
@@ -69,19 +72,19 @@ static int call(struct fixture *f, const char *method, const char *target, const
     rest__free(&f->call);
     f->diag.text[0] = '\0';
     assert_true(rest__is_path(req.path));
-    status = rest__begin(&f->arena, &req, &f->settings, STR(OWN), NOW, &f->call, &f->diag);
+    status = rest__begin(&f->arena, &req, &world, &f->call, &f->diag);
     assert_int_equal(status, f->call.response.status);
     if (status != 0)
         return status;
     req.body = body;
-    rest__body(&f->arena, &req, &f->call, &f->diag);
+    rest__body(&f->arena, &req, &world, &f->call, &f->diag);
     assert_int_equal(f->call.has_command, f->call.response.status == 0);
     return f->call.response.status;
 }
 
 static int finish(struct fixture *f, size_t matched)
 {
-    struct hub_result result = {.matched = matched};
+    struct hub_result result = {.matched = matched, .conflict = false};
 
     assert_true(f->call.has_command);
     rest__finish(&f->arena, &f->call, &result);
@@ -137,7 +140,11 @@ static void metadata_headers_are_limited(void **state)
     }
 }
 
-/* client-and-rest section 5.2, the rows that we have */
+#define NOT_FOUND(code)                                                                            \
+    "{\"code\":\"" code "\",\"message\":\"Connection `c` is not found.\","                         \
+    "\"target\":\"Connection\"}"
+
+/* client-and-rest section 5.2, the rows that are commands without a body of their own */
 static void operations(void **state)
 {
     static const struct {
@@ -162,17 +169,32 @@ static void operations(void **state)
         {"HEAD", "/api/hubs/chat/users/u", HUB_EXISTS, SCOPE_USER, "u", NULL, 200, 404,
          "Warning.User.NotExisted", NULL},
         {"PUT", "/api/hubs/chat/groups/g/connections/c", HUB_JOIN, SCOPE_CONNECTION, "c", "g", 200,
-         404, "Error.Connection.NotExisted",
-         "{\"code\":\"Error.Connection.NotExisted\",\"message\":\"Connection `c` is not found.\","
-         "\"target\":\"Connection\"}"},
+         404, "Error.Connection.NotExisted", NOT_FOUND("Error.Connection.NotExisted")},
         {"DELETE", "/api/hubs/chat/groups/g/connections/c", HUB_LEAVE, SCOPE_CONNECTION, "c", "g",
          204, 204, NULL, NULL},
         {"PUT", "/api/hubs/chat/users/u/groups/g", HUB_JOIN, SCOPE_USER, "u", "g", 200, 404, NULL,
          NULL},
         {"DELETE", "/api/hubs/chat/users/u/groups/g", HUB_LEAVE, SCOPE_USER, "u", "g", 204, 204,
          NULL, NULL},
+        {"DELETE", "/api/hubs/chat/users/u/groups", HUB_LEAVE, SCOPE_USER, "u", NULL, 204, 204,
+         NULL, NULL},
+        {"DELETE", "/api/hubs/chat/connections/c/groups", HUB_LEAVE, SCOPE_CONNECTION, "c", NULL,
+         204, 204, NULL, NULL},
+        {"POST", "/api/hubs/chat/:closeConnections", HUB_CLOSE, SCOPE_HUB, NULL, NULL, 204, 204,
+         NULL, NULL},
+        {"POST", "/api/hubs/chat/groups/g/:closeConnections", HUB_CLOSE, SCOPE_GROUP, "g", NULL,
+         204, 204, NULL, NULL},
+        {"POST", "/api/hubs/chat/users/u/:closeConnections", HUB_CLOSE, SCOPE_USER, "u", NULL, 204,
+         204, NULL, NULL},
         {"DELETE", "/api/hubs/chat/connections/c", HUB_CLOSE, SCOPE_CONNECTION, "c", NULL, 204, 204,
          NULL, NULL},
+        {"PUT", "/api/hubs/chat/permissions/sendToGroup/connections/c", HUB_GRANT, SCOPE_CONNECTION,
+         "c", NULL, 200, 404, "Info.Connection.NotExisted",
+         NOT_FOUND("Info.Connection.NotExisted")},
+        {"DELETE", "/api/hubs/chat/permissions/sendToGroup/connections/c", HUB_REVOKE,
+         SCOPE_CONNECTION, "c", NULL, 204, 204, NULL, NULL},
+        {"HEAD", "/api/hubs/chat/permissions/sendToGroup/connections/c", HUB_MAY, SCOPE_CONNECTION,
+         "c", NULL, 200, 404, "Info.Connection.NotExisted", NULL},
     };
     struct fixture *f = *state;
 
@@ -262,6 +284,8 @@ static void error_is(struct fixture *f, const char *code, const char *target)
     assert_true(f->diag.text[0] != '\0');
 }
 
+#define PERMISSION(name) "/api/hubs/chat/permissions/" name "/connections/c"
+
 /* client-and-rest sections 5.1, 5.2, 5.5 */
 static void refusals(void **state)
 {
@@ -303,6 +327,26 @@ static void refusals(void **state)
         {"POST", "/api/hubs/chat/users/u/:send?filter=x", 501, "NotImplemented", "filter"},
         {"POST", "/api/hubs/chat/:send?excluded=%zz", 400, "Error.BadRequest", "Request"},
         {"POST", "/api/hubs/chat/:send?excluded=%ff", 400, "Error.BadRequest", "Request"},
+        {"POST", "/api/hubs/chat/:send?messageTtlSeconds=1&MessageTtlSeconds=1", 400,
+         "Error.BadRequest", "Request"},
+        {"POST", "/api/hubs/chat/:closeConnections?reason=a&reason=a", 400, "Error.BadRequest",
+         "Request"},
+        {"PUT", PERMISSION("sendToGroup") "?targetName=a&targetName=b", 400, "Error.BadRequest",
+         "Request"},
+        {"PUT", PERMISSION("sendToGroup") "?targetName=", 400, "Error.BadRequest", "Request"},
+        {"HEAD", PERMISSION("sendToGroup") "?targetName=%20", 400, "Error.BadRequest", "Request"},
+        {"DELETE", PERMISSION("sendToGroup") "?targetName=%ff", 400, "Error.BadRequest", "Request"},
+        {"PUT", PERMISSION("sendToGroups"), 400, "Error.BadRequest", "Request"},
+        {"PUT", PERMISSION("0"), 400, "Error.BadRequest", "Request"},
+        {"PUT", PERMISSION("3"), 400, "Error.BadRequest", "Request"},
+        {"PUT", PERMISSION("01"), 400, "Error.BadRequest", "Request"},
+        {"PUT", PERMISSION(""), 400, "Error.BadRequest", "Request"},
+        {"PUT", "/api/hubs/chat/permissions/sendToGroup/connections/", 400, "Error.BadRequest",
+         "Request"},
+        {"GET", PERMISSION("sendToGroup"), 405, "Error.MethodNotAllowed", NULL},
+        {"DELETE", "/api/hubs/chat/users//groups", 400, "Error.BadRequest", "Request"},
+        {"DELETE", "/api/hubs/chat/connections//groups", 400, "Error.BadRequest", "Request"},
+        {"DELETE", "/api/hubs/chat/groups", 404, "Error.NotFound", NULL},
     };
     struct fixture *f = *state;
 
@@ -317,6 +361,8 @@ static void refusals(void **state)
     }
     call(f, "POST", "/api/hubs/chat/connections/c", "", STR_NONE);
     assert_str(header(f, "Allow"), "HEAD, DELETE");
+    call(f, "PATCH", PERMISSION("1"), "", STR_NONE);
+    assert_str(header(f, "Allow"), "PUT, DELETE, HEAD");
 }
 
 static void accepted_parameters(void **state)
@@ -356,6 +402,134 @@ static void excluded_repeats_and_reason_is_passed_on(void **state)
     assert_int_equal(
         call(f, "DELETE", "/api/hubs/chat/connections/c?reason=too%20loud", "", STR_NONE), 0);
     assert_str(f->call.command.reason, "too loud");
+}
+
+/* official-emulator section 2.3: any case, and the numbers */
+static void permissions(void **state)
+{
+    static const struct {
+        const char *target;
+        enum permission_action action;
+        const char *group;
+    } rows[] = {
+        {PERMISSION("sendToGroup"), PERMISSION_SEND_TO_GROUP, NULL},
+        {PERMISSION("SENDTOGROUP"), PERMISSION_SEND_TO_GROUP, NULL},
+        {PERMISSION("1"), PERMISSION_SEND_TO_GROUP, NULL},
+        {PERMISSION("joinLeaveGroup") "?targetName=g", PERMISSION_JOIN_LEAVE_GROUP, "g"},
+        {PERMISSION("joinleavegroup") "?TARGETNAME=a%2Fb%20%25", PERMISSION_JOIN_LEAVE_GROUP,
+         "a/b %"},
+        {PERMISSION("2") "?targetName=a+b&reason=x", PERMISSION_JOIN_LEAVE_GROUP, "a b"},
+        {PERMISSION("join%4CeaveGroup"), PERMISSION_JOIN_LEAVE_GROUP, NULL},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        assert_int_equal(call(f, "PUT", rows[i].target, "", STR_NONE), 0);
+        assert_int_equal(f->call.command.action, rows[i].action);
+        assert_str(f->call.command.target, rows[i].group);
+        assert_str(f->call.command.reason, NULL);
+    }
+}
+
+static void too_many_permissions_are_a_conflict(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(call(f, "PUT", PERMISSION("1") "?targetName=g", "", STR_NONE), 0);
+    rest__finish(&f->arena, &f->call, &(struct hub_result){.matched = 1, .conflict = true});
+    assert_int_equal(f->call.response.status, 409);
+    assert_str(header(f, "x-ms-error-code"), "Error.Connection.Conflict");
+    assert_str(header(f, "Content-Type"), "application/json");
+}
+
+#define JSON "Content-Type: application/json\n"
+#define LIST_TEXT "A nonempty list of valid group names is required."
+
+/* client-and-rest section 5.2, rows 19 and 20; official-emulator section 2.3 */
+static void groups_come_in_the_body(void **state)
+{
+    static const struct {
+        const char *headers, *body;
+        int status;
+        const char *message; /* of the error, NULL: whatever */
+        const char *first;   /* group */
+        size_t count;
+    } rows[] = {
+        {JSON, "{\"groups\":[\"a\"]}", 0, NULL, "a", 1},
+        {JSON, " {\"filter\":null,\"groups\":[\"\\u00e9/%\",\"b\",\"b\"]} ", 0, NULL, "\xc3\xa9/%",
+         3},
+        {JSON, "{\"groups\":[\"a\"],\"filter\":\"\"}", 0, NULL, "a", 1},
+        {JSON, "{\"groups\":[\"a\"],\"more\":{\"deep\":[1,2,[3]]}}", 0, NULL, "a", 1},
+        {"Content-Type: application/json; charset=iso-8859-1\n", "{\"groups\":[\"\xe9\"]}", 0, NULL,
+         "\xc3\xa9", 1},
+        {JSON, "{\"groups\":[]}", 400, LIST_TEXT, NULL, 0},
+        {JSON, "{\"groups\":null}", 400, LIST_TEXT, NULL, 0},
+        {JSON, "{\"groups\":\"a\"}", 400, LIST_TEXT, NULL, 0},
+        {JSON, "{\"groups\":[\"a\",\"\"]}", 400, LIST_TEXT, NULL, 0},
+        {JSON, "{\"groups\":[\" \"]}", 400, LIST_TEXT, NULL, 0},
+        {JSON, "{\"groups\":[1]}", 400, LIST_TEXT, NULL, 0},
+        {JSON, "{\"groups\":[null]}", 400, LIST_TEXT, NULL, 0},
+        {JSON, "{\"groups\":[[\"a\"]]}", 400, LIST_TEXT, NULL, 0},
+        {JSON, "{}", 400, LIST_TEXT, NULL, 0},
+        {JSON, "[\"a\"]", 400, LIST_TEXT, NULL, 0},
+        {JSON, "null", 400, LIST_TEXT, NULL, 0},
+        {JSON, "{\"groups\":[\"a\"],\"filter\":1}", 400, "`filter` must be a string.", NULL, 0},
+        {JSON, "{\"groups\":[\"a\"]", 400, NULL, NULL, 0},
+        {JSON, "", 400, NULL, NULL, 0},
+        {JSON, "{\"groups\":[\"\xff\"]}", 400, NULL, NULL, 0},
+        {TEXT, "{\"groups\":[\"a\"]}", 415, NULL, NULL, 0},
+        {"", "{\"groups\":[\"a\"]}", 415, NULL, NULL, 0},
+        {"Content-Type: application/json; charset=x\n", "{\"groups\":[\"a\"]}", 415, NULL, NULL, 0},
+        {JSON, "{\"groups\":[\"a\"],\"filter\":\"x\"}", 501, NULL, NULL, 0},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < 2 * sizeof(rows) / sizeof(*rows); i++) {
+        size_t k = i / 2;
+        bool join = i % 2 == 0;
+        int status = call(f, "POST",
+                          join ? "/api/hubs/chat/:addToGroups" : "/api/hubs/chat/:removeFromGroups",
+                          rows[k].headers, str__of(rows[k].body));
+
+        if (status != rows[k].status)
+            fail_msg("%s: status %d, expected %d", rows[k].body, status, rows[k].status);
+        if (status != 0) {
+            error_is(f,
+                     status == 415   ? "Error.UnsupportedMediaType"
+                     : status == 501 ? "NotImplemented"
+                                     : "Error.BadRequest",
+                     status == 415   ? "Content-Type"
+                     : status == 501 ? "filter"
+                                     : "Request");
+            if (rows[k].message)
+                assert_string_equal(f->diag.text, rows[k].message);
+            continue;
+        }
+        assert_int_equal(f->call.command.op, join ? HUB_JOIN : HUB_LEAVE);
+        assert_int_equal(f->call.command.scope, SCOPE_HUB);
+        assert_int_equal(f->call.command.group_count, rows[k].count);
+        assert_str(f->call.command.groups[0], rows[k].first);
+        assert_int_equal(finish(f, 0), 200);
+    }
+}
+
+static void at_most_1000_groups(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int count = 999; count <= 1001; count++) {
+        struct buf body;
+
+        buf__init(&body, 1 << 20);
+        buf__str(&body, STR("{\"groups\":[\"g\""));
+        for (int i = 1; i < count; i++)
+            buf__printf(&body, ",\"g%d\"", i);
+        buf__str(&body, STR("]}"));
+        assert_int_equal(call(f, "POST", "/api/hubs/chat/:addToGroups", JSON, buf__view(&body)),
+                         count <= 1000 ? 0 : 400);
+        buf__free(&body);
+    }
+    error_is(f, "Error.BadRequest", "Request");
 }
 
 /* client-and-rest section 5.3 */
@@ -561,6 +735,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(accepted_parameters, setup, teardown),
         cmocka_unit_test_setup_teardown(excluded_repeats_and_reason_is_passed_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(permissions, setup, teardown),
+        cmocka_unit_test_setup_teardown(too_many_permissions_are_a_conflict, setup, teardown),
+        cmocka_unit_test_setup_teardown(groups_come_in_the_body, setup, teardown),
+        cmocka_unit_test_setup_teardown(at_most_1000_groups, setup, teardown),
         cmocka_unit_test_setup_teardown(content_types, setup, teardown),
         cmocka_unit_test_setup_teardown(utf16_is_read_strictly, setup, teardown),
         cmocka_unit_test_setup_teardown(nested_json_is_refused_past_64_levels, setup, teardown),

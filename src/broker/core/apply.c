@@ -57,14 +57,15 @@ static void close_it(struct walk *w, struct session *s)
     session__end(s, &w->close);
 }
 
-static void (*const operations[])(struct walk *, struct session *) = {
+/* One that is missing finds nobody. */
+static void (*const operations[HUB_MAY + 1])(struct walk *, struct session *) = {
     [HUB_SEND] = send_to, [HUB_EXISTS] = count_only, [HUB_JOIN] = join,
     [HUB_LEAVE] = leave,  [HUB_CLOSE] = close_it,
 };
 
 static void visit(struct walk *w, struct session *s)
 {
-    if (s->ended || s->excluded)
+    if (s->ended || s->excluded || !operations[w->cmd->op])
         return;
     w->matched++;
     operations[w->cmd->op](w, s);

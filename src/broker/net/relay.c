@@ -131,6 +131,7 @@ static struct parcel *parcel_new(const struct hub_command *cmd)
 static void settle(struct call *call, const struct hub_result *result)
 {
     call->sum.matched += result->matched;
+    call->sum.conflict |= result->conflict;
     if (--call->waiting > 0)
         return;
     call->done(call->arg, &call->sum);

@@ -98,19 +98,30 @@ static void text_unavailable(struct request *r, const char *why)
 
 /* --- The data-plane API ------------------------------------------------------------ */
 
+static struct rest_world rest_world(const struct request *r)
+{
+    return (struct rest_world){.settings = r->shard->settings,
+                               .own_host = str__of(r->shard->broker->own_host),
+                               .now = clock__unix_ms() / 1000};
+}
+
+/* The answer is there without a command. */
+static void rest_answered(struct request *r, const struct diag *diag)
+{
+    r->response = r->rest.response;
+    if (r->response.status >= 400)
+        log__info(r->shard->broker->log, LOG_NONE, "REST call refused with %d: %s",
+                  r->response.status, diag->text);
+}
+
 static int rest_begin(struct request *r)
 {
+    const struct rest_world world = rest_world(r);
     struct diag diag = {""};
-    int status =
-        rest__begin(&r->arena, &r->http, r->shard->settings, str__of(r->shard->broker->own_host),
-                    clock__unix_ms() / 1000, &r->rest, &diag);
+    int status = rest__begin(&r->arena, &r->http, &world, &r->rest, &diag);
 
-    if (status == 0)
-        return 0;
-    r->response = r->rest.response;
-    if (status >= 400)
-        log__info(r->shard->broker->log, LOG_NONE, "REST call refused with %d: %s", status,
-                  diag.text);
+    if (status != 0)
+        rest_answered(r, &diag);
     return status;
 }
 
@@ -133,12 +144,13 @@ static void rest_unavailable(struct request *r, const char *why)
 
 static bool rest_work(struct request *r)
 {
+    const struct rest_world world = rest_world(r);
     struct hub_result result = {0};
     struct diag diag = {""};
 
-    rest__body(&r->arena, &r->http, &r->rest, &diag);
+    rest__body(&r->arena, &r->http, &world, &r->rest, &diag);
     if (!r->rest.has_command) {
-        r->response = r->rest.response;
+        rest_answered(r, &diag);
         return true;
     }
     switch (relay__call(r->shard, &r->rest.command, &result, rest_done, r)) {

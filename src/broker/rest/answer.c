@@ -2,8 +2,9 @@
 
 #include "base/json.h"
 
-/* Messages are of our making and at most as long as a `diag`; escaped, six times that. */
-#define MAX_BODY 8192
+/* A message holds a name of the path at the most. The head that it came in has 32 KiB, of
+ * which a character takes one byte and escaped two, or three and escaped six. */
+#define MAX_BODY (80u << 10)
 
 void answer__status(struct arena *a, struct http_response *response, int status)
 {

@@ -1,57 +1,21 @@
 #include "broker/rest/rest.h"
 
 #include "base/names.h"
-#include "base/url.h"
 #include "base/utf8.h"
-#include "broker/rest/answer.h"
 #include "broker/rest/body.h"
-#include "broker/rest/route.h"
-
-#define MAX_QUERY_PARAMS 1024
-#define MAX_TTL_SECONDS 300
-
-/* One request being judged. Steps return 0 to go on, or the status of the answer. */
-struct judge {
-    struct arena *arena;
-    const struct http_request *head;
-    const struct settings *settings;
-    struct str own_host;
-    int64_t now;
-    struct rest_call *call;
-    struct diag *diag;
-    struct route_segments segments;
-    struct url_query query;
-};
+#include "broker/rest/caller.h"
+#include "broker/rest/groups.h"
+#include "broker/rest/query.h"
+#include "broker/rest/token.h"
 
 bool rest__is_path(struct str path)
 {
     return str__starts_with(path, STR("/api/"));
 }
 
-/* Answers with what `diag` says, so that the log and the caller read the same. */
-static int answer_diag(struct arena *a, struct rest_call *call, int status, const char *code,
-                       const char *target, const struct diag *diag)
-{
-    answer__error(a, &call->response, status, code, target, diag->text);
-    return status;
-}
-
-static int bad_request(struct judge *j, const char *target, const char *message)
-{
-    diag__set(j->diag, PH_ERR_SYNTAX, "%s", message);
-    return answer_diag(j->arena, j->call, 400, ANSWER_BAD_REQUEST, target, j->diag);
-}
-
 void rest__unavailable(struct arena *a, struct http_response *response, const char *why)
 {
     answer__error(a, response, 503, "Error.ServiceUnavailable", NULL, why);
-}
-
-static int no_memory(struct arena *a, struct rest_call *call, struct diag *diag)
-{
-    diag__set(diag, PH_ERR_MEMORY, "no memory for the request; try again");
-    rest__unavailable(a, &call->response, diag->text);
-    return 503;
 }
 
 /* --- Which operation -------------------------------------------------------- */
@@ -61,9 +25,9 @@ static int refuse_method(struct judge *j, const char *allow)
     char *methods = arena__strdup(j->arena, str__of(allow));
 
     if (!methods)
-        return no_memory(j->arena, j->call, j->diag);
+        return judge__no_memory(j);
     diag__set(j->diag, PH_ERR_UNSUPPORTED, "this path takes the methods %s only", allow);
-    answer_diag(j->arena, j->call, 405, "Error.MethodNotAllowed", NULL, j->diag);
+    judge__refuse(j, 405, "Error.MethodNotAllowed", NULL);
     http__add(j->arena, &j->call->response.headers, STR("Allow"), str__of(methods));
     return 405;
 }
@@ -72,7 +36,7 @@ static int find_route(struct judge *j)
 {
     char allow[ROUTE_ALLOW_MAX];
 
-    j->call->route = rest_route__find(j->head->method, j->head->path, &j->segments, allow);
+    j->call->route = rest_route__find(j->req->method, j->req->path, &j->segments, allow);
     if (j->call->route)
         return 0;
     if (allow[0])
@@ -80,81 +44,10 @@ static int find_route(struct judge *j)
     diag__set(j->diag, PH_ERR_NOT_FOUND,
               "this broker has no operation with this path: expected for example "
               "/api/hubs/{hub}/:send");
-    return answer_diag(j->arena, j->call, 404, "Error.NotFound", NULL, j->diag);
+    return judge__refuse(j, 404, "Error.NotFound", NULL);
 }
 
-/* --- Who asks --------------------------------------------------------------- */
-
-/* client-and-rest sections 5.5 and 5.6: refused with an empty body. */
-static int authenticate(struct judge *j)
-{
-    struct jwt_rules rules = {j->settings->keys, j->settings->key_count, j->now,
-                              ACCESS_SKEW_SECONDS};
-    struct access_request request = {.host = http__get(&j->head->headers, STR("Host")),
-                                     .own_host = j->own_host,
-                                     .path = j->head->path,
-                                     .query = j->head->query,
-                                     .parent_paths = true};
-    struct str token = access__bearer(&j->head->headers);
-    const struct json *claims;
-    enum ph_err err;
-
-    if (j->call->route->open)
-        return 0;
-    if (token.len == 0)
-        err = diag__set(j->diag, PH_ERR_AUTH,
-                        "no access token: add a header Authorization: Bearer TOKEN, signed with "
-                        "the access key (SDKs do it when given the connection string)");
-    else
-        err = access__check(j->arena, token, &rules, &request, &claims, j->diag);
-    if (err == PH_OK)
-        return 0;
-    if (err == PH_ERR_MEMORY)
-        return no_memory(j->arena, j->call, j->diag);
-    answer__status(j->arena, &j->call->response, 401);
-    return 401;
-}
-
-/* --- What it says ----------------------------------------------------------- */
-
-static int read_query(struct judge *j)
-{
-    if (!url__parse_query(j->arena, j->head->query, MAX_QUERY_PARAMS, &j->query))
-        return bad_request(j, "Request",
-                           "The query has a broken percent-escape or over 1024 parameters.");
-    for (size_t i = 0; i < j->query.count; i++) {
-        if (!utf8__valid(j->query.params[i].value))
-            return bad_request(j, "Request", "The query is not UTF-8.");
-    }
-    return 0;
-}
-
-static bool is_param(const struct url_param *param, struct str name)
-{
-    return str__eq_nocase(param->name, name);
-}
-
-/* client-and-rest section 5.1: none means the newest; one of the list, once. */
-static int check_version(struct judge *j)
-{
-    size_t count = 0;
-    bool known = true;
-
-    for (size_t i = 0; i < j->query.count; i++) {
-        struct str versions = STR(ANSWER_VERSIONS), version;
-        bool found = false;
-
-        if (!is_param(&j->query.params[i], STR("api-version")))
-            continue;
-        count++;
-        while (str__split(&versions, ',', &version))
-            found |= str__eq(str__trim(version), j->query.params[i].value);
-        known &= found;
-    }
-    if (known && count <= 1)
-        return 0;
-    return bad_request(j, "api-version", "The specified API version is not supported.");
-}
+/* --- What it is about ------------------------------------------------------- */
 
 /* Decodes after the path was split. False: a broken escape, not UTF-8, or empty. */
 static bool decode_segment(struct judge *j, struct str *segment)
@@ -165,6 +58,26 @@ static bool decode_segment(struct judge *j, struct str *segment)
     return segment->len > 0 && utf8__valid(*segment);
 }
 
+/* official-emulator section 2.3: names in any case, and the numbers of the service's enum. */
+static bool find_permission(struct str name, enum permission_action *action)
+{
+    static const struct {
+        struct str name, number;
+        enum permission_action action;
+    } rows[] = {
+        {{"sendToGroup", 11}, {"1", 1}, PERMISSION_SEND_TO_GROUP},
+        {{"joinLeaveGroup", 14}, {"2", 1}, PERMISSION_JOIN_LEAVE_GROUP},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        if (str__eq_nocase(name, rows[i].name) || str__eq(name, rows[i].number)) {
+            *action = rows[i].action;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* official-emulator section 2.2. User and connection ids may hold anything: one
  * that no connection has is simply not found. */
 static int read_names(struct judge *j)
@@ -172,15 +85,19 @@ static int read_names(struct judge *j)
     struct route_segments *s = &j->segments;
 
     if (!decode_segment(j, &s->hub) || !names__valid_hub(s->hub))
-        return bad_request(j, "Request", "Invalid hub name.");
+        return judge__bad_request(j, "Request", "Invalid hub name.");
     if (!decode_segment(j, &s->group) || (s->group.ptr && !names__valid_group(s->group)))
-        return bad_request(j, "Request", "Invalid group name.");
+        return judge__bad_request(j, "Request", "Invalid group name.");
     if (!decode_segment(j, &s->user))
-        return bad_request(j, "Request", "Invalid user id.");
+        return judge__bad_request(j, "Request", "Invalid user id.");
     if (!decode_segment(j, &s->connection))
-        return bad_request(j, "Request", "Invalid connection id.");
+        return judge__bad_request(j, "Request", "Invalid connection id.");
+    if (!decode_segment(j, &s->permission) ||
+        (s->permission.ptr && !find_permission(s->permission, &j->call->command.action)))
+        return judge__bad_request(j, "Request",
+                                  "The permission must be sendToGroup or joinLeaveGroup.");
     j->call->command.hub = names__lower_hub(j->arena, s->hub);
-    return j->call->command.hub.ptr ? 0 : no_memory(j->arena, j->call, j->diag);
+    return j->call->command.hub.ptr ? 0 : judge__no_memory(j);
 }
 
 static int make_command(struct judge *j)
@@ -199,77 +116,12 @@ static int make_command(struct judge *j)
         struct str *group = arena__alloc(j->arena, sizeof(*group));
 
         if (!group)
-            return no_memory(j->arena, j->call, j->diag);
+            return judge__no_memory(j);
         *group = j->segments.group;
         cmd->groups = group;
         cmd->group_count = 1;
     }
     return 0;
-}
-
-/* --- Query parameters ------------------------------------------------------- */
-
-static int read_excluded(struct judge *j, struct str value)
-{
-    struct hub_command *cmd = &j->call->command;
-
-    if (!cmd->excluded)
-        cmd->excluded = arena__alloc(j->arena, j->query.count * sizeof(*cmd->excluded));
-    if (!cmd->excluded)
-        return no_memory(j->arena, j->call, j->diag);
-    /* The array is ours; only the core may not write to it. */
-    ((struct str *)cmd->excluded)[cmd->excluded_count++] = value;
-    return 0;
-}
-
-/* Refused rather than ignored: ignoring it would send to those who are to be left out. */
-static int read_filter(struct judge *j, struct str value)
-{
-    if (value.len == 0)
-        return 0;
-    diag__set(j->diag, PH_ERR_UNSUPPORTED,
-              "The query parameter `filter` is not supported by this broker yet.");
-    return answer_diag(j->arena, j->call, 501, "NotImplemented", "filter", j->diag);
-}
-
-/* A message is delivered at once or not at all, so within any time to live. */
-static int read_ttl(struct judge *j, struct str value)
-{
-    uint64_t seconds;
-
-    if (str__to_u64(value, &seconds) && seconds <= MAX_TTL_SECONDS)
-        return 0;
-    return bad_request(j, "Request", "messageTtlSeconds must be a whole number from 0 to 300.");
-}
-
-static int read_reason(struct judge *j, struct str value)
-{
-    j->call->command.reason = value;
-    return 0;
-}
-
-static int read_params(struct judge *j)
-{
-    static const struct {
-        struct str name;
-        unsigned flag;
-        int (*read)(struct judge *j, struct str value);
-    } rows[] = {
-        {{"excluded", 8}, ROUTE_EXCLUDED, read_excluded},
-        {{"filter", 6}, ROUTE_FILTER, read_filter},
-        {{"messageTtlSeconds", 17}, ROUTE_TTL, read_ttl},
-        {{"reason", 6}, ROUTE_REASON, read_reason},
-    };
-    int status = 0;
-
-    for (size_t i = 0; i < j->query.count; i++) {
-        for (size_t k = 0; k < sizeof(rows) / sizeof(*rows) && status == 0; k++) {
-            if ((j->call->route->params & rows[k].flag) &&
-                is_param(&j->query.params[i], rows[k].name))
-                status = rows[k].read(j, j->query.params[i].value);
-        }
-    }
-    return status;
 }
 
 /* --- Headers ---------------------------------------------------------------- */
@@ -292,8 +144,8 @@ static int read_metadata(struct judge *j)
 
     if (j->call->route->body != ROUTE_MESSAGE)
         return 0;
-    if (!metadata__from_headers(j->arena, &j->head->headers, metadata))
-        return no_memory(j->arena, j->call, j->diag);
+    if (!metadata__from_headers(j->arena, &j->req->headers, metadata))
+        return judge__no_memory(j);
     for (size_t i = 0; i < metadata->count; i++) {
         /* The array is ours, just made. */
         struct metadata_entry *entry = (struct metadata_entry *)&metadata->items[i];
@@ -304,85 +156,33 @@ static int read_metadata(struct judge *j)
     if (!problem)
         return 0;
     diag__set(j->diag, PH_ERR_SYNTAX, "The headers X-WebPubSub-Metadata-*: %s.", problem);
-    return answer_diag(j->arena, j->call, 400, ANSWER_BAD_REQUEST, "Request", j->diag);
+    return judge__refuse(j, 400, ANSWER_BAD_REQUEST, "Request");
 }
 
 /* --- The body --------------------------------------------------------------- */
 
-/* Section 5.3 leaves the status open; 413 says what to change, and no SDK retries it. */
-static int too_large(struct arena *a, struct rest_call *call, struct diag *diag)
-{
-    diag__set(diag, PH_ERR_LIMIT, "The request body is larger than %d bytes.", REST_MAX_BODY);
-    return answer_diag(a, call, 413, "Error.PayloadTooLarge", "Request", diag);
-}
-
 static int check_length(struct judge *j)
 {
-    struct str length = http__get(&j->head->headers, STR("Content-Length"));
+    struct str length = http__get(&j->req->headers, STR("Content-Length"));
     uint64_t bytes;
 
     if (!length.ptr)
         return 0;
     if (!str__to_u64(str__trim(length), &bytes))
-        return bad_request(j, "Request", "Invalid Content-Length header.");
-    return bytes > REST_MAX_BODY ? too_large(j->arena, j->call, j->diag) : 0;
-}
-
-static int unsupported_type(struct arena *a, struct rest_call *call, struct diag *diag)
-{
-    return answer_diag(a, call, 415, "Error.UnsupportedMediaType", "Content-Type", diag);
+        return judge__bad_request(j, "Request", "Invalid Content-Length header.");
+    return bytes > REST_MAX_BODY ? judge__too_large(j) : 0;
 }
 
 static int check_type(struct judge *j)
 {
     struct body_kind kind;
 
+    if (j->call->route->body == ROUTE_GROUPS)
+        return groups__check_type(j);
     if (j->call->route->body == ROUTE_NO_BODY ||
-        body__kind(&j->head->headers, &kind, j->diag) == PH_OK)
+        body__kind(&j->req->headers, &kind, j->diag) == PH_OK)
         return 0;
-    return unsupported_type(j->arena, j->call, j->diag);
-}
-
-/* --- All of it -------------------------------------------------------------- */
-
-typedef int step(struct judge *j);
-
-static int run(struct judge *j, step *const *steps)
-{
-    int status = 0;
-
-    while (*steps && status == 0)
-        status = (*steps++)(j);
-    return status;
-}
-
-/* An operation without a hub has nothing to do but to answer. */
-static int answer_open(struct judge *j)
-{
-    int status = j->call->route->success;
-
-    if (!j->call->route->open)
-        return 0;
-    answer__status(j->arena, &j->call->response, status);
-    return status;
-}
-
-int rest__begin(struct arena *a, const struct http_request *head, const struct settings *settings,
-                struct str own_host, int64_t now_seconds, struct rest_call *call, struct diag *diag)
-{
-    static step *const steps[] = {find_route,    authenticate, read_query,   check_version,
-                                  answer_open,   read_names,   make_command, read_params,
-                                  read_metadata, check_length, check_type,   NULL};
-    struct judge j = {.arena = a,
-                      .head = head,
-                      .settings = settings,
-                      .own_host = own_host,
-                      .now = now_seconds,
-                      .call = call,
-                      .diag = diag};
-
-    *call = (struct rest_call){0};
-    return run(&j, steps);
+    return judge__unsupported_type(j);
 }
 
 static struct message *new_message(const struct rest_call *call, enum ph_data_type type,
@@ -399,36 +199,80 @@ static struct message *new_message(const struct rest_call *call, enum ph_data_ty
                           .metadata = call->metadata});
 }
 
-static int read_message(struct arena *a, const struct http_request *req, struct rest_call *call,
-                        struct diag *diag)
+static int read_message(struct judge *j)
 {
     struct body_kind kind;
     struct buf room;
     struct str data;
     enum ph_err err;
 
-    if (body__kind(&req->headers, &kind, diag) != PH_OK)
-        return unsupported_type(a, call, diag);
+    if (body__kind(&j->req->headers, &kind, j->diag) != PH_OK)
+        return judge__unsupported_type(j);
     buf__init(&room, BODY_GROWTH * REST_MAX_BODY);
-    err = body__data(&kind, req->body, &room, &data, diag);
+    err = body__data(&kind, j->req->body, &room, &data, j->diag);
     if (err == PH_OK)
-        call->command.message = new_message(call, kind.type, data);
+        j->call->command.message = new_message(j->call, kind.type, data);
     buf__free(&room);
     if (err == PH_ERR_SYNTAX)
-        return answer_diag(a, call, 400, ANSWER_BAD_REQUEST, "Request", diag);
-    return call->command.message ? 0 : no_memory(a, call, diag);
+        return judge__refuse(j, 400, ANSWER_BAD_REQUEST, "Request");
+    return j->call->command.message ? 0 : judge__no_memory(j);
 }
 
-void rest__body(struct arena *a, const struct http_request *req, struct rest_call *call,
-                struct diag *diag)
+static int no_body(struct judge *j)
+{
+    (void)j;
+    return 0;
+}
+
+/* --- All of it -------------------------------------------------------------- */
+
+typedef int step(struct judge *j);
+
+static int run(struct judge *j, step *const *steps)
 {
     int status = 0;
 
-    if (req->body.len > REST_MAX_BODY)
-        status = too_large(a, call, diag);
-    else if (call->route->body == ROUTE_MESSAGE)
-        status = read_message(a, req, call, diag);
-    call->has_command = status == 0;
+    while (*steps && status == 0)
+        status = (*steps++)(j);
+    return status;
+}
+
+/* Health has nothing to do but to answer. */
+static int answer_health(struct judge *j)
+{
+    int status = j->call->route->success;
+
+    if (j->call->route->work != ROUTE_HEALTH)
+        return 0;
+    answer__status(j->arena, &j->call->response, status);
+    return status;
+}
+
+int rest__begin(struct arena *a, const struct http_request *head, const struct rest_world *world,
+                struct rest_call *call, struct diag *diag)
+{
+    static step *const steps[] = {find_route,    caller__check, query__read,  query__check_version,
+                                  answer_health, read_names,    make_command, query__apply,
+                                  read_metadata, check_length,  check_type,   NULL};
+    struct judge j = {.arena = a, .req = head, .world = world, .call = call, .diag = diag};
+
+    *call = (struct rest_call){0};
+    return run(&j, steps);
+}
+
+void rest__body(struct arena *a, const struct http_request *req, const struct rest_world *world,
+                struct rest_call *call, struct diag *diag)
+{
+    static step *const readers[] = {
+        [ROUTE_NO_BODY] = no_body, [ROUTE_MESSAGE] = read_message, [ROUTE_GROUPS] = groups__read};
+    struct judge j = {.arena = a, .req = req, .world = world, .call = call, .diag = diag};
+    int status =
+        req->body.len > REST_MAX_BODY ? judge__too_large(&j) : readers[call->route->body](&j);
+
+    if (status == 0 && call->route->work == ROUTE_TOKEN)
+        token__answer(&j);
+    else
+        call->has_command = status == 0;
 }
 
 /* official-emulator section 2.3 */
@@ -449,10 +293,23 @@ static void answer_missing(struct arena *a, struct rest_call *call)
         http__add(a, &call->response.headers, STR("x-ms-error-code"), str__of(route->missing_code));
 }
 
+/* A grant past the limits of client-and-rest section 6: nothing was changed. */
+static void answer_conflict(struct arena *a, struct rest_call *call)
+{
+    const char *message =
+        arena__printf(a, "Connection `%.*s` has as many permissions as it may have.",
+                      STR_FMT(call->command.name));
+
+    answer__error(a, &call->response, 409, "Error.Connection.Conflict", "Connection",
+                  message ? message : "Too many permissions.");
+}
+
 void rest__finish(struct arena *a, struct rest_call *call, const struct hub_result *result)
 {
     if (call->route->missing && result->matched == 0)
         answer_missing(a, call);
+    else if (result->conflict)
+        answer_conflict(a, call);
     else
         answer__status(a, &call->response, call->route->success);
 }
@@ -461,4 +318,5 @@ void rest__free(struct rest_call *call)
 {
     message__unref(call->command.message);
     call->command.message = NULL;
+    arena__free(&call->body);
 }

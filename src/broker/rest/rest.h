@@ -4,9 +4,10 @@
  *
  * Where the contract leaves the status open:
  *   413  a body over REST_MAX_BODY, by its Content-Length before it is read;
- *   415  a Content-Type other than the three of section 5.3, or a charset that
+ *   415  a Content-Type other than those of section 5.3, or a charset that
  *        charset.h does not know (the known ones are converted to UTF-8);
- *   400  a body that is not in its charset, a name in the path that is none;
+ *   400  a body that is not in its charset, a name in the path that is none, a query
+ *        parameter twice that means one thing;
  *   404  a path that no row has; 405 with Allow: a path without this method;
  *   501  a `filter`, because ignoring it would send to those it leaves out.
  * Query parameters that an operation does not take are ignored. Segments are decoded
@@ -16,18 +17,37 @@
 
 #include "base/http.h"
 #include "broker/config/settings.h"
-#include "broker/core/access.h"
 #include "broker/core/core.h"
 
 #define REST_MAX_BODY (1024 * 1024)
 
 struct rest_route;
 
+/* What a request is judged by, besides itself. */
+struct rest_world {
+    const struct settings *settings;
+    struct str own_host; /* as in struct access_request */
+    int64_t now;         /* seconds since 1970 */
+};
+
+/* What :generateToken was asked for. */
+struct rest_token {
+    struct str user_id;
+    const struct str *roles, *groups;
+    size_t role_count, group_count;
+    int64_t minutes; /* 0: the default */
+    bool mqtt;
+};
+
 struct rest_call {
     const struct rest_route *route;
     bool has_command; /* apply it, then rest__finish; otherwise `response` is the answer */
-    struct hub_command command; /* points into the request and the arena; its message is owned */
+    struct hub_command command; /* points into the request, the arena and `body`; its message
+                                   is owned */
     struct metadata metadata;   /* of the message to come */
+    uint32_t ttl_seconds;       /* of the message; 0: it does not expire */
+    struct rest_token token;
+    struct arena body; /* what was read of a JSON body */
     struct http_response response;
 };
 
@@ -35,12 +55,11 @@ struct rest_call {
 bool rest__is_path(struct str path);
 /* Judges the head of a request, before its body is read: 0, or a status with
  * call->response filled (unknown route, token, api-version, length). */
-int rest__begin(struct arena *a, const struct http_request *head, const struct settings *settings,
-                struct str own_host, int64_t now_seconds, struct rest_call *call,
-                struct diag *diag);
-/* The rest, with req->body complete. */
-void rest__body(struct arena *a, const struct http_request *req, struct rest_call *call,
-                struct diag *diag);
+int rest__begin(struct arena *a, const struct http_request *head, const struct rest_world *world,
+                struct rest_call *call, struct diag *diag);
+/* The rest, with req->body complete. Without a command, `diag` says why. */
+void rest__body(struct arena *a, const struct http_request *req, const struct rest_world *world,
+                struct rest_call *call, struct diag *diag);
 /* The response once the command was applied; `result` is the sum over all shards. */
 void rest__finish(struct arena *a, struct rest_call *call, const struct hub_result *result);
 /* A 503 with the error body that SDKs expect; `why` is copied. */

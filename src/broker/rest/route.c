@@ -5,10 +5,11 @@
 #define GROUP HUB "/groups/{group}"
 #define USER HUB "/users/{userId}"
 #define CONNECTION HUB "/connections/{connectionId}"
+#define PERMISSION HUB "/permissions/{permission}/connections/{connectionId}"
 
 static const struct rest_route routes[] = {
-    {.method = "HEAD", .path = "/api/health", .open = true, .success = 200},
-    {.method = "GET", .path = "/api/health", .open = true, .success = 200},
+    {.method = "HEAD", .path = "/api/health", .work = ROUTE_HEALTH, .success = 200},
+    {.method = "GET", .path = "/api/health", .work = ROUTE_HEALTH, .success = 200},
 
     {.method = "POST",
      .path = HUB "/:send",
@@ -86,24 +87,102 @@ static const struct rest_route routes[] = {
      .success = 204},
 
     {.method = "DELETE",
+     .path = USER "/groups",
+     .op = HUB_LEAVE,
+     .scope = SCOPE_USER,
+     .success = 204},
+    {.method = "DELETE",
+     .path = CONNECTION "/groups",
+     .op = HUB_LEAVE,
+     .scope = SCOPE_CONNECTION,
+     .success = 204},
+    {.method = "POST",
+     .path = HUB "/:addToGroups",
+     .op = HUB_JOIN,
+     .scope = SCOPE_HUB,
+     .body = ROUTE_GROUPS,
+     .success = 200},
+    {.method = "POST",
+     .path = HUB "/:removeFromGroups",
+     .op = HUB_LEAVE,
+     .scope = SCOPE_HUB,
+     .body = ROUTE_GROUPS,
+     .success = 200},
+
+    {.method = "POST",
+     .path = HUB "/:closeConnections",
+     .op = HUB_CLOSE,
+     .scope = SCOPE_HUB,
+     .params = ROUTE_EXCLUDED | ROUTE_REASON,
+     .success = 204},
+    {.method = "POST",
+     .path = GROUP "/:closeConnections",
+     .op = HUB_CLOSE,
+     .scope = SCOPE_GROUP,
+     .params = ROUTE_EXCLUDED | ROUTE_REASON,
+     .success = 204},
+    {.method = "POST",
+     .path = USER "/:closeConnections",
+     .op = HUB_CLOSE,
+     .scope = SCOPE_USER,
+     .params = ROUTE_EXCLUDED | ROUTE_REASON,
+     .success = 204},
+    {.method = "DELETE",
      .path = CONNECTION,
      .op = HUB_CLOSE,
      .scope = SCOPE_CONNECTION,
      .params = ROUTE_REASON,
      .success = 204},
+
+    {.method = "PUT",
+     .path = PERMISSION,
+     .op = HUB_GRANT,
+     .scope = SCOPE_CONNECTION,
+     .params = ROUTE_TARGET,
+     .success = 200,
+     .missing = 404,
+     .missing_code = "Info.Connection.NotExisted",
+     .missing_what = "Connection"},
+    {.method = "DELETE",
+     .path = PERMISSION,
+     .op = HUB_REVOKE,
+     .scope = SCOPE_CONNECTION,
+     .params = ROUTE_TARGET,
+     .success = 204},
+    {.method = "HEAD",
+     .path = PERMISSION,
+     .op = HUB_MAY,
+     .scope = SCOPE_CONNECTION,
+     .params = ROUTE_TARGET,
+     .success = 200,
+     .missing = 404,
+     .missing_code = "Info.Connection.NotExisted"},
+
+    {.method = "POST",
+     .path = HUB "/:generateToken",
+     .work = ROUTE_TOKEN,
+     .params = ROUTE_TOKEN_CLAIMS,
+     .success = 200},
 };
 
 /* Where a {...} segment goes; NULL for a literal one. */
 static struct str *place_of(struct str pattern, struct route_segments *segments)
 {
-    if (str__eq(pattern, STR("{hub}")))
-        return &segments->hub;
-    if (str__eq(pattern, STR("{group}")))
-        return &segments->group;
-    if (str__eq(pattern, STR("{userId}")))
-        return &segments->user;
-    if (str__eq(pattern, STR("{connectionId}")))
-        return &segments->connection;
+    const struct {
+        struct str pattern;
+        struct str *place;
+    } rows[] = {
+        {STR("{hub}"), &segments->hub},
+        {STR("{group}"), &segments->group},
+        {STR("{userId}"), &segments->user},
+        {STR("{connectionId}"), &segments->connection},
+        {STR("{permission}"), &segments->permission},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        if (str__eq(pattern, rows[i].pattern))
+            return rows[i].place;
+    }
     return NULL;
 }
 

@@ -10,16 +10,24 @@ enum {
     ROUTE_EXCLUDED = 1, /* repeated */
     ROUTE_FILTER = 2,
     ROUTE_TTL = 4, /* messageTtlSeconds */
-    ROUTE_REASON = 8
+    ROUTE_REASON = 8,
+    ROUTE_TARGET = 16,      /* targetName */
+    ROUTE_TOKEN_CLAIMS = 32 /* those of :generateToken */
 };
 
-enum route_body { ROUTE_NO_BODY, ROUTE_MESSAGE };
+enum route_work {
+    ROUTE_COMMAND, /* a command for the hub, whose result is answered */
+    ROUTE_HEALTH,  /* needs no token and no hub: answered with `success` at once */
+    ROUTE_TOKEN    /* makes a client's token; for callers with a Microsoft Entra token alone */
+};
+
+enum route_body { ROUTE_NO_BODY, ROUTE_MESSAGE, ROUTE_GROUPS };
 
 struct rest_route {
     const char *method;
-    const char *path; /* with {hub}, {group}, {userId}, {connectionId} for a whole segment */
-    bool open;        /* needs no token and no hub: answered with `success` at once */
-    enum hub_op op;
+    const char *path; /* with {hub}, {group}, {userId}, ... for a whole segment */
+    enum route_work work;
+    enum hub_op op; /* ROUTE_COMMAND */
     enum scope scope;
     unsigned params;
     enum route_body body;
@@ -31,7 +39,7 @@ struct rest_route {
 
 /* Segments that stood for {...}, still percent-encoded; absent where the path has none. */
 struct route_segments {
-    struct str hub, group, user, connection;
+    struct str hub, group, user, connection, permission;
 };
 
 #define ROUTE_ALLOW_MAX 64

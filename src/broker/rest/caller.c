@@ -1,0 +1,44 @@
+#include "broker/rest/caller.h"
+
+#include "broker/core/access.h"
+
+static enum ph_err check_token(struct judge *j, struct str token)
+{
+    const struct settings *settings = j->world->settings;
+    struct jwt_rules rules = {settings->keys, settings->key_count, j->world->now,
+                              ACCESS_SKEW_SECONDS};
+    struct access_request request = {.host = http__get(&j->req->headers, STR("Host")),
+                                     .own_host = j->world->own_host,
+                                     .path = j->req->path,
+                                     .query = j->req->query,
+                                     .parent_paths = true};
+    const struct json *claims;
+    enum ph_err err = access__check(j->arena, token, &rules, &request, &claims, j->diag);
+
+    if (err == PH_OK && j->call->route->work == ROUTE_TOKEN)
+        err = diag__set(j->diag, PH_ERR_AUTH,
+                        ":generateToken is for callers with a Microsoft Entra token; whoever has "
+                        "the access key can sign tokens alone");
+    return err;
+}
+
+int caller__check(struct judge *j)
+{
+    struct str token = access__bearer(&j->req->headers);
+    enum ph_err err;
+
+    if (j->call->route->work == ROUTE_HEALTH)
+        return 0;
+    if (token.len == 0)
+        err = diag__set(j->diag, PH_ERR_AUTH,
+                        "no access token: add a header Authorization: Bearer TOKEN, signed with "
+                        "the access key (SDKs do it when given the connection string)");
+    else
+        err = check_token(j, token);
+    if (err == PH_OK)
+        return 0;
+    if (err == PH_ERR_MEMORY)
+        return judge__no_memory(j);
+    answer__status(j->arena, &j->call->response, 401);
+    return 401;
+}

@@ -1,0 +1,42 @@
+#include "broker/rest/judge.h"
+
+int judge__refuse(struct judge *j, int status, const char *code, const char *target)
+{
+    answer__error(j->arena, &j->call->response, status, code, target, j->diag->text);
+    return status;
+}
+
+int judge__bad_request(struct judge *j, const char *target, const char *message)
+{
+    diag__set(j->diag, PH_ERR_SYNTAX, "%s", message);
+    return judge__refuse(j, 400, ANSWER_BAD_REQUEST, target);
+}
+
+int judge__no_memory(struct judge *j)
+{
+    diag__set(j->diag, PH_ERR_MEMORY, "no memory for the request; try again");
+    rest__unavailable(j->arena, &j->call->response, j->diag->text);
+    return 503;
+}
+
+/* Section 5.3 leaves the status open; 413 says what to change, and no SDK retries it. */
+int judge__too_large(struct judge *j)
+{
+    diag__set(j->diag, PH_ERR_LIMIT, "The request body is larger than %d bytes.", REST_MAX_BODY);
+    return judge__refuse(j, 413, "Error.PayloadTooLarge", "Request");
+}
+
+int judge__unsupported_type(struct judge *j)
+{
+    return judge__refuse(j, 415, "Error.UnsupportedMediaType", "Content-Type");
+}
+
+/* Refused rather than ignored: ignoring it would send to those who are to be left out. */
+int judge__filter(struct judge *j, struct str text)
+{
+    if (text.len == 0)
+        return 0;
+    diag__set(j->diag, PH_ERR_UNSUPPORTED,
+              "The query parameter `filter` is not supported by this broker yet.");
+    return judge__refuse(j, 501, "NotImplemented", "filter");
+}
