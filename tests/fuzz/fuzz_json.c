@@ -28,9 +28,9 @@ static void check_json(struct str text)
     arena__free(&arena);
 }
 
-static void check_plain(const struct message *m)
+/* A frame to a plain client. */
+static void check_whole(struct frame *f)
 {
-    struct frame *f = format_json.message(m);
     size_t header;
 
     must(f && !f->sequenced);
@@ -39,9 +39,9 @@ static void check_plain(const struct message *m)
     frame__unref(f);
 }
 
-static void check_reliable(const struct message *m)
+/* A frame that a reliable client gets with its sequence id. */
+static void check_sequenced(struct frame *f)
 {
-    struct frame *f = format_json_reliable.message(m);
     char head[FORMAT_MAX_HEAD], tail[FORMAT_MAX_TAIL];
     size_t head_len, tail_len;
     struct buf whole;
@@ -57,18 +57,50 @@ static void check_reliable(const struct message *m)
     frame__unref(f);
 }
 
+static struct message_stream stream_of(const struct command *cmd)
+{
+    return (struct message_stream){.id = cmd->stream_id,
+                                   .sequence_id = cmd->stream_sequence_id,
+                                   .end = cmd->no_echo,
+                                   .error_name = cmd->error_message,
+                                   .error_message = cmd->error_message,
+                                   .user_error_code = cmd->user_error_code};
+}
+
+static void answer(const struct command *cmd)
+{
+    const struct ack_error error = {"BadRequest", cmd->error_message};
+    const struct invoke_response response = {.invocation_id = cmd->invocation_id,
+                                             .error = cmd->stream_failed ? &error : NULL,
+                                             .has_data = cmd->has_data,
+                                             .type = cmd->type,
+                                             .data = cmd->data,
+                                             .metadata = cmd->metadata};
+    const struct group_state_item item = {cmd->group, cmd->event, cmd->has_state, cmd->state, 1};
+
+    check_whole(format_json.invoke_response(&response));
+    check_whole(format_json.stream_ack(cmd->stream_id, cmd->stream_sequence_id));
+    check_whole(format_json.stream_nack(
+        &(struct stream_nack){cmd->stream_id, "InvalidSequenceId", cmd->error_message, 1}));
+    check_whole(format_json.stream_closed(cmd->stream_id, &error));
+    check_whole(format_json.group_state(true, cmd->group, &item, 1));
+    check_sequenced(format_json_reliable.group_state(false, cmd->group, &item, 1));
+}
+
 static void send_on(const struct command *cmd)
 {
     struct message *m = message__new(&(struct message){.from = MESSAGE_FROM_GROUP,
                                                        .type = cmd->type,
                                                        .group = cmd->group,
                                                        .from_user = cmd->event,
-                                                       .data = cmd->data});
+                                                       .data = cmd->data,
+                                                       .metadata = cmd->metadata,
+                                                       .stream = stream_of(cmd)});
     struct frame *raw;
 
     must(m != NULL);
-    check_plain(m);
-    check_reliable(m);
+    check_whole(format_json.message(m));
+    check_sequenced(format_json_reliable.message(m));
     raw = format_raw.message(m);
     must(raw != NULL);
     frame__unref(raw);
@@ -82,10 +114,13 @@ static void try_format(const struct format *format, struct str text)
     struct diag diag = {""};
 
     arena__init(&arena, NULL, 0, ARENA_MAX);
-    if (format->decode(&arena, false, text, &cmd, &diag) != PH_OK)
+    if (format->decode(&arena, false, text, &cmd, &diag) != PH_OK) {
         must(diag.text[0] != '\0');
-    else if (cmd.data.ptr)
-        send_on(&cmd);
+    } else {
+        answer(&cmd);
+        if (cmd.has_data)
+            send_on(&cmd);
+    }
     arena__free(&arena);
 }
 

@@ -210,6 +210,84 @@ static void names_at_their_limits(void **state)
     }
 }
 
+/* PREFIX<count times unit>SUFFIX */
+static enum ph_err decode_repeated(const char *prefix, const char *unit, size_t count,
+                                   const char *suffix, struct command *cmd)
+{
+    struct arena arena;
+    struct buf b;
+    enum ph_err err;
+
+    arena__init(&arena, NULL, 0, ARENA_MAX);
+    buf__init(&b, ARENA_MAX);
+    buf__str(&b, str__of(prefix));
+    for (size_t i = 0; i < count; i++)
+        buf__str(&b, str__of(unit));
+    buf__str(&b, str__of(suffix));
+    err = decode(&arena, &format_json, buf__view(&b), cmd, NULL);
+    buf__free(&b);
+    arena__free(&arena);
+    return err;
+}
+
+static void values_at_their_limits(void **state)
+{
+    static const struct {
+        const char *prefix, *unit, *suffix;
+        size_t limit;
+    } rows[] = {
+        {"{\"type\":\"streamData\",\"streamId\":\"", "s", "\"}", 256},
+        {"{\"type\":\"streamEnd\",\"streamId\":\"", "\xc3\xa9", "\"}", 128},
+        {"{\"type\":\"sendToGroup\",\"group\":\"g\",\"stream\":{\"streamId\":\"", "s", "\"}}", 256},
+        {"{\"type\":\"cancelInvocation\",\"invocationId\":\"", "1", "\"}", 256},
+        {"{\"type\":\"invoke\",\"event\":\"e\",\"invocationId\":\"", "1", "\"}", 256},
+        {"{\"type\":\"event\",\"event\":\"e\",\"metadata\":{\"", "n", "\":\"\"}}", 256},
+        {"{\"type\":\"event\",\"event\":\"e\",\"metadata\":{\"n\":\"", "v", "\"}}", 1024},
+        {"{\"type\":\"sendToGroup\",\"group\":\"g\",\"metadata\":{\"n\":\"", "v", "\"}}", 1024},
+        {"{\"type\":\"setGroupState\",\"group\":\"g\",\"state\":{", "\"k\":\"\",", "\"l\":\"\"}}",
+         999},
+    };
+    struct command cmd;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (size_t n = rows[i].limit - 1; n <= rows[i].limit + 1; n++)
+            assert_int_equal(decode_repeated(rows[i].prefix, rows[i].unit, n, rows[i].suffix, &cmd),
+                             n <= rows[i].limit ? PH_OK : PH_ERR_SYNTAX);
+    }
+}
+
+/* 8 entries of 1016 bytes each leave 64 bytes to the limit of 8192. */
+static void metadata_at_its_limit(void **state)
+{
+    struct command cmd;
+    struct buf b;
+
+    (void)state;
+    buf__init(&b, ARENA_MAX);
+    buf__str(&b, STR("{\"type\":\"event\",\"event\":\"e\",\"metadata\":{"));
+    for (int i = 0; i < 8; i++)
+        buf__printf(&b, "\"n%d\":\"%01014d\",", i, 7);
+    buf__str(&b, STR("\"last\":\""));
+    for (size_t n = 59; n <= 61; n++)
+        assert_int_equal(decode_repeated(b.data, "x", n, "\"}}", &cmd),
+                         n <= 60 ? PH_OK : PH_ERR_SYNTAX);
+    buf__free(&b);
+}
+
+/* Members that are objects are cut open one level deep, and no deeper. */
+static void objects_in_objects_cost_nothing(void **state)
+{
+    struct command cmd;
+
+    (void)state;
+    assert_int_equal(decode_repeated("{\"type\":\"sendToGroup\",\"group\":\"g\",\"stream\":{"
+                                     "\"streamId\":\"s\",\"x\":[1",
+                                     ",{\"a\":[]}", 50000, "]}}", &cmd),
+                     PH_OK);
+    assert_true(cmd.stream_id.ptr && !cmd.has_data);
+}
+
 static void bad_utf8_is_refused(void **state)
 {
     (void)state;
@@ -295,6 +373,135 @@ static void control_frames(void **state)
         "\"connectionId\":\"c\",\"reconnectionToken\":\"t\"}");
     assert_frame(format_json.disconnected(STR("why")), true,
                  "{\"type\":\"system\",\"event\":\"disconnected\",\"message\":\"why\"}");
+}
+
+static void frames_of_streams(void **state)
+{
+    const struct ack_error error = {"IdleTimeout", STR("too \"slow\"")};
+    const struct stream_nack nack = {STR("s"), "InvalidSequenceId", STR("gap"), 3};
+
+    (void)state;
+    assert_frame(format_json.stream_ack(STR("s\"1"), 1), true,
+                 "{\"type\":\"streamAck\",\"streamId\":\"s\\\"1\",\"expectedSequenceId\":1}");
+    assert_frame(format_json.stream_nack(&nack), true,
+                 "{\"type\":\"streamNack\",\"streamId\":\"s\",\"name\":\"InvalidSequenceId\","
+                 "\"message\":\"gap\",\"expectedSequenceId\":3}");
+    assert_frame(format_json_reliable.stream_closed(STR("s"), NULL), true,
+                 "{\"type\":\"streamClosed\",\"streamId\":\"s\"}");
+    assert_frame(format_json_reliable.stream_closed(STR("s"), &error), true,
+                 "{\"type\":\"streamClosed\",\"streamId\":\"s\",\"error\":{"
+                 "\"name\":\"IdleTimeout\",\"message\":\"too \\\"slow\\\"\"}}");
+}
+
+/* Not control frames: their data may be as large as that of messages. */
+static void answers_to_invocations(void **state)
+{
+    const struct ack_error error = {"NotFound", STR("no handler")};
+    const struct metadata_entry entry = {STR("a"), STR("b")};
+
+    (void)state;
+    assert_frame(format_json.invoke_response(&(struct invoke_response){.invocation_id = STR("1")}),
+                 false, "{\"type\":\"invokeResponse\",\"invocationId\":\"1\",\"success\":true}");
+    assert_frame(
+        format_json_reliable.invoke_response(&(struct invoke_response){.invocation_id = STR("1"),
+                                                                       .has_data = true,
+                                                                       .type = PH_DATA_BINARY,
+                                                                       .data = STR("hello"),
+                                                                       .metadata = {&entry, 1}}),
+        false,
+        "{\"type\":\"invokeResponse\",\"invocationId\":\"1\",\"success\":true,"
+        "\"dataType\":\"binary\",\"data\":\"aGVsbG8=\",\"metadata\":{\"a\":\"b\"}}");
+    assert_frame(format_json.invoke_response(
+                     &(struct invoke_response){.invocation_id = STR("x"), .error = &error}),
+                 false,
+                 "{\"type\":\"invokeResponse\",\"invocationId\":\"x\",\"success\":false,"
+                 "\"error\":{\"name\":\"NotFound\",\"message\":\"no handler\"}}");
+}
+
+static void group_states(void **state)
+{
+    static const struct metadata_entry entries[] = {{STR("a"), STR("b")}, {STR("c\n"), STR("")}};
+    static const struct group_state_item items[] = {
+        {STR("c1"), STR("ann"), true, {entries, 2}, 1758000000123},
+        {STR("c2"), {NULL, 0}, true, {NULL, 0}, 1},
+        {STR("c3"), {NULL, 0}, false, {NULL, 0}, 0},
+    };
+    static const char snapshot[] =
+        "{\"type\":\"groupStateSnapshot\",\"group\":\"g\",\"items\":["
+        "{\"connectionId\":\"c1\",\"userId\":\"ann\",\"state\":{\"a\":\"b\",\"c\\n\":\"\"},"
+        "\"updatedAt\":1758000000123},"
+        "{\"connectionId\":\"c2\",\"state\":{},\"updatedAt\":1},"
+        "{\"connectionId\":\"c3\",\"updatedAt\":0}]";
+    char whole[512];
+    struct frame *f;
+
+    (void)state;
+    snprintf(whole, sizeof(whole), "%s}", snapshot);
+    assert_frame(format_json.group_state(true, STR("g"), items, 3), false, whole);
+    assert_frame(format_json.group_state(false, STR("g"), items, 0), false,
+                 "{\"type\":\"groupStateUpdate\",\"group\":\"g\",\"items\":[]}");
+    f = format_json_reliable.group_state(true, STR("g"), items, 3);
+    assert_true(f && f->sequenced && !f->control);
+    assert_str(str__n(f->bytes, f->len), snapshot);
+    frame__unref(f);
+}
+
+/* A row of messages[] has no room for these. */
+static void messages_with_metadata_and_streams(void **state)
+{
+    static const struct metadata_entry entries[] = {{STR("a"), STR("b")}, {STR("c"), STR("\"")}};
+    const struct message draft = {
+        .from = MESSAGE_FROM_GROUP,
+        .type = PH_DATA_TEXT,
+        .group = STR("g"),
+        .data = STR("hi"),
+        .metadata = {entries, 2},
+        .stream = {.id = STR("s"), .sequence_id = 1},
+    };
+    const struct message end = {
+        .from = MESSAGE_FROM_GROUP,
+        .type = PH_DATA_TEXT,
+        .group = STR("g"),
+        .from_user = STR("ann"),
+        .data = STR(""),
+        .stream = {STR("s"), 8, true, STR("UserError"), STR("why"), STR("E1")},
+    };
+    const struct message silent_end = {
+        .from = MESSAGE_FROM_GROUP,
+        .type = PH_DATA_TEXT,
+        .group = STR("g"),
+        .data = STR(""),
+        .stream = {.id = STR("s"), .sequence_id = 8, .end = true, .error_name = STR("Cancelled")}};
+    const struct {
+        const struct message *draft;
+        const char *json;
+    } rows[] = {
+        {&draft, "{\"type\":\"message\",\"from\":\"group\",\"group\":\"g\",\"dataType\":\"text\","
+                 "\"data\":\"hi\",\"metadata\":{\"a\":\"b\",\"c\":\"\\\"\"},"
+                 "\"stream\":{\"streamId\":\"s\",\"streamSequenceId\":1}"},
+        {&end, "{\"type\":\"message\",\"from\":\"group\",\"group\":\"g\",\"fromUserId\":\"ann\","
+               "\"dataType\":\"text\",\"data\":\"\",\"stream\":{\"streamId\":\"s\","
+               "\"streamSequenceId\":8,\"endOfStream\":true,\"error\":{\"name\":\"UserError\","
+               "\"message\":\"why\",\"userErrorCode\":\"E1\"}}"},
+        {&silent_end, "{\"type\":\"message\",\"from\":\"group\",\"group\":\"g\","
+                      "\"dataType\":\"text\",\"data\":\"\",\"stream\":{\"streamId\":\"s\","
+                      "\"streamSequenceId\":8,\"endOfStream\":true,\"error\":{"
+                      "\"name\":\"Cancelled\",\"message\":\"\"}}"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct message *m = message__new(rows[i].draft);
+        struct frame *f = format_json_reliable.message(m);
+        char whole[512];
+
+        assert_non_null(f);
+        assert_str(str__n(f->bytes, f->len), rows[i].json);
+        snprintf(whole, sizeof(whole), "%s}", rows[i].json);
+        assert_frame(format_json.message(m), false, whole);
+        frame__unref(f);
+        message__unref(m);
+    }
 }
 
 static const struct message_row {
@@ -429,10 +636,17 @@ int main(void)
         cmocka_unit_test(valid_frames),
         cmocka_unit_test(malformed_frames),
         cmocka_unit_test(names_at_their_limits),
+        cmocka_unit_test(values_at_their_limits),
+        cmocka_unit_test(metadata_at_its_limit),
+        cmocka_unit_test(objects_in_objects_cost_nothing),
         cmocka_unit_test(bad_utf8_is_refused),
         cmocka_unit_test(a_hundred_thousand_brackets_are_refused),
         cmocka_unit_test(data_may_have_many_values),
         cmocka_unit_test(control_frames),
+        cmocka_unit_test(frames_of_streams),
+        cmocka_unit_test(answers_to_invocations),
+        cmocka_unit_test(group_states),
+        cmocka_unit_test(messages_with_metadata_and_streams),
         cmocka_unit_test(messages_to_json_clients),
         cmocka_unit_test(messages_to_reliable_clients),
         cmocka_unit_test(messages_to_raw_clients),
