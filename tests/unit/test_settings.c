@@ -243,9 +243,12 @@ static const struct {
      "pubhook.json:1: webSocketKeepAliveIntervalInSeconds must be"},
     {HANDLER("\"userEventPattern\":\"*\""),
      "pubhook.json:2: an event handler must have a urlTemplate"},
-    {HANDLER(URL ",\n\"userEventPattern\":\"chat.*\""),
-     "pubhook.json:3: userEventPattern must be \"*\", one event name or a comma list of names, "
-     "got \"chat.*\""},
+    {HANDLER(URL ",\n\"userEventPattern\":\"chat,a/b\""),
+     "pubhook.json:3: userEventPattern must be \"*\", one event name or a comma list of names, in "
+     "which `*` and `?` are wildcards within a part between dots and `**` one for any characters; "
+     "\"a/b\" is no event name"},
+    {HANDLER(URL ",\n\"userEventPattern\":\"a, *b*c*d*e*f*\""),
+     "pubhook.json:3: userEventPattern: \"*b*c*d*e*f*\" has more than 5 `*`"},
     {HANDLER(URL ",\"systemEvents\":[\"connect\",\n\"message\"]"),
      "pubhook.json:3: systemEvents may hold \"connect\", \"connected\" and \"disconnected\", got "
      "\"message\""},
@@ -429,11 +432,13 @@ static void patterns(void **state)
     static const struct {
         const char *pattern;
         bool good;
-    } rows[] = {{"*", true},      {"message", true}, {"a,b", true},  {" a , b-c_d.E1 ", true},
-                {"", false},      {",", false},      {"a,", false},  {"a,,b", false},
-                {"a,*", false},   {"**", false},     {"a*", false},  {"a?", false},
-                {"a b", false},   {"1a", false},     {"-a", false},  {"a/b", false},
-                {"a\\nb", false}, {"*,*", false},    {" * ", false}, {"\\u00e4", false}};
+    } rows[] = {{"*", true},      {"message", true},  {"a,b", true},      {" a , b-c_d.E1 ", true},
+                {"", false},      {",", false},       {"a,", false},      {"a,,b", false},
+                {"a,*", true},    {"**", true},       {"a*", true},       {"a?", true},
+                {"a b", false},   {"1a", false},      {"-a", false},      {"a/b", false},
+                {"*.1", true},    {"a\\nb", false},   {"*,*", true},      {" * ", true},
+                {"?-x", true},    {"\\u00e4", false}, {"*a*a*a*a", true}, {"a.**.b?", true},
+                {"a\\\\*", false}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

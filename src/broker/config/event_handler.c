@@ -1,5 +1,6 @@
 #include "broker/config/event_handler.h"
 
+#include "base/pattern.h"
 #include "base/url.h"
 
 #define MAX_EVENT_NAME 128 /* client-and-rest section 6 */
@@ -143,57 +144,96 @@ enum ph_err event_handler__check_url(struct str url, struct diag *diag)
     return err ? err : check_parameters(rest, diag);
 }
 
-/* client-and-rest section 2.1: [A-Za-z][A-Za-z0-9_.-]{0,127} */
-static bool is_event_name(struct str name)
+/* client-and-rest section 2.1: [A-Za-z][A-Za-z0-9_.-]{0,127}, here with wildcards. */
+static bool is_event_pattern(struct str part)
 {
     static const char also[] = "0123456789_.-";
 
-    if (name.len == 0 || name.len > MAX_EVENT_NAME)
+    if (part.len == 0 || part.len > MAX_EVENT_NAME)
         return false;
-    for (size_t i = 0; i < name.len; i++) {
-        char lower = (char)(name.ptr[i] | 0x20);
+    for (size_t i = 0; i < part.len; i++) {
+        char lower = (char)(part.ptr[i] | 0x20);
 
-        if (lower >= 'a' && lower <= 'z')
+        if ((lower >= 'a' && lower <= 'z') || part.ptr[i] == '*' || part.ptr[i] == '?')
             continue;
-        if (i == 0 || !memchr(also, name.ptr[i], sizeof(also) - 1))
+        if (i == 0 || !memchr(also, part.ptr[i], sizeof(also) - 1))
             return false;
     }
     return true;
 }
 
+static enum ph_err check_part(struct str part, struct diag *diag)
+{
+    const char *problem;
+
+    if (!is_event_pattern(part))
+        return diag__set(diag, PH_ERR_ARGUMENT,
+                         "userEventPattern must be \"*\", one event name or a comma list of names, "
+                         "in which `*` and `?` are wildcards within a part between dots and `**` "
+                         "one for any characters; \"%.*s\" is no event name",
+                         STR_FMT(part));
+    problem = pattern__problem(part);
+    return problem ? diag__set(diag, PH_ERR_ARGUMENT, "userEventPattern: \"%.*s\" %s",
+                               STR_FMT(part), problem)
+                   : PH_OK;
+}
+
 enum ph_err event_handler__check_pattern(struct str pattern, struct diag *diag)
 {
-    struct str rest = pattern, name;
+    struct str rest = pattern, part;
+    enum ph_err err = PH_OK;
 
-    if (str__eq(pattern, STR("*")))
-        return PH_OK;
-    while (str__split(&rest, ',', &name)) {
-        if (!is_event_name(str__trim(name)))
-            return diag__set(diag, PH_ERR_ARGUMENT,
-                             "userEventPattern must be \"*\", one event name or a comma list of "
-                             "names, got \"%.*s\"",
-                             STR_FMT(pattern));
+    while (!err && str__split(&rest, ',', &part))
+        err = check_part(str__trim(part), diag);
+    return err;
+}
+
+struct event_bit {
+    struct str name;
+    unsigned bit;
+};
+
+static bool add_bit(const struct event_bit *rows, size_t count, struct str name, unsigned *events)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (str__eq_nocase(name, rows[i].name)) {
+            *events |= rows[i].bit;
+            return true;
+        }
     }
-    return PH_OK;
+    return false;
 }
 
 enum ph_err event_handler__add_system_event(struct str name, unsigned *events, struct diag *diag)
 {
-    static const struct {
-        struct str name;
-        unsigned bit;
-    } rows[] = {{STR("connect"), SYSTEM_EVENT_CONNECT},
-                {STR("connected"), SYSTEM_EVENT_CONNECTED},
-                {STR("disconnected"), SYSTEM_EVENT_DISCONNECTED}};
+    static const struct event_bit rows[] = {{STR("connect"), SYSTEM_EVENT_CONNECT},
+                                            {STR("connected"), SYSTEM_EVENT_CONNECTED},
+                                            {STR("disconnected"), SYSTEM_EVENT_DISCONNECTED}};
 
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (str__eq_nocase(name, rows[i].name)) {
-            *events |= rows[i].bit;
-            return PH_OK;
-        }
-    }
+    if (add_bit(rows, sizeof(rows) / sizeof(rows[0]), name, events))
+        return PH_OK;
     return diag__set(diag, PH_ERR_ARGUMENT,
                      "systemEvents may hold \"connect\", \"connected\" and \"disconnected\", got "
                      "\"%.*s\"",
                      STR_FMT(name));
+}
+
+enum ph_err event_handler__add_presence_event(struct str name, unsigned *events, struct diag *diag)
+{
+    static const struct event_bit rows[] = {{STR("joined"), PRESENCE_EVENT_JOINED},
+                                            {STR("left"), PRESENCE_EVENT_LEFT}};
+
+    if (add_bit(rows, sizeof(rows) / sizeof(rows[0]), name, events))
+        return PH_OK;
+    return diag__set(diag, PH_ERR_ARGUMENT,
+                     "eventNames may hold \"joined\" and \"left\", got \"%.*s\"", STR_FMT(name));
+}
+
+enum ph_err event_handler__check_group_filter(struct str filter, struct diag *diag)
+{
+    const char *problem = pattern__problem(filter);
+
+    return problem ? diag__set(diag, PH_ERR_ARGUMENT, "groupFilters: \"%.*s\" %s", STR_FMT(filter),
+                               problem)
+                   : PH_OK;
 }

@@ -1,5 +1,6 @@
 #include "broker/config/hub_settings.h"
 
+#include "base/buf.h"
 #include "base/names.h"
 
 struct hub_settings *hub_settings__find(const struct settings *s, struct str name)
@@ -80,6 +81,51 @@ static bool copy(struct arena *a, struct str *s)
     return s->ptr != NULL;
 }
 
+static bool copy_all(struct arena *a, const struct str **items, size_t count)
+{
+    struct str *copies;
+
+    if (count == 0)
+        return true;
+    copies = arena__alloc(a, count * sizeof(*copies));
+    for (size_t i = 0; copies && i < count; i++) {
+        copies[i] = (*items)[i];
+        if (!copy(a, &copies[i]))
+            return false;
+    }
+    *items = copies;
+    return copies != NULL;
+}
+
+static bool copy_auth(struct arena *a, struct handler_auth *auth)
+{
+    struct buf key;
+    char *text;
+
+    if (!copy(a, &auth->file) || !copy_all(a, &auth->command, auth->command_count))
+        return false;
+    buf__init(&key, SETTINGS_MAX_FILE);
+    buf__printf(&key, "%d\n%u\n%.*s", (int)auth->origin, auth->refresh_seconds,
+                STR_FMT(auth->file));
+    for (size_t i = 0; i < auth->command_count; i++)
+        buf__printf(&key, "\n%.*s", STR_FMT(auth->command[i]));
+    text = key.failed ? NULL : arena__strdup(a, buf__view(&key));
+    auth->key = str__of(text);
+    buf__free(&key);
+    return text != NULL;
+}
+
+/* Hubs do not share what is known of a handler: in one URL, {hub} may lead to others. */
+static bool identify(struct arena *a, const struct hub_settings *hub, struct event_handler *h)
+{
+    struct str target = h->plugin.ptr ? h->plugin : h->url_template;
+    char *text = arena__printf(a, "%.*s\n%.*s\n%.*s\n%.*s", STR_FMT(hub->name), STR_FMT(target),
+                               STR_FMT(h->ca_file), STR_FMT(h->auth.key));
+
+    h->identity = str__of(text);
+    return text != NULL;
+}
+
 enum ph_err hub_settings__add_handler(struct settings *s, struct hub_settings *hub,
                                       const struct event_handler *row, struct diag *diag)
 {
@@ -91,7 +137,9 @@ enum ph_err hub_settings__add_handler(struct settings *s, struct hub_settings *h
                          SETTINGS_MAX_HANDLERS);
     handlers = make_room(&s->arena, hub->handlers, hub->handler_count, sizeof(*hub->handlers));
     if (!handlers || !copy(&s->arena, &h.url_template) || !copy(&s->arena, &h.plugin) ||
-        !copy(&s->arena, &h.user_event_pattern))
+        !copy(&s->arena, &h.user_event_pattern) || !copy(&s->arena, &h.ca_file) ||
+        !copy_all(&s->arena, &h.group_filters, h.group_filter_count) ||
+        !copy_auth(&s->arena, &h.auth) || !identify(&s->arena, hub, &h))
         return diag__set(diag, PH_ERR_MEMORY, "out of memory");
     hub->handlers = handlers;
     hub->handlers[hub->handler_count++] = h;

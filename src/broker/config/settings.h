@@ -29,21 +29,74 @@
 #define SETTINGS_MAX_KEEP_ALIVE 120
 #define SETTINGS_DEFAULT_KEEP_ALIVE 20
 
+#define SETTINGS_MAX_GROUP_FILTERS 100
+#define SETTINGS_MAX_COMMAND 32 /* words of a command line */
+#define SETTINGS_MAX_TOKEN_SECONDS 86400
+#define SETTINGS_DEFAULT_TOKEN_SECONDS 300
+#define SETTINGS_MAX_REQUESTS 1024 /* at a time, of one shard to one event handler */
+#define SETTINGS_DEFAULT_REQUESTS 128
+#define SETTINGS_MAX_QUEUED_EVENTS 1000000 /* of one shard for one event handler */
+#define SETTINGS_DEFAULT_QUEUED_EVENTS 65536
+#define SETTINGS_MAX_BREAKER_FAILURES 10000
+#define SETTINGS_DEFAULT_BREAKER_FAILURES 10
+#define SETTINGS_MAX_BREAKER_SECONDS 3600
+#define SETTINGS_DEFAULT_BREAKER_SECONDS 30
+
 enum { SYSTEM_EVENT_CONNECT = 1, SYSTEM_EVENT_CONNECTED = 2, SYSTEM_EVENT_DISCONNECTED = 4 };
+enum { PRESENCE_EVENT_JOINED = 1, PRESENCE_EVENT_LEFT = 2 };
+
+/* Where the bearer token that events carry comes from. The service has None and
+ * ManagedIdentity, which nothing outside of it can have. */
+enum token_origin { TOKEN_NONE, TOKEN_FILE, TOKEN_COMMAND };
+
+struct handler_auth {
+    enum token_origin origin;
+    struct str file;           /* TOKEN_FILE */
+    const struct str *command; /* TOKEN_COMMAND: the program and its arguments, no shell */
+    size_t command_count;
+    unsigned refresh_seconds; /* TOKEN_COMMAND */
+    struct str key;           /* equal for those who can share a token */
+};
 
 /* One row of a hub's eventHandlers; the first row that matches an event gets it. */
 struct event_handler {
-    struct str url_template;       /* with {hub} and {event}; absent for an in-process plugin */
-    struct str plugin;             /* FILE.so[?key=value&...] of --handler; absent for a URL */
-    struct str user_event_pattern; /* "*", one name or a comma list; absent: no user events */
-    unsigned system_events;        /* SYSTEM_EVENT_* */
-    void *app;                     /* struct ph_app of the plugin, set when it is loaded */
+    struct str url_template;         /* with {hub} and {event}; absent for an in-process plugin */
+    struct str plugin;               /* FILE.so[?key=value&...] of --handler; absent for a URL */
+    struct str user_event_pattern;   /* patterns in a comma list; absent: no user events */
+    unsigned system_events;          /* SYSTEM_EVENT_* */
+    unsigned presence_events;        /* PRESENCE_EVENT_* */
+    const struct str *group_filters; /* patterns of groups with presence events; none: all */
+    size_t group_filter_count;
+    struct handler_auth auth;
+    struct str ca_file;        /* trusted besides the system's; absent: the system's alone */
+    unsigned max_requests;     /* at a time, of each shard; 0: the default */
+    unsigned max_queued;       /* events of each shard that wait; 0: the default */
+    unsigned breaker_failures; /* in a row, until events fail at once */
+    unsigned breaker_seconds;  /* longest wait before the handler is tried again */
+    bool breaker_off;
+    struct str identity; /* hub and target: what is known of a handler is kept under it */
+    void *app;           /* struct ph_app of the plugin, set when it is loaded */
+};
+
+/* Where primary sources disagree on what the service does (event-handler section 3.8).
+ * All zero: as documented, and as the official emulator does. */
+struct hub_compatibility {
+    bool close_on_failed_ack_event; /* a failed user event with ackId closes the client */
+    bool close_on_failed_event;     /* ... without */
+    bool invocation_failed;      /* the ack's error is InvocationFailed, not InternalServerError */
+    bool normal_raw_close;       /* a raw client is closed with 1000, not 1011 */
+    bool forward_connect_body;   /* the client sees the text of a refusing connect handler */
+    bool token_in_connect_query; /* the connect event shows access_token */
+    bool short_source;           /* ce-source of custom events is /client/{connectionId} */
+    bool charset;                /* Content-Type of text and JSON has a charset */
+    bool user_id_required;       /* a client without user id is refused */
 };
 
 struct hub_settings {
     struct str name; /* lower case */
     bool anonymous_allowed;
     unsigned keep_alive_seconds; /* 1 to 120, default 20 */
+    struct hub_compatibility compatibility;
     struct event_handler *handlers;
     size_t handler_count;
 };
@@ -59,6 +112,7 @@ struct settings {
     unsigned threads;  /* 0 until settings__finish when nobody said */
     enum ph_log_level log_level;
     enum ph_log_format log_format;
+    struct str ca_file; /* of handlers that have none of their own */
     struct hub_settings *hubs;
     size_t hub_count;
 };

@@ -8,7 +8,8 @@
 #include <stdio.h>
 
 #define MAX_TREE (64u << 20) /* the JSON tree of a file of the largest size */
-#define MAX_KEYS 8           /* in one table */
+#define MAX_PATH 4096        /* bytes of the name of a file */
+#define MAX_KEYS 32          /* in one table */
 
 struct reader {
     struct settings *s;
@@ -50,7 +51,7 @@ static enum ph_err at(struct reader *r, const struct json *node, enum ph_err err
 static enum ph_err unknown_key(struct reader *r, const struct table *table,
                                const struct json *member)
 {
-    char room[256];
+    char room[1024];
     int len = 0;
 
     for (size_t i = 0; i < table->count; i++)
@@ -110,37 +111,287 @@ static enum ph_err read_strings(struct reader *r, const struct json *array, void
     return err;
 }
 
+/* Values that come again and again ------------------------------------------------- */
+
+static enum ph_err read_number(struct reader *r, const struct json *value, uint64_t min,
+                               uint64_t max, unsigned *out)
+{
+    uint64_t number;
+
+    if (!json__to_u64(value, &number) || number < min || number > max)
+        return diag__set(r->diag, PH_ERR_CONFIG,
+                         "%.*s must be a whole number from %llu to %llu, got %.*s",
+                         STR_FMT(value->key), (unsigned long long)min, (unsigned long long)max,
+                         STR_FMT(value->string));
+    *out = (unsigned)number;
+    return PH_OK;
+}
+
+/* One of two words; *second says whether it is the second. */
+static enum ph_err read_either(struct reader *r, const struct json *value, const char *first_word,
+                               const char *second_word, bool *second)
+{
+    *second = str__eq_nocase(value->string, str__of(second_word));
+    if (*second || str__eq_nocase(value->string, str__of(first_word)))
+        return PH_OK;
+    return diag__set(r->diag, PH_ERR_CONFIG, "%.*s must be \"%s\" or \"%s\", got \"%.*s\"",
+                     STR_FMT(value->key), first_word, second_word, STR_FMT(value->string));
+}
+
+static enum ph_err read_path(struct reader *r, const struct json *value, struct str *out)
+{
+    if (value->string.len == 0 || value->string.len > MAX_PATH ||
+        memchr(value->string.ptr, '\0', value->string.len))
+        return diag__set(r->diag, PH_ERR_CONFIG, "%.*s must be the path of a file",
+                         STR_FMT(value->key));
+    *out = value->string;
+    return PH_OK;
+}
+
 /* eventHandlers[] ------------------------------------------------------------------ */
+
+/* A row, with room for its lists until it is copied. */
+struct draft {
+    struct event_handler row;
+    struct str filters[SETTINGS_MAX_GROUP_FILTERS];
+    struct str command[SETTINGS_MAX_COMMAND];
+    const struct json *auth_file, *auth_command, *auth_refresh;
+};
 
 static enum ph_err read_url_template(struct reader *r, const struct json *value, void *target)
 {
-    struct event_handler *row = target;
+    struct draft *d = target;
 
-    row->url_template = value->string;
+    d->row.url_template = value->string;
     return event_handler__check_url(value->string, r->diag);
 }
 
 /* null: no user events. */
 static enum ph_err read_user_event_pattern(struct reader *r, const struct json *value, void *target)
 {
-    struct event_handler *row = target;
+    struct draft *d = target;
 
     if (value->type == JSON_NULL)
         return PH_OK;
-    row->user_event_pattern = value->string;
+    d->row.user_event_pattern = value->string;
     return event_handler__check_pattern(value->string, r->diag);
 }
 
 static enum ph_err add_system_event(struct reader *r, struct str value, void *target)
 {
-    struct event_handler *row = target;
+    struct draft *d = target;
 
-    return event_handler__add_system_event(value, &row->system_events, r->diag);
+    return event_handler__add_system_event(value, &d->row.system_events, r->diag);
 }
 
 static enum ph_err read_system_events(struct reader *r, const struct json *value, void *target)
 {
     return read_strings(r, value, target, add_system_event);
+}
+
+static enum ph_err read_ca_file(struct reader *r, const struct json *value, void *target)
+{
+    struct draft *d = target;
+
+    return read_path(r, value, &d->row.ca_file);
+}
+
+static enum ph_err read_max_requests(struct reader *r, const struct json *value, void *target)
+{
+    struct draft *d = target;
+
+    return read_number(r, value, 1, SETTINGS_MAX_REQUESTS, &d->row.max_requests);
+}
+
+static enum ph_err read_max_queued(struct reader *r, const struct json *value, void *target)
+{
+    struct draft *d = target;
+
+    return read_number(r, value, 1, SETTINGS_MAX_QUEUED_EVENTS, &d->row.max_queued);
+}
+
+/* groupPresenceEvents (official-emulator section 3.7) */
+
+static enum ph_err add_presence_event(struct reader *r, struct str value, void *target)
+{
+    struct draft *d = target;
+
+    return event_handler__add_presence_event(value, &d->row.presence_events, r->diag);
+}
+
+static enum ph_err read_presence_names(struct reader *r, const struct json *value, void *target)
+{
+    return read_strings(r, value, target, add_presence_event);
+}
+
+static enum ph_err add_group_filter(struct reader *r, struct str value, void *target)
+{
+    struct draft *d = target;
+
+    if (d->row.group_filter_count == SETTINGS_MAX_GROUP_FILTERS)
+        return diag__set(r->diag, PH_ERR_CONFIG, "groupFilters must hold at most %d patterns",
+                         SETTINGS_MAX_GROUP_FILTERS);
+    d->filters[d->row.group_filter_count++] = value;
+    d->row.group_filters = d->filters;
+    return event_handler__check_group_filter(value, r->diag);
+}
+
+static enum ph_err read_group_filters(struct reader *r, const struct json *value, void *target)
+{
+    return read_strings(r, value, target, add_group_filter);
+}
+
+static const struct key presence_keys[] = {
+    {STR("eventNames"), TYPE(JSON_ARRAY) | TYPE(JSON_NULL), "an array of \"joined\" and \"left\"",
+     read_presence_names},
+    {STR("groupFilters"), TYPE(JSON_ARRAY) | TYPE(JSON_NULL), "an array of patterns",
+     read_group_filters},
+};
+
+static const struct table presence_table = {"groupPresenceEvents", presence_keys,
+                                            sizeof(presence_keys) / sizeof(*presence_keys)};
+
+static enum ph_err read_presence(struct reader *r, const struct json *value, void *target)
+{
+    return value->type == JSON_NULL ? PH_OK : read_object(r, &presence_table, value, target);
+}
+
+/* circuitBreaker */
+
+static enum ph_err read_breaker_failures(struct reader *r, const struct json *value, void *target)
+{
+    struct draft *d = target;
+    enum ph_err err =
+        read_number(r, value, 0, SETTINGS_MAX_BREAKER_FAILURES, &d->row.breaker_failures);
+
+    d->row.breaker_off = d->row.breaker_failures == 0;
+    return err;
+}
+
+static enum ph_err read_breaker_seconds(struct reader *r, const struct json *value, void *target)
+{
+    struct draft *d = target;
+
+    return read_number(r, value, 1, SETTINGS_MAX_BREAKER_SECONDS, &d->row.breaker_seconds);
+}
+
+static const struct key breaker_keys[] = {
+    {STR("failures"), TYPE(JSON_NUMBER), "a whole number", read_breaker_failures},
+    {STR("maxWaitSeconds"), TYPE(JSON_NUMBER), "a whole number", read_breaker_seconds},
+};
+
+static const struct table breaker_table = {"circuitBreaker", breaker_keys,
+                                           sizeof(breaker_keys) / sizeof(*breaker_keys)};
+
+static enum ph_err read_breaker(struct reader *r, const struct json *value, void *target)
+{
+    return read_object(r, &breaker_table, value, target);
+}
+
+/* auth */
+
+static const struct {
+    struct str name;
+    enum token_origin origin;
+} auth_types[] = {
+    {STR("None"), TOKEN_NONE},
+    {STR("BearerFile"), TOKEN_FILE},
+    {STR("BearerCommand"), TOKEN_COMMAND},
+};
+
+static enum ph_err read_auth_type(struct reader *r, const struct json *value, void *target)
+{
+    struct draft *d = target;
+
+    for (size_t i = 0; i < sizeof(auth_types) / sizeof(*auth_types); i++) {
+        if (str__eq_nocase(value->string, auth_types[i].name)) {
+            d->row.auth.origin = auth_types[i].origin;
+            return PH_OK;
+        }
+    }
+    if (str__eq_nocase(value->string, STR("ManagedIdentity")))
+        return diag__set(r->diag, PH_ERR_CONFIG,
+                         "only the cloud service has a ManagedIdentity; use \"BearerFile\" or "
+                         "\"BearerCommand\" with something that fetches a token");
+    return diag__set(r->diag, PH_ERR_CONFIG,
+                     "type must be \"None\", \"BearerFile\" or \"BearerCommand\", got \"%.*s\"",
+                     STR_FMT(value->string));
+}
+
+static enum ph_err read_auth_file(struct reader *r, const struct json *value, void *target)
+{
+    struct draft *d = target;
+
+    d->auth_file = value;
+    return read_path(r, value, &d->row.auth.file);
+}
+
+static enum ph_err add_command_word(struct reader *r, struct str value, void *target)
+{
+    struct draft *d = target;
+
+    if (d->row.auth.command_count == SETTINGS_MAX_COMMAND || value.len > MAX_PATH ||
+        memchr(value.ptr, '\0', value.len))
+        return diag__set(r->diag, PH_ERR_CONFIG,
+                         "command must hold at most %d words, each of at most %d bytes without NUL",
+                         SETTINGS_MAX_COMMAND, MAX_PATH);
+    d->command[d->row.auth.command_count++] = value;
+    d->row.auth.command = d->command;
+    return PH_OK;
+}
+
+static enum ph_err read_auth_command(struct reader *r, const struct json *value, void *target)
+{
+    struct draft *d = target;
+
+    d->auth_command = value;
+    return read_strings(r, value, target, add_command_word);
+}
+
+static enum ph_err read_auth_refresh(struct reader *r, const struct json *value, void *target)
+{
+    struct draft *d = target;
+
+    d->auth_refresh = value;
+    return read_number(r, value, 1, SETTINGS_MAX_TOKEN_SECONDS, &d->row.auth.refresh_seconds);
+}
+
+static const struct key auth_keys[] = {
+    {STR("type"), TYPE(JSON_STRING), "a string", read_auth_type},
+    {STR("file"), TYPE(JSON_STRING), "the path of a file", read_auth_file},
+    {STR("command"), TYPE(JSON_ARRAY), "an array of strings", read_auth_command},
+    {STR("refreshSeconds"), TYPE(JSON_NUMBER), "a whole number", read_auth_refresh},
+};
+
+static const struct table auth_table = {"auth", auth_keys, sizeof(auth_keys) / sizeof(*auth_keys)};
+
+/* Each type has its own members, which would do nothing beside another type. */
+static const char *auth_problem(const struct draft *d)
+{
+    const struct handler_auth *auth = &d->row.auth;
+
+    if (auth->origin == TOKEN_FILE && !auth->file.ptr)
+        return "auth of type \"BearerFile\" must have a file";
+    if (auth->origin == TOKEN_COMMAND && (auth->command_count == 0 || auth->command[0].len == 0))
+        return "auth of type \"BearerCommand\" must have a command: the program and its arguments";
+    if (auth->origin != TOKEN_FILE && d->auth_file)
+        return "file belongs to auth of type \"BearerFile\"";
+    if (auth->origin != TOKEN_COMMAND && (d->auth_command || d->auth_refresh))
+        return "command and refreshSeconds belong to auth of type \"BearerCommand\"";
+    return NULL;
+}
+
+static enum ph_err read_auth(struct reader *r, const struct json *value, void *target)
+{
+    struct draft *d = target;
+    enum ph_err err = value->type == JSON_NULL ? PH_OK : read_object(r, &auth_table, value, d);
+    const char *problem = err ? NULL : auth_problem(d);
+
+    if (problem)
+        return diag__set(r->diag, PH_ERR_CONFIG, "%s", problem);
+    if (d->row.auth.origin == TOKEN_COMMAND && d->row.auth.refresh_seconds == 0)
+        d->row.auth.refresh_seconds = SETTINGS_DEFAULT_TOKEN_SECONDS;
+    return err;
 }
 
 static const struct key event_handler_keys[] = {
@@ -149,6 +400,14 @@ static const struct key event_handler_keys[] = {
      "\"*\", one event name or a comma list of names", read_user_event_pattern},
     {STR("systemEvents"), TYPE(JSON_ARRAY) | TYPE(JSON_NULL),
      "an array of \"connect\", \"connected\" and \"disconnected\"", read_system_events},
+    {STR("groupPresenceEvents"), TYPE(JSON_OBJECT) | TYPE(JSON_NULL),
+     "an object with eventNames and groupFilters", read_presence},
+    {STR("auth"), TYPE(JSON_OBJECT) | TYPE(JSON_NULL), "an object with a type", read_auth},
+    {STR("caFile"), TYPE(JSON_STRING), "the path of a file", read_ca_file},
+    {STR("maxConcurrentRequests"), TYPE(JSON_NUMBER), "a whole number", read_max_requests},
+    {STR("maxQueuedEvents"), TYPE(JSON_NUMBER), "a whole number", read_max_queued},
+    {STR("circuitBreaker"), TYPE(JSON_OBJECT), "an object with failures and maxWaitSeconds",
+     read_breaker},
 };
 
 static const struct table event_handler_table = {"an event handler", event_handler_keys,
@@ -158,14 +417,14 @@ static const struct table event_handler_table = {"an event handler", event_handl
 static enum ph_err read_event_handler(struct reader *r, const struct json *item,
                                       struct hub_settings *hub)
 {
-    struct event_handler row = {.system_events = 0};
-    enum ph_err err = read_object(r, &event_handler_table, item, &row);
+    struct draft d = {.row = {.system_events = 0}};
+    enum ph_err err = read_object(r, &event_handler_table, item, &d);
 
     if (err)
         return err;
-    if (!row.url_template.ptr)
+    if (!d.row.url_template.ptr)
         return diag__set(r->diag, PH_ERR_CONFIG, "an event handler must have a urlTemplate");
-    return hub_settings__add_handler(r->s, hub, &row, r->diag);
+    return hub_settings__add_handler(r->s, hub, &d.row, r->diag);
 }
 
 /* hubs.{hub} ----------------------------------------------------------------------- */
@@ -206,11 +465,86 @@ static enum ph_err read_keep_alive(struct reader *r, const struct json *value, v
     return PH_OK;
 }
 
+/* compatibility (event-handler section 3.8) */
+
+static enum ph_err read_failed_ack_event(struct reader *r, const struct json *value, void *target)
+{
+    struct hub_settings *hub = target;
+
+    return read_either(r, value, "ack", "close", &hub->compatibility.close_on_failed_ack_event);
+}
+
+static enum ph_err read_failed_event(struct reader *r, const struct json *value, void *target)
+{
+    struct hub_settings *hub = target;
+
+    return read_either(r, value, "keep", "close", &hub->compatibility.close_on_failed_event);
+}
+
+static enum ph_err read_ack_error(struct reader *r, const struct json *value, void *target)
+{
+    struct hub_settings *hub = target;
+
+    return read_either(r, value, "InternalServerError", "InvocationFailed",
+                       &hub->compatibility.invocation_failed);
+}
+
+static enum ph_err read_raw_close(struct reader *r, const struct json *value, void *target)
+{
+    struct hub_settings *hub = target;
+    uint64_t code;
+
+    if (!json__to_u64(value, &code) || (code != 1000 && code != 1011))
+        return diag__set(r->diag, PH_ERR_CONFIG,
+                         "failedRawEventCloseCode must be 1011 or 1000, got %.*s",
+                         STR_FMT(value->string));
+    hub->compatibility.normal_raw_close = code == 1000;
+    return PH_OK;
+}
+
+#define READ_FLAG(name, member)                                                                    \
+    static enum ph_err name(struct reader *r, const struct json *value, void *target)              \
+    {                                                                                              \
+        (void)r;                                                                                   \
+        ((struct hub_settings *)target)->compatibility.member = value->boolean;                    \
+        return PH_OK;                                                                              \
+    }
+
+READ_FLAG(read_forward_body, forward_connect_body)
+READ_FLAG(read_token_in_query, token_in_connect_query)
+READ_FLAG(read_short_source, short_source)
+READ_FLAG(read_charset, charset)
+READ_FLAG(read_user_id_required, user_id_required)
+
+#define EITHER TYPE(JSON_BOOL), "true or false"
+
+static const struct key compatibility_keys[] = {
+    {STR("failedEventWithAckId"), TYPE(JSON_STRING), "\"ack\" or \"close\"", read_failed_ack_event},
+    {STR("failedEventWithoutAckId"), TYPE(JSON_STRING), "\"keep\" or \"close\"", read_failed_event},
+    {STR("failedEventAckError"), TYPE(JSON_STRING),
+     "\"InternalServerError\" or \"InvocationFailed\"", read_ack_error},
+    {STR("failedRawEventCloseCode"), TYPE(JSON_NUMBER), "1011 or 1000", read_raw_close},
+    {STR("forwardConnectErrorBody"), EITHER, read_forward_body},
+    {STR("accessTokenInConnectQuery"), EITHER, read_token_in_query},
+    {STR("shortEventSource"), EITHER, read_short_source},
+    {STR("charsetInContentType"), EITHER, read_charset},
+    {STR("userIdRequired"), EITHER, read_user_id_required},
+};
+
+static const struct table compatibility_table = {
+    "compatibility", compatibility_keys, sizeof(compatibility_keys) / sizeof(*compatibility_keys)};
+
+static enum ph_err read_compatibility(struct reader *r, const struct json *value, void *target)
+{
+    return read_object(r, &compatibility_table, value, target);
+}
+
 static const struct key hub_keys[] = {
     {STR("anonymousConnectPolicy"), TYPE(JSON_STRING), "\"allow\" or \"deny\"", read_anonymous},
     {STR("webSocketKeepAliveIntervalInSeconds"), TYPE(JSON_NUMBER), "a whole number",
      read_keep_alive},
     {STR("eventHandlers"), TYPE(JSON_ARRAY), "an array", read_event_handlers},
+    {STR("compatibility"), TYPE(JSON_OBJECT), "an object", read_compatibility},
 };
 
 static const struct table hub_table = {"a hub", hub_keys, sizeof(hub_keys) / sizeof(*hub_keys)};
@@ -274,6 +608,18 @@ static enum ph_err read_log_format(struct reader *r, const struct json *value, v
     return settings__set_log_format(target, value->string.ptr, r->diag);
 }
 
+static enum ph_err read_global_ca_file(struct reader *r, const struct json *value, void *target)
+{
+    struct settings *settings = target;
+    enum ph_err err = read_path(r, value, &settings->ca_file);
+    char *copy = err ? NULL : arena__strdup(&settings->arena, settings->ca_file);
+
+    if (!err && !copy)
+        return diag__set(r->diag, PH_ERR_MEMORY, "out of memory");
+    settings->ca_file.ptr = copy;
+    return err;
+}
+
 static const struct key file_keys[] = {
     {STR("listen"), TYPE(JSON_STRING), "HOST:PORT", read_listen},
     {STR("accessKeys"), TYPE(JSON_ARRAY), "an array of strings", read_access_keys},
@@ -282,6 +628,7 @@ static const struct key file_keys[] = {
     {STR("logLevel"), TYPE(JSON_STRING), "\"error\", \"warn\", \"info\" or \"debug\"",
      read_log_level},
     {STR("logFormat"), TYPE(JSON_STRING), "\"text\" or \"json\"", read_log_format},
+    {STR("caFile"), TYPE(JSON_STRING), "the path of a file", read_global_ca_file},
 };
 
 static const struct table file_table = {"the configuration", file_keys,

@@ -1,6 +1,7 @@
 #include "broker/upstream/route.h"
 
 #include "base/buf.h"
+#include "base/pattern.h"
 #include "base/url.h"
 
 #define URL_MAX 8192
@@ -19,7 +20,8 @@ bool route__pattern_matches(struct str pattern, struct str name)
 
     while (str__split(&pattern, ',', &part)) {
         part = str__trim(part);
-        if (str__eq(part, STR("*")) || (part.len > 0 && str__eq_nocase(part, name)))
+        if (str__eq(part, STR("*")) ||
+            (part.len > 0 && pattern__matches(part, name, PATTERN_NOCASE)))
             return true;
     }
     return false;

@@ -9,7 +9,8 @@
 /* The first handler in the list that wants the event; NULL when none does. */
 const struct event_handler *route__find(const struct hub_settings *hub, enum ph_event_kind kind,
                                         struct str name);
-/* `pattern` is "*", one name, or a comma list of names; compared without case. */
+/* `pattern` is a comma list of patterns (base/pattern.h), compared without case. One that
+ * is "*" alone stands for every event, also for one with dots. */
 bool route__pattern_matches(struct str pattern, struct str name);
 
 /* The template with {hub} and {event} (without case) replaced by the percent-escaped
