@@ -2,8 +2,8 @@
  * raises events, looks at what the shell was asked to send, and plays the handler. */
 #include "unit.h"
 
+#include "base/deadlines.h"
 #include "broker/upstream/cookies.h"
-#include "broker/upstream/deadlines.h"
 #include "broker/upstream/route.h"
 #include "broker/upstream/upstream.h"
 

@@ -3,7 +3,7 @@
 #ifndef BROKER_UPSTREAM_EXCHANGE_H
 #define BROKER_UPSTREAM_EXCHANGE_H
 
-#include "broker/upstream/deadlines.h"
+#include "base/deadlines.h"
 #include "broker/upstream/upstream.h"
 
 #define EXCHANGE_TRIES 4

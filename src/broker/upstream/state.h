@@ -2,7 +2,7 @@
 #ifndef BROKER_UPSTREAM_STATE_H
 #define BROKER_UPSTREAM_STATE_H
 
-#include "broker/upstream/deadlines.h"
+#include "base/deadlines.h"
 #include "broker/upstream/upstream.h"
 
 struct upstream {

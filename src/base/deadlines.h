@@ -1,8 +1,8 @@
 /* When something is due: a binary heap, so that a shard with 100,000 connections does
  * not look at each of them. Room is reserved when an object is made, so that setting
  * its deadline later cannot fail. */
-#ifndef BROKER_UPSTREAM_DEADLINES_H
-#define BROKER_UPSTREAM_DEADLINES_H
+#ifndef BASE_DEADLINES_H
+#define BASE_DEADLINES_H
 
 #include <stdbool.h>
 #include <stddef.h>

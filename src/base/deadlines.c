@@ -1,4 +1,4 @@
-#include "broker/upstream/deadlines.h"
+#include "base/deadlines.h"
 
 #include <stdlib.h>
 
