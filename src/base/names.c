@@ -1,38 +1,19 @@
 #include "base/names.h"
 
+#include "base/unicode.h"
 #include "base/utf8.h"
-
-/* Takes one character off text that is known to be UTF-8. */
-static uint32_t next_character(struct str *s)
-{
-    unsigned char first = (unsigned char)*s->ptr;
-    size_t len = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    uint32_t c = len == 1 ? first : first & (0x7fu >> len);
-
-    for (size_t i = 1; i < len; i++)
-        c = c << 6 | ((unsigned char)s->ptr[i] & 0x3f);
-    *s = str__n(s->ptr + len, s->len - len);
-    return c;
-}
-
-/* White space as Unicode has it: a group of ideographic spaces is as blank as any. */
-static bool is_space(uint32_t c)
-{
-    return (c >= 0x09 && c <= 0x0d) || c == ' ' || c == 0x85 || c == 0xa0 || c == 0x1680 ||
-           (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f ||
-           c == 0x205f || c == 0x3000;
-}
 
 bool names__valid_group(struct str name)
 {
     size_t characters = 0;
     bool blank = true;
 
-    /* Counting stops mattering long before this: four bytes a character at the most. */
+    /* White space is what Unicode says: a group of ideographic spaces is as blank as any.
+     * Counting stops mattering long before this: four bytes a character at the most. */
     if (name.len > 4 * NAMES_GROUP_MAX || !utf8__valid(name))
         return false;
     while (name.len > 0) {
-        blank &= is_space(next_character(&name));
+        blank &= unicode__is_space(unicode__next(&name));
         characters++;
     }
     return !blank && characters <= NAMES_GROUP_MAX;

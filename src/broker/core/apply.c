@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "broker/core/farewell.h"
 #include "broker/core/state.h"
+#include "broker/filter/filter.h"
 
 /* A REST caller's close reason is cut here, so that the log and the frame stay readable. */
 #define REASON_MAX 1024
@@ -12,6 +13,7 @@ struct walk {
     const struct hub_command *cmd;
     struct hub *hub;
     size_t matched;
+    uint64_t work; /* of the filter */
     struct close_reason close;
     struct frame *frames[FORMAT_COUNT]; /* the message in each wire format, made on first use */
 };
@@ -63,9 +65,31 @@ static void (*const operations[HUB_MAY + 1])(struct walk *, struct session *) = 
     [HUB_LEAVE] = leave,  [HUB_CLOSE] = close_it,
 };
 
+/* --- Filters --------------------------------------------------------------- */
+
+static bool in_group(const void *ctx, struct str name)
+{
+    const struct session *s = ctx;
+    const struct group *g = map__get(&s->hub->groups, name);
+
+    return g && memberships__find(&s->groups, g) != MEMBERSHIP_NONE;
+}
+
+static bool passes(struct walk *w, const struct session *s)
+{
+    const struct filter_subject subject = {.connection_id = session__id(s),
+                                           .user_id = session__user(s),
+                                           .protocol = str__of(s->format->subprotocol),
+                                           .group_count = s->groups.count,
+                                           .in_group = in_group,
+                                           .ctx = s};
+
+    return filter__match(w->cmd->filter, &subject, &w->work);
+}
+
 static void visit(struct walk *w, struct session *s)
 {
-    if (s->ended || s->excluded || !operations[w->cmd->op])
+    if (s->ended || s->excluded || !operations[w->cmd->op] || (w->cmd->filter && !passes(w, s)))
         return;
     w->matched++;
     operations[w->cmd->op](w, s);

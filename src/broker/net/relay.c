@@ -1,6 +1,7 @@
 #include "broker/net/relay.h"
 
 #include "broker/core/connection_id.h"
+#include "broker/filter/filter.h"
 
 #include <stdlib.h>
 
@@ -26,6 +27,7 @@ struct parcel {
 static void parcel_free(struct parcel *p)
 {
     message__unref(p->command.message);
+    filter__unref(p->command.filter);
     free(p->lists);
     free(p);
 }
@@ -123,6 +125,8 @@ static struct parcel *parcel_new(const struct hub_command *cmd)
     }
     if (cmd->message)
         message__ref(cmd->message);
+    if (cmd->filter)
+        filter__ref(cmd->filter);
     return p;
 }
 

@@ -1,5 +1,7 @@
 #include "broker/rest/judge.h"
 
+#include "broker/filter/filter.h"
+
 int judge__refuse(struct judge *j, int status, const char *code, const char *target)
 {
     answer__error(j->arena, &j->call->response, status, code, target, j->diag->text);
@@ -31,12 +33,15 @@ int judge__unsupported_type(struct judge *j)
     return judge__refuse(j, 415, "Error.UnsupportedMediaType", "Content-Type");
 }
 
-/* Refused rather than ignored: ignoring it would send to those who are to be left out. */
+/* Judged whoever is connected (client-and-rest section 5.4). */
 int judge__filter(struct judge *j, struct str text)
 {
+    enum ph_err err;
+
     if (text.len == 0)
         return 0;
-    diag__set(j->diag, PH_ERR_UNSUPPORTED,
-              "The query parameter `filter` is not supported by this broker yet.");
-    return judge__refuse(j, 501, "NotImplemented", "filter");
+    err = filter__compile(text, &j->call->command.filter, j->diag);
+    if (err == PH_ERR_MEMORY)
+        return judge__no_memory(j);
+    return err == PH_OK ? 0 : judge__refuse(j, 400, ANSWER_BAD_REQUEST, "Request");
 }

@@ -2,6 +2,7 @@
 
 #include "base/names.h"
 #include "base/utf8.h"
+#include "broker/filter/filter.h"
 #include "broker/rest/body.h"
 #include "broker/rest/caller.h"
 #include "broker/rest/groups.h"
@@ -318,5 +319,7 @@ void rest__free(struct rest_call *call)
 {
     message__unref(call->command.message);
     call->command.message = NULL;
+    filter__unref(call->command.filter);
+    call->command.filter = NULL;
     arena__free(&call->body);
 }

@@ -8,8 +8,7 @@
  *        charset.h does not know (the known ones are converted to UTF-8);
  *   400  a body that is not in its charset, a name in the path that is none, a query
  *        parameter twice that means one thing;
- *   404  a path that no row has; 405 with Allow: a path without this method;
- *   501  a `filter`, because ignoring it would send to those it leaves out.
+ *   404  a path that no row has; 405 with Allow: a path without this method.
  * Query parameters that an operation does not take are ignored. Segments are decoded
  * after the path was split, so a name may hold '/', '%' and any other character. */
 #ifndef BROKER_REST_REST_H
@@ -43,7 +42,7 @@ struct rest_call {
     const struct rest_route *route;
     bool has_command; /* apply it, then rest__finish; otherwise `response` is the answer */
     struct hub_command command; /* points into the request, the arena and `body`; its message
-                                   is owned */
+                                   and filter are owned */
     struct metadata metadata;   /* of the message to come */
     uint32_t ttl_seconds;       /* of the message; 0: it does not expire */
     struct rest_token token;
