@@ -47,7 +47,7 @@ const char *pattern__problem(struct str pattern)
 
         if (escape && rest.len == 1)
             return "ends with a single `\\`";
-        if (escape && !strchr("*?\\", rest.ptr[1]))
+        if (escape && !memchr("*?\\", rest.ptr[1], 3))
             return "has a `\\` before something else than `*`, `?` or `\\`";
         characters += escape;
         stars += rest.ptr[0] == '*';

@@ -360,6 +360,98 @@ static void a_refused_request_may_come_again(void **state)
     assert_read(a, "");
 }
 
+#define JOINS(id) "{\"type\":\"joinGroup\",\"group\":\"g\",\"ackId\":" #id "}"
+#define NO_JOIN(id) NACK(id, "Forbidden", "The client does not have permission to join group 'g'.")
+
+static struct hub_result permit(struct kit *kit, enum hub_op op, const char *who, const char *group)
+{
+    return kit__apply(kit, (struct hub_command){.op = op,
+                                                .scope = SCOPE_CONNECTION,
+                                                .name = str__of(who),
+                                                .action = PERMISSION_JOIN_LEAVE_GROUP,
+                                                .target = str__of(group)});
+}
+
+static void permissions_change_at_once(void **state)
+{
+    struct kit *kit = *state;
+    struct transport *a = kit__connect(kit, &(struct client){.id = "a"});
+
+    kit__says(a, JOINS(1));
+    assert_int_equal(permit(kit, HUB_MAY, "a", "g").matched, 0);
+    assert_int_equal(permit(kit, HUB_GRANT, "a", "g").matched, 1);
+    assert_int_equal(permit(kit, HUB_MAY, "a", "g").matched, 1);
+    assert_int_equal(permit(kit, HUB_MAY, "a", NULL).matched, 0);
+    kit__says(a, JOINS(1));
+    assert_read(a, NO_JOIN(1) ACK(1));
+    assert_int_equal(permit(kit, HUB_REVOKE, "a", "g").matched, 1);
+    kit__says(a, JOINS(2));
+    assert_read(a, NO_JOIN(2));
+    assert_int_equal(kit__send(kit, SCOPE_GROUP, "g", "x"), 1); /* it is a member still */
+    assert_int_equal(permit(kit, HUB_GRANT, "b", "g").matched, 0);
+    assert_int_equal(permit(kit, HUB_GRANT, "a", NULL).matched, 1);
+    assert_int_equal(permit(kit, HUB_MAY, "a", NULL).matched, 1);
+}
+
+static void permissions_survive_recovery(void **state)
+{
+    struct kit *kit = *state;
+    struct transport *a = kit__connect(
+        kit, &(struct client){.id = "a", .format = &format_json_reliable, .role = JOIN_ANY});
+
+    session__detach(a->session, 0, STR("gone"));
+    permit(kit, HUB_REVOKE, "a", "g");
+    a = kit__reattach(kit, a->session, "t");
+    kit__read(a);
+    kit__says(a, JOINS(1));
+    assert_read(a, NO_JOIN(1));
+}
+
+static void permissions_stop_at_the_limit(void **state)
+{
+    struct core_limits limits = CORE_LIMITS_DEFAULT;
+    struct hub_result result;
+    struct kit kit;
+
+    (void)state;
+    limits.permissions.literals = 1;
+    kit__init(&kit, &limits);
+    kit__connect(&kit, &(struct client){.id = "a"});
+    assert_false(permit(&kit, HUB_GRANT, "a", "g").conflict);
+    result = permit(&kit, HUB_GRANT, "a", "h");
+    assert_true(result.conflict && result.matched == 1);
+    assert_int_equal(permit(&kit, HUB_MAY, "a", "g").matched, 1);
+    assert_int_equal(permit(&kit, HUB_MAY, "a", "h").matched, 0);
+    kit__free(&kit);
+}
+
+/* Names are granted before patterns, whatever their order in the token; a role that is
+ * refused says so. */
+static void roles_are_granted_in_their_order(void **state)
+{
+    struct core_limits limits = CORE_LIMITS_DEFAULT;
+    struct transport *a;
+    struct kit kit;
+
+    (void)state;
+    limits.permissions = (struct permission_limits){1, 2};
+    kit__init(&kit, &limits);
+    a = kit__connect(&kit,
+                     &(struct client){.id = "a", .role = JOIN_ANY "s.?", .role2 = JOIN_ANY ".g"});
+    kit__says(a, JOINS(1));
+    assert_read(a, ACK(1));
+    assert_int_equal(kit.log.len, 0);
+    permit(&kit, HUB_REVOKE, "a", "g"); /* the pattern took the name's place, so there is room */
+    kit__says(a, JOINS(2));
+    assert_read(a, NO_JOIN(2));
+    kit__connect(&kit, &(struct client){.id = "b", .role = JOIN_ANY ".y", .role2 = JOIN_ANY ".x"});
+    assert_int_equal(permit(&kit, HUB_MAY, "b", "x").matched, 1);
+    assert_int_equal(permit(&kit, HUB_MAY, "b", "y").matched, 0);
+    kit.log.data[kit.log.len] = '\0';
+    assert_non_null(strstr(kit.log.data, "role webpubsub.joinLeaveGroup.y is refused"));
+    kit__free(&kit);
+}
+
 static void the_oldest_ids_are_forgotten(void **state)
 {
     struct core_limits limits = CORE_LIMITS_DEFAULT;
@@ -737,6 +829,10 @@ int main(void)
         CASE(a_refused_request_may_come_again),
         cmocka_unit_test_setup_teardown(metadata_reaches_members_and_event_handlers, set_up,
                                         tear_down),
+        CASE(permissions_change_at_once),
+        CASE(permissions_survive_recovery),
+        cmocka_unit_test(permissions_stop_at_the_limit),
+        cmocka_unit_test(roles_are_granted_in_their_order),
         cmocka_unit_test(the_oldest_ids_are_forgotten),
         CASE(ping_is_answered),
         CASE(an_answer_comes_before_its_ack),

@@ -107,14 +107,15 @@ static void attach(struct world *w, unsigned i, struct session *s)
 static void arrive(struct world *w, unsigned i, const struct format *format)
 {
     struct str groups[] = {STR("g"), STR("h")};
-    struct str roles[] = {STR("webpubsub.sendToGroup.g"), STR("webpubsub.joinLeaveGroup")};
+    struct str roles[] = {STR("webpubsub.sendToGroups.g*"), STR("webpubsub.sendToGroup.h"),
+                          STR("webpubsub.joinLeaveGroup")};
     char id[] = {(char)('a' + i), '\0'};
     struct session *s = session__new(w->core, &(struct session_config){.hub = STR("hub"),
                                                                        .connection_id = str__of(id),
                                                                        .user_id = STR("u"),
                                                                        .format = format,
                                                                        .roles = roles,
-                                                                       .role_count = 2,
+                                                                       .role_count = 3,
                                                                        .groups = groups,
                                                                        .group_count = 2});
 
@@ -182,6 +183,17 @@ static void events(struct world *w, unsigned i)
             &(struct event_answer){.success = true, .has_data = true, .data = STR("answer")});
 }
 
+static void revoke(struct world *w)
+{
+    core__apply(w->core,
+                &(struct hub_command){.op = HUB_REVOKE,
+                                      .scope = SCOPE_USER,
+                                      .hub = STR("hub"),
+                                      .name = STR("u"),
+                                      .target = STR("g")},
+                NULL);
+}
+
 static void close_user(struct world *w)
 {
     core__apply(w->core,
@@ -216,6 +228,7 @@ static void live(struct world *w)
         attach(w, CLIENTS, lost);
     }
     flush(w);
+    revoke(w);
     close_user(w);
 }
 

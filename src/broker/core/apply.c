@@ -12,7 +12,7 @@
 struct walk {
     const struct hub_command *cmd;
     struct hub *hub;
-    size_t matched;
+    struct hub_result result;
     uint64_t work; /* of the filter */
     struct close_reason close;
     struct frame *frames[FORMAT_COUNT]; /* the message in each wire format, made on first use */
@@ -59,10 +59,42 @@ static void close_it(struct walk *w, struct session *s)
     session__end(s, &w->close);
 }
 
+static void permit(struct walk *w, struct session *s, bool allow)
+{
+    const struct core_config *config = &s->core->config;
+
+    switch (permissions__set(&s->permissions, w->cmd->action, w->cmd->target, allow,
+                             &config->limits.permissions, &config->seed)) {
+    case PH_OK:
+        break;
+    case PH_ERR_MEMORY:
+        session__end(s, &farewell_memory); /* better than one who may do too much */
+        break;
+    default:
+        w->result.conflict = true;
+    }
+}
+
+static void grant(struct walk *w, struct session *s)
+{
+    permit(w, s, true);
+}
+
+static void revoke(struct walk *w, struct session *s)
+{
+    permit(w, s, false);
+}
+
+static void may(struct walk *w, struct session *s)
+{
+    if (!permissions__allow(&s->permissions, w->cmd->action, w->cmd->target))
+        w->result.matched--;
+}
+
 /* One that is missing finds nobody. */
 static void (*const operations[HUB_MAY + 1])(struct walk *, struct session *) = {
-    [HUB_SEND] = send_to, [HUB_EXISTS] = count_only, [HUB_JOIN] = join,
-    [HUB_LEAVE] = leave,  [HUB_CLOSE] = close_it,
+    [HUB_SEND] = send_to,   [HUB_EXISTS] = count_only, [HUB_JOIN] = join,     [HUB_LEAVE] = leave,
+    [HUB_CLOSE] = close_it, [HUB_GRANT] = grant,       [HUB_REVOKE] = revoke, [HUB_MAY] = may,
 };
 
 /* --- Filters --------------------------------------------------------------- */
@@ -91,7 +123,7 @@ static void visit(struct walk *w, struct session *s)
 {
     if (s->ended || s->excluded || !operations[w->cmd->op] || (w->cmd->filter && !passes(w, s)))
         return;
-    w->matched++;
+    w->result.matched++;
     operations[w->cmd->op](w, s);
 }
 
@@ -191,5 +223,5 @@ void core__apply(struct core *core, const struct hub_command *cmd, struct hub_re
         frame__unref(w.frames[i]);
     buf__free(&close_text);
     if (result)
-        result->matched = w.matched;
+        *result = w.result;
 }

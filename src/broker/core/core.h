@@ -25,14 +25,14 @@ struct queue_limits {
 
 /* client-and-rest section 6. */
 struct core_limits {
-    struct queue_limits queue;   /* waiting for a slow client; 1000, 16 MiB */
-    struct queue_limits unacked; /* kept for a reliable client; 1000, 16 MiB */
-    size_t ack_ids;              /* remembered for Duplicate; 1000 */
-    size_t literal_permissions;  /* names per connection and action; 1000 */
-    int64_t recovery_ms;         /* how long a lost reliable session is kept; 30000 */
+    struct queue_limits queue;            /* waiting for a slow client; 1000, 16 MiB */
+    struct queue_limits unacked;          /* kept for a reliable client; 1000, 16 MiB */
+    size_t ack_ids;                       /* remembered for Duplicate; 1000 */
+    struct permission_limits permissions; /* 1000, 10 */
+    int64_t recovery_ms;                  /* how long a lost reliable session is kept; 30000 */
 };
 #define CORE_LIMITS_DEFAULT                                                                        \
-    ((struct core_limits){{1000, 16u << 20}, {1000, 16u << 20}, 1000, 1000, 30000})
+    ((struct core_limits){{1000, 16u << 20}, {1000, 16u << 20}, 1000, {1000, 10}, 30000})
 
 /* Whom a hub command is about. */
 enum scope { SCOPE_HUB, SCOPE_GROUP, SCOPE_USER, SCOPE_CONNECTION };
@@ -69,7 +69,8 @@ struct hub_command {
 
 struct hub_result {
     size_t matched; /* connections of this shard that the scope named */
-    bool conflict;  /* HUB_GRANT: somebody has as many permissions as there may be */
+    bool conflict;  /* HUB_GRANT, HUB_REVOKE: somebody has as many names as there may be in a
+                       permission; nothing was changed there */
 };
 
 /* Why a session ends, and what the client is told (client-and-rest section 3). */

@@ -1,6 +1,7 @@
 #include "broker/core/session.h"
 
 #include "broker/core/farewell.h"
+#include "broker/core/role.h"
 #include "broker/core/state.h"
 
 #include <stdlib.h>
@@ -61,20 +62,38 @@ static struct session *allocate(struct core *core, const struct session_config *
     return s;
 }
 
-/* A role beyond the limit is refused, and the client does without it (official-emulator
- * section 2.6). */
-static void grant_roles(struct session *s, const struct session_config *config)
+/* A role that is refused is one that the client does without (official-emulator section
+ * 2.6). */
+static void grant_role(struct session *s, struct str role)
 {
-    size_t limit = s->core->config.limits.literal_permissions;
+    const struct core_config *config = &s->core->config;
+    struct diag diag = {""};
+    enum ph_err err =
+        role__grant(&s->permissions, role, &config->limits.permissions, &config->seed, &diag);
 
-    for (size_t i = 0; i < config->role_count; i++) {
-        if (!permissions__grant_role(&s->permissions, config->roles[i], limit,
-                                     &s->core->config.seed))
-            log__warn(s->core->config.log, LOG_FIELDS("hub", s->hub->name, "connection", s->id),
-                      "role %.*s is refused: a connection has at most %zu group names for an "
-                      "action; grant the role without a group name instead",
-                      STR_FMT(config->roles[i]), limit);
-    }
+    if (err == PH_OK)
+        return;
+    log__write(
+        config->log, err == PH_ERR_NOT_FOUND ? PH_LOG_INFO : PH_LOG_WARN,
+        LOG_FIELDS("hub", s->hub->name, "connection", s->id, "user", s->user ? s->user->id : NULL),
+        "role %.*s is refused: %s", STR_FMT(role), diag.text);
+}
+
+static bool grant_roles(struct session *s, const struct session_config *config)
+{
+    struct str *roles = NULL;
+
+    if (config->role_count == 0)
+        return true;
+    roles = malloc(config->role_count * sizeof(*roles));
+    if (!roles)
+        return false;
+    memcpy(roles, config->roles, config->role_count * sizeof(*roles));
+    qsort(roles, config->role_count, sizeof(*roles), role__compare);
+    for (size_t i = 0; i < config->role_count; i++)
+        grant_role(s, roles[i]);
+    free(roles);
+    return true;
 }
 
 static bool join_groups(struct session *s, const struct session_config *config)
@@ -108,9 +127,9 @@ struct session *session__new(struct core *core, const struct session_config *con
     if (!hub__enter(hub, s, config->user_id))
         goto not_entered;
     s->hub = hub;
-    if (!set_publish_group(s, config->publish_group) || !join_groups(s, config))
+    if (!set_publish_group(s, config->publish_group) || !join_groups(s, config) ||
+        !grant_roles(s, config))
         goto not_joined;
-    grant_roles(s, config);
     core->sessions++;
     return s;
 
