@@ -60,6 +60,18 @@ static struct ph_reply *on_disconnected(const struct ph_event *ev, void *self)
     return ph_reply_ok();
 }
 
+/* Only from a service whose settings have groupPresenceEvents for this handler. */
+static struct ph_reply *on_joined_or_left(const struct ph_event *ev, void *self)
+{
+    struct skeleton *s = self;
+    char text[256];
+
+    snprintf(text, sizeof(text), "skeleton: a client has %s %s",
+             ph_event_kind(ev) == PH_EVENT_JOINED ? "joined" : "left", ph_event_group(ev));
+    ph_log_write(s->log, PH_LOG_DEBUG, text);
+    return ph_reply_ok();
+}
+
 /* A custom event, by its name. */
 static struct ph_reply *on_greet(const struct ph_event *ev, void *self)
 {
@@ -116,6 +128,8 @@ static const struct ph_plugin_handler handlers[] = {
     {PH_EVENT_CONNECT, NULL, on_connect},
     {PH_EVENT_CONNECTED, NULL, on_connected},
     {PH_EVENT_DISCONNECTED, NULL, on_disconnected},
+    {PH_EVENT_JOINED, NULL, on_joined_or_left},
+    {PH_EVENT_LEFT, NULL, on_joined_or_left},
     {PH_EVENT_USER, "greet", on_greet},
     {PH_EVENT_USER, "*", on_other},
     {0, NULL, NULL},

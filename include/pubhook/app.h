@@ -94,6 +94,14 @@ PH_API enum ph_err ph_app_on_connected(struct ph_app *app, const char *hub, ph_h
 PH_API enum ph_err ph_app_on_disconnected(struct ph_app *app, const char *hub, ph_handler_fn *fn,
                                           void *arg, void (*free_fn)(void *arg));
 /**
+ * The same for clients that join and leave groups. The service sends these events only to
+ * handlers whose setting `groupPresenceEvents` asks for them (pubhook-broker(1)).
+ */
+PH_API enum ph_err ph_app_on_joined(struct ph_app *app, const char *hub, ph_handler_fn *fn,
+                                    void *arg, void (*free_fn)(void *arg));
+PH_API enum ph_err ph_app_on_left(struct ph_app *app, const char *hub, ph_handler_fn *fn, void *arg,
+                                  void (*free_fn)(void *arg));
+/**
  * The same for user events.
  *
  * @param pattern  event names, compared without case: "*" for all, a name, or a

@@ -23,10 +23,12 @@ extern "C" {
 struct ph_event;
 
 enum ph_event_kind {
-    PH_EVENT_CONNECT,     /* a client asks to connect; the reply decides */
-    PH_EVENT_CONNECTED,   /* it is connected; the reply is ignored */
-    PH_EVENT_USER,        /* a message or a custom event; the reply may carry data back */
-    PH_EVENT_DISCONNECTED /* the connection is gone for good; the reply is ignored */
+    PH_EVENT_CONNECT,      /* a client asks to connect; the reply decides */
+    PH_EVENT_CONNECTED,    /* it is connected; the reply is ignored */
+    PH_EVENT_USER,         /* a message or a custom event; the reply may carry data back */
+    PH_EVENT_DISCONNECTED, /* the connection is gone for good; the reply is ignored */
+    PH_EVENT_JOINED,       /* it has joined a group; the reply is ignored */
+    PH_EVENT_LEFT          /* it has left a group, or is about to end; the reply is ignored */
 };
 
 /** The type of the data of a user event, and of the data of a reply. */
@@ -64,6 +66,8 @@ PH_API const char *ph_event_origin(const struct ph_event *ev);
 PH_API const char *ph_event_state(const struct ph_event *ev);
 /** Why the connection ended (disconnected events); NULL when the service gave no reason. */
 PH_API const char *ph_event_reason(const struct ph_event *ev);
+/** The group that was joined or left (PH_EVENT_JOINED, PH_EVENT_LEFT); NULL for the other kinds. */
+PH_API const char *ph_event_group(const struct ph_event *ev);
 
 /** Type of the data of a user event; PH_DATA_JSON for the other kinds. */
 PH_API enum ph_data_type ph_event_data_type(const struct ph_event *ev);

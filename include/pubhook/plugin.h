@@ -93,7 +93,8 @@ struct ph_plugin_config;
     ROW(enum ph_err, plugin_config_fail, (struct ph_plugin_config *, const char *))                \
     ROW(struct ph_log *, plugin_config_log, (const struct ph_plugin_config *))                     \
     ROW(void, log_write, (struct ph_log *, enum ph_log_level, const char *))                       \
-    ROW(void, reply_set_metadata, (struct ph_reply *, const char *, const char *))
+    ROW(void, reply_set_metadata, (struct ph_reply *, const char *, const char *))                 \
+    ROW(const char *, event_group, (const struct ph_event *))
 
 /** What the host hands to the plugin. */
 struct ph_host {
@@ -176,6 +177,7 @@ extern const struct ph_host *ph_plugin_host __attribute__((visibility("hidden"))
 #define ph_event_origin(...) (ph_plugin_host->event_origin(__VA_ARGS__))
 #define ph_event_state(...) (ph_plugin_host->event_state(__VA_ARGS__))
 #define ph_event_reason(...) (ph_plugin_host->event_reason(__VA_ARGS__))
+#define ph_event_group(...) (ph_plugin_host->event_group(__VA_ARGS__))
 #define ph_event_data_type(...) (ph_plugin_host->event_data_type(__VA_ARGS__))
 #define ph_event_data(...) (ph_plugin_host->event_data(__VA_ARGS__))
 #define ph_event_field(...) (ph_plugin_host->event_field(__VA_ARGS__))

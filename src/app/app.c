@@ -198,6 +198,22 @@ enum ph_err ph_app_on_disconnected(struct ph_app *app, const char *hub, ph_handl
     return registry__add(&app->registry, &h);
 }
 
+enum ph_err ph_app_on_joined(struct ph_app *app, const char *hub, ph_handler_fn *fn, void *arg,
+                             void (*free_fn)(void *arg))
+{
+    struct handler h = {PH_EVENT_JOINED, hub, NULL, fn, arg, free_fn};
+
+    return registry__add(&app->registry, &h);
+}
+
+enum ph_err ph_app_on_left(struct ph_app *app, const char *hub, ph_handler_fn *fn, void *arg,
+                           void (*free_fn)(void *arg))
+{
+    struct handler h = {PH_EVENT_LEFT, hub, NULL, fn, arg, free_fn};
+
+    return registry__add(&app->registry, &h);
+}
+
 enum ph_err ph_app_on_event(struct ph_app *app, const char *hub, const char *pattern,
                             ph_handler_fn *fn, void *arg, void (*free_fn)(void *arg))
 {

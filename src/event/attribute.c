@@ -12,33 +12,36 @@ const struct attribute attributes[ATTRIBUTE_COUNT] = {
     {{"ce-connectionState", 18}, offsetof(struct ph_event, state), false, false},
 };
 
-static const struct {
-    struct str name;
-    enum ph_event_kind kind;
-} system_events[] = {
-    {{"connect", 7}, PH_EVENT_CONNECT},
-    {{"connected", 9}, PH_EVENT_CONNECTED},
-    {{"disconnected", 12}, PH_EVENT_DISCONNECTED},
+#define PREFIX "azure.webpubsub."
+
+/* By kind. User events have names of their own. */
+static const struct event_type types[] = {
+    [PH_EVENT_CONNECT] = {{PREFIX "sys.", 20}, {"connect", 7}},
+    [PH_EVENT_CONNECTED] = {{PREFIX "sys.", 20}, {"connected", 9}},
+    [PH_EVENT_USER] = {{PREFIX "user.", 21}, {NULL, 0}},
+    [PH_EVENT_DISCONNECTED] = {{PREFIX "sys.", 20}, {"disconnected", 12}},
+    [PH_EVENT_JOINED] = {{PREFIX "gp.", 19}, {"joined", 6}},
+    [PH_EVENT_LEFT] = {{PREFIX "gp.", 19}, {"left", 4}},
 };
 
-#define SYSTEM_EVENT_COUNT (sizeof(system_events) / sizeof(*system_events))
-
-struct str event__system_name(enum ph_event_kind kind)
+struct event_type event__type(enum ph_event_kind kind, struct str user_event_name)
 {
-    for (size_t i = 0; i < SYSTEM_EVENT_COUNT; i++) {
-        if (system_events[i].kind == kind)
-            return system_events[i].name;
-    }
-    return STR_NONE;
+    struct event_type type = types[kind];
+
+    if (!type.name.ptr)
+        type.name = user_event_name;
+    return type;
 }
 
-bool event__system_kind(struct str name, enum ph_event_kind *out)
+bool event__read_type(struct str type, enum ph_event_kind *kind, struct str *name)
 {
-    for (size_t i = 0; i < SYSTEM_EVENT_COUNT; i++) {
-        if (str__eq(system_events[i].name, name)) {
-            *out = system_events[i].kind;
+    for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
+        if (!str__starts_with(type, types[i].prefix) || type.len == types[i].prefix.len)
+            continue;
+        *kind = (enum ph_event_kind)i;
+        *name = str__n(type.ptr + types[i].prefix.len, type.len - types[i].prefix.len);
+        if (!types[i].name.ptr || str__eq(types[i].name, *name))
             return true;
-        }
     }
     return false;
 }

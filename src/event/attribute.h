@@ -20,15 +20,15 @@ static inline struct str *attribute__of(struct ph_event *ev, const struct attrib
     return (struct str *)((char *)ev + attribute->offset);
 }
 
-/* What ce-type is made of: azure.webpubsub.sys.connect, azure.webpubsub.user.message. */
-#define TYPE_SYSTEM STR("azure.webpubsub.sys.")
-#define TYPE_USER STR("azure.webpubsub.user.")
-/* Group presence, new in 2026 and not handled (section 2.2). */
-#define TYPE_GROUP STR("azure.webpubsub.gp.")
+/* What ce-type is made of: azure.webpubsub.sys.connect, azure.webpubsub.gp.joined, or
+ * azure.webpubsub.user.message (section 2.2). For a user event, `name` is its own. */
+struct event_type {
+    struct str prefix, name;
+};
 
-/* Name of a system event, absent for user events; and back. */
-struct str event__system_name(enum ph_event_kind kind);
-bool event__system_kind(struct str name, enum ph_event_kind *out);
+struct event_type event__type(enum ph_event_kind kind, struct str user_event_name);
+/* The kind and the name that a ce-type says. False: none of these. */
+bool event__read_type(struct str type, enum ph_event_kind *kind, struct str *name);
 
 /* Characters that would end a header line, or the C string that a handler sees. */
 bool event__has_control(struct str s);

@@ -153,6 +153,16 @@ static enum ph_err read_disconnected(const struct json *body, struct ph_event *e
     return is_given(reason) ? read_string(reason, "reason", &ev->reason, diag) : PH_OK;
 }
 
+/* The handler is told what happened to which group, so without one there is no event. */
+static enum ph_err read_presence(const struct json *body, struct ph_event *ev, struct diag *diag)
+{
+    const struct json *group = json__get(body, STR("group"));
+
+    if (!group)
+        return diag__set(diag, PH_ERR_SYNTAX, "body: group is missing, expected a string");
+    return read_string(group, "group", &ev->group, diag);
+}
+
 enum ph_err body__decode(struct arena *a, struct ph_event *ev, const struct event_limits *limits,
                          struct diag *diag)
 {
@@ -170,6 +180,8 @@ enum ph_err body__decode(struct arena *a, struct ph_event *ev, const struct even
         return read_connect(a, body, ev, diag);
     if (ev->kind == PH_EVENT_DISCONNECTED)
         return read_disconnected(body, ev, diag);
+    if (ev->kind == PH_EVENT_JOINED || ev->kind == PH_EVENT_LEFT)
+        return read_presence(body, ev, diag);
     return PH_OK;
 }
 
@@ -228,6 +240,12 @@ static void write_disconnected(struct buf *out, const struct ph_event *ev)
         buf__str(out, STR("null"));
 }
 
+static void write_presence(struct buf *out, const struct ph_event *ev)
+{
+    write_key(out, STR("group"));
+    json__quote(out, ev->group);
+}
+
 void body__encode(struct buf *out, const struct ph_event *ev)
 {
     buf__byte(out, '{');
@@ -235,5 +253,7 @@ void body__encode(struct buf *out, const struct ph_event *ev)
         write_connect(out, ev);
     else if (ev->kind == PH_EVENT_DISCONNECTED)
         write_disconnected(out, ev);
+    else if (ev->kind == PH_EVENT_JOINED || ev->kind == PH_EVENT_LEFT)
+        write_presence(out, ev);
     buf__byte(out, '}');
 }

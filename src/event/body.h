@@ -1,4 +1,4 @@
-/* The JSON bodies of system events (event-handler sections 2.3 and 2.4). */
+/* The JSON bodies of system events (event-handler sections 2.2 to 2.4). */
 #ifndef EVENT_BODY_H
 #define EVENT_BODY_H
 

@@ -100,11 +100,6 @@ static enum ph_err check_version(struct decoder *d, struct str header)
     return PH_OK;
 }
 
-static struct str behind(struct str s, struct str prefix)
-{
-    return str__n(s.ptr + prefix.len, s.len - prefix.len);
-}
-
 /* ce-type decides the kind: a custom event may be called "connected" too (section 2.2). */
 static enum ph_err read_type(struct decoder *d, struct str *name)
 {
@@ -116,24 +111,12 @@ static enum ph_err read_type(struct decoder *d, struct str *name)
     if (!type.ptr)
         return diag__set(d->diag, PH_ERR_SYNTAX,
                          "header ce-type is missing, a webhook event must have it");
-    if (str__starts_with(type, TYPE_USER) && type.len > TYPE_USER.len) {
-        d->ev->kind = PH_EVENT_USER;
-        *name = behind(type, TYPE_USER);
+    if (event__read_type(type, &d->ev->kind, name))
         return PH_OK;
-    }
-    if (str__starts_with(type, TYPE_SYSTEM)) {
-        *name = behind(type, TYPE_SYSTEM);
-        if (event__system_kind(*name, &d->ev->kind))
-            return PH_OK;
-    }
-    if (str__starts_with(type, TYPE_GROUP))
-        return diag__set(d->diag, PH_ERR_SYNTAX,
-                         "ce-type \"%.*s\": group presence events are not supported; turn "
-                         "groupPresenceEvents off for this handler",
-                         STR_FMT(type));
     return diag__set(d->diag, PH_ERR_SYNTAX,
                      "ce-type \"%.*s\" is unknown, expected azure.webpubsub.sys.{connect, "
-                     "connected, disconnected} or azure.webpubsub.user.{name}",
+                     "connected, disconnected}, azure.webpubsub.gp.{joined, left} or "
+                     "azure.webpubsub.user.{name}",
                      STR_FMT(type));
 }
 

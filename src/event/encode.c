@@ -63,12 +63,10 @@ static enum ph_err add_attribute(struct encoder *e, const struct attribute *attr
 
 static enum ph_err add_type(struct encoder *e)
 {
-    bool user = e->ev->kind == PH_EVENT_USER;
-    struct str prefix = user ? TYPE_USER : TYPE_SYSTEM;
-    struct str name = user ? e->ev->name : event__system_name(e->ev->kind);
-    char *type = arena__printf(e->arena, "%.*s%.*s", STR_FMT(prefix), STR_FMT(name));
+    struct event_type type = event__type(e->ev->kind, e->ev->name);
+    char *text = arena__printf(e->arena, "%.*s%.*s", STR_FMT(type.prefix), STR_FMT(type.name));
 
-    return type ? add(e, STR("ce-type"), str__of(type)) : out_of_memory(e);
+    return text ? add(e, STR("ce-type"), str__of(text)) : out_of_memory(e);
 }
 
 /* Always the long form; documents print a short one for some events (section 2.1). */

@@ -61,6 +61,11 @@ const char *ph_event_reason(const struct ph_event *ev)
     return ev->reason.ptr;
 }
 
+const char *ph_event_group(const struct ph_event *ev)
+{
+    return ev->group.ptr;
+}
+
 enum ph_data_type ph_event_data_type(const struct ph_event *ev)
 {
     return ev->type;

@@ -44,6 +44,7 @@ struct ph_event {
     enum ph_data_type type;
     struct str data;   /* user events; when decoded, the body of the others too */
     struct str reason; /* disconnected */
+    struct str group;  /* joined, left */
     struct event_fields claims, query, headers;
     struct metadata metadata; /* user events */
     const struct str *subprotocols;

@@ -31,6 +31,9 @@ static const struct {
                        "ph_reply_reject"},
     [PH_EVENT_DISCONNECTED] = {"disconnected", 1u << REPLY_OK | 1u << REPLY_REJECT, false, false,
                                "ph_reply_ok"},
+    [PH_EVENT_JOINED] = {"joined", 1u << REPLY_OK | 1u << REPLY_REJECT, false, false,
+                         "ph_reply_ok"},
+    [PH_EVENT_LEFT] = {"left", 1u << REPLY_OK | 1u << REPLY_REJECT, false, false, "ph_reply_ok"},
 };
 
 static const char *const reply_names[] = {

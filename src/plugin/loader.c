@@ -123,7 +123,7 @@ static enum ph_err check_handlers(const struct ph_plugin *table, const char *fil
                              "%s: more than %d handlers; does the array end with one whose fn is "
                              "NULL?",
                              file, MAX_HANDLERS);
-        if ((unsigned)h->kind > PH_EVENT_DISCONNECTED)
+        if ((unsigned)h->kind > PH_EVENT_LEFT)
             return diag__set(diag, PH_ERR_PLUGIN,
                              "%s: handler %zu: unknown kind %d, expected one "
                              "of enum ph_event_kind",
@@ -197,6 +197,8 @@ static enum ph_err register_one(struct ph_app *app, const char *hub, struct plug
         [PH_EVENT_CONNECT] = ph_app_on_connect,
         [PH_EVENT_CONNECTED] = ph_app_on_connected,
         [PH_EVENT_DISCONNECTED] = ph_app_on_disconnected,
+        [PH_EVENT_JOINED] = ph_app_on_joined,
+        [PH_EVENT_LEFT] = ph_app_on_left,
     };
     struct entry *e = malloc(sizeof(*e));
 

@@ -47,6 +47,7 @@ static size_t read_all(const struct ph_event *ev)
     CHECK(ph_event_hub(ev) && ph_event_connection_id(ev) && ph_event_name(ev) && ph_event_id(ev));
     CHECK(data && data[len] == '\0');
     sum += length(ph_event_user_id(ev)) + length(ph_event_subprotocol(ev));
+    CHECK(!ph_event_group(ev) == (ev->kind != PH_EVENT_JOINED && ev->kind != PH_EVENT_LEFT));
     sum += length(ph_event_state(ev)) + length(ph_event_reason(ev)) + length(ph_event_origin(ev));
     for (int field = PH_FIELD_CLAIMS; field <= PH_FIELD_METADATA; field++)
         sum += read_fields(ev, (enum ph_field)field);
@@ -80,6 +81,7 @@ static void round_trip(struct arena *a, const struct ph_event *ev)
     CHECK(str__eq(again->connection_id, ev->connection_id));
     CHECK(str__eq(again->user_id, ev->user_id));
     CHECK(str__eq(again->reason, ev->reason));
+    CHECK(str__eq(again->group, ev->group));
     CHECK(again->claims.count == ev->claims.count);
     CHECK(ev->kind != PH_EVENT_USER || str__eq(again->data, ev->data));
 }

@@ -53,7 +53,8 @@ static void add_metadata(char *line, const struct ph_event *ev)
 
 static void describe(const struct ph_event *ev, char *line)
 {
-    static const char *const kinds[] = {"connect", "connected", "user", "disconnected"};
+    static const char *const kinds[] = {"connect",      "connected", "user",
+                                        "disconnected", "joined",    "left"};
     static const char *const types[] = {"text", "json", "binary", "protobuf"};
     size_t len;
     char size[32];
@@ -76,6 +77,8 @@ static void describe(const struct ph_event *ev, char *line)
     }
     if (ph_event_kind(ev) == PH_EVENT_DISCONNECTED)
         add_member(line, "reason", ph_event_reason(ev));
+    if (ph_event_group(ev))
+        add_member(line, "group", ph_event_group(ev));
     add(line, "}");
 }
 
@@ -238,6 +241,8 @@ static const struct ph_plugin_handler handlers[] = {
     {PH_EVENT_CONNECT, NULL, on_connect},
     {PH_EVENT_CONNECTED, NULL, on_notice},
     {PH_EVENT_DISCONNECTED, NULL, on_notice},
+    {PH_EVENT_JOINED, NULL, on_notice},
+    {PH_EVENT_LEFT, NULL, on_notice},
     {PH_EVENT_USER, "*", on_user_event},
     {0, NULL, NULL},
 };

@@ -109,12 +109,14 @@ static void without_a_handler_everything_is_204(void **state)
         webhook__event(PH_EVENT_CONNECT, "connect"),
         webhook__event(PH_EVENT_CONNECTED, "connected"),
         webhook__event(PH_EVENT_DISCONNECTED, "disconnected"),
+        webhook__event(PH_EVENT_JOINED, "joined"),
+        webhook__event(PH_EVENT_LEFT, "left"),
         webhook__user_event("message", PH_DATA_TEXT, "hi"),
     };
     struct ph_app *app = new_app();
 
     (void)state;
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++)
         expect(webhook__post(app, &events[i]), 204, NULL, "");
     ph_app_free(app);
 }
@@ -171,8 +173,10 @@ static void lifecycle_events_reach_their_own_handlers(void **state)
     struct ph_event connected = webhook__event(PH_EVENT_CONNECTED, "connected");
     struct ph_event disconnected = webhook__event(PH_EVENT_DISCONNECTED, "disconnected");
     struct ph_event custom = webhook__user_event("connected", PH_DATA_TEXT, "x");
+    struct ph_event joined = webhook__event(PH_EVENT_JOINED, "joined");
+    struct ph_event left = webhook__event(PH_EVENT_LEFT, "left");
     struct ph_app *app = new_app();
-    int first = 0, second = 0, third = 0;
+    int first = 0, second = 0, third = 0, fourth = 0, fifth = 0;
 
     (void)state;
     ph_app_on_connected(app, NULL, pass, &first, NULL);
@@ -184,6 +188,13 @@ static void lifecycle_events_reach_their_own_handlers(void **state)
     assert_int_equal(first * 100 + second * 10 + third, 110);
     ph_response_free(webhook__post(app, &custom));
     assert_int_equal(first * 100 + second * 10 + third, 111);
+    joined.group = left.group = STR("g");
+    ph_app_on_joined(app, "chat", pass, &fourth, NULL);
+    ph_app_on_left(app, "chat", pass, &fifth, NULL);
+    ph_response_free(webhook__post(app, &joined));
+    assert_int_equal(fourth * 10 + fifth, 10);
+    ph_response_free(webhook__post(app, &left));
+    assert_int_equal(fourth * 10 + fifth, 11);
     ph_app_free(app);
 }
 

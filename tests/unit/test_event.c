@@ -198,6 +198,18 @@ static void reason_is_text_or_null(void **state)
     assert_string_equal(ph_event_reason(decode_vector(*state, "ok-disconnected.http")),
                         "The connection recovery timeout expired.");
     assert_null(ph_event_reason(decode_vector(*state, "ok-disconnected-null.http")));
+    assert_null(ph_event_group(decode_vector(*state, "ok-disconnected-null.http")));
+}
+
+static void joined_and_left_name_the_group(void **state)
+{
+    const struct ph_event *ev = decode_vector(*state, "ok-joined.http");
+
+    assert_int_equal(ph_event_kind(ev), PH_EVENT_JOINED);
+    assert_string_equal(ph_event_group(ev), "chat room/\xc3\xa4");
+    ev = decode_vector(*state, "ok-left.http");
+    assert_int_equal(ph_event_kind(ev), PH_EVENT_LEFT);
+    assert_string_equal(ph_event_group(ev), "g");
 }
 
 static void data_is_untouched_and_has_a_nul_behind_it(void **state)
@@ -353,6 +365,7 @@ static void expect_event(const struct ph_event *got, const struct ph_event *want
     expect_same(got->origin, want->origin);
     expect_same(got->state, want->state);
     expect_same(got->reason, want->reason);
+    expect_same(got->group, want->group);
     if (want->kind == PH_EVENT_USER)
         expect_same(got->data, want->data);
     expect_fields(&got->claims, &want->claims);
@@ -399,11 +412,15 @@ static void every_kind_survives_the_round_trip(void **state)
         {PH_EVENT_CONNECTED, "connected"},
         {PH_EVENT_DISCONNECTED, "disconnected"},
         {PH_EVENT_USER, "message"},
+        {PH_EVENT_JOINED, "joined"},
+        {PH_EVENT_LEFT, "left"},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct ph_event ev = minimal(rows[i].kind, rows[i].name);
 
+        if (ev.kind == PH_EVENT_JOINED || ev.kind == PH_EVENT_LEFT)
+            ev.group = STR("\"a\" \xc3\xa4/%");
         if (ev.kind == PH_EVENT_USER)
             ev.data = STR("{}");
         round_trip(*state, &ev);
@@ -576,6 +593,7 @@ int main(void)
         TEST(nul_in_a_header_does_not_shorten_an_attribute),
         TEST(json_depth_is_limited),
         TEST(values_of_a_connect_body_are_limited_those_of_data_are_not),
+        TEST(joined_and_left_name_the_group),
         TEST(every_kind_survives_the_round_trip),
         TEST(every_data_type_survives_the_round_trip),
         TEST(connect_survives_the_round_trip_with_all_it_can_hold),

@@ -66,8 +66,8 @@ static void bad_plugins_are_refused_with_file_and_reason(void **state)
         {UNIT_SRCDIR "/test_plugin.c", "invalid ELF header"},
         {PLUGINS_DIR "/bad_no_entry.so", "does not export ph_plugin_entry"},
         {PLUGINS_DIR "/bad_null_table.so", "returned NULL"},
-        {PLUGINS_DIR "/bad_major.so", "built for plugin interface 2.1, expected 1.x"},
-        {PLUGINS_DIR "/bad_minor.so", "needs plugin interface 1.2, this is 1.1"},
+        {PLUGINS_DIR "/bad_major.so", "built for plugin interface 2.2, expected 1.x"},
+        {PLUGINS_DIR "/bad_minor.so", "needs plugin interface 1.3, this is 1.2"},
         {PLUGINS_DIR "/bad_short.so", "its table has"},
         {PLUGINS_DIR "/bad_no_name.so", "name is NULL"},
         {PLUGINS_DIR "/bad_no_handlers.so", "handlers is NULL"},
@@ -266,6 +266,12 @@ static void skeleton_handles_every_kind(void **state)
     ev = webhook__user_event("greet", PH_DATA_TEXT, "");
     expect(webhook__post(app, &ev), 200, "good day");
     ev = webhook__user_event("other", PH_DATA_TEXT, "");
+    expect(webhook__post(app, &ev), 204, NULL);
+    ev = webhook__event(PH_EVENT_JOINED, "joined");
+    ev.group = STR("g");
+    expect(webhook__post(app, &ev), 204, NULL);
+    ev = webhook__event(PH_EVENT_LEFT, "left");
+    ev.group = STR("g");
     expect(webhook__post(app, &ev), 204, NULL);
     ev = webhook__event(PH_EVENT_DISCONNECTED, "disconnected");
     expect(webhook__post(app, &ev), 204, NULL);

@@ -244,6 +244,8 @@ static void a_reply_that_does_not_fit_is_500_and_says_which_would(void **state)
         {PH_EVENT_CONNECTED, ph_reply_text("x", 1), PH_ERR_STATE, "expected ph_reply_ok"},
         {PH_EVENT_CONNECTED, with_state(ph_reply_ok()), PH_ERR_STATE, "cannot set the connection"},
         {PH_EVENT_DISCONNECTED, with_state(ph_reply_ok()), PH_ERR_STATE, "cannot set the"},
+        {PH_EVENT_JOINED, with_state(ph_reply_ok()), PH_ERR_STATE, "cannot set the"},
+        {PH_EVENT_LEFT, ph_reply_text("x", 1), PH_ERR_STATE, "expected ph_reply_ok"},
     };
     struct fixture *f = *state;
 

@@ -292,6 +292,8 @@ static void tell(struct upstream_peer *p, const struct queued_event *q, const st
         break;
     case PH_EVENT_CONNECTED:
     case PH_EVENT_DISCONNECTED:
+    case PH_EVENT_JOINED:
+    case PH_EVENT_LEFT:
         if (!out->success) /* nobody else hears of it (event-handler section 3.3) */
             log__warn(config->log,
                       LOG_FIELDS("handler", p->target ? route__bare(p->target) : "", "event",
