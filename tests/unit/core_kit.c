@@ -60,6 +60,8 @@ static void on_publish(void *ctx, const struct hub_command *cmd)
     if (cmd->message)
         put_metadata(&kit->effects, &cmd->message->metadata);
     buf__byte(&kit->effects, '\n');
+    if (kit->beside)
+        core__apply(kit->beside, cmd, NULL);
 }
 
 static bool on_event(void *ctx, struct session *s, const struct user_event *event)

@@ -22,6 +22,7 @@ struct kit {
     struct core_config config;
     struct buf effects; /* events, publishes and ends, one a line */
     struct buf log;
+    struct core *beside; /* another shard: gets what is published here, or NULL */
     bool refuse_events;
     bool answer_at_once;     /* events fail for want of a handler, from inside the effect */
     int64_t now_ms, unix_ms; /* what the core takes for the time */

@@ -108,14 +108,15 @@ static void arrive(struct world *w, unsigned i, const struct format *format)
 {
     struct str groups[] = {STR("g"), STR("h")};
     struct str roles[] = {STR("webpubsub.sendToGroups.g*"), STR("webpubsub.sendToGroup.h"),
-                          STR("webpubsub.joinLeaveGroup")};
+                          STR("webpubsub.joinLeaveGroup"), STR("webpubsub.setGroupState"),
+                          STR("webpubsub.getGroupState")};
     char id[] = {(char)('a' + i), '\0'};
     struct session *s = session__new(w->core, &(struct session_config){.hub = STR("hub"),
                                                                        .connection_id = str__of(id),
                                                                        .user_id = STR("u"),
                                                                        .format = format,
                                                                        .roles = roles,
-                                                                       .role_count = 3,
+                                                                       .role_count = 5,
                                                                        .groups = groups,
                                                                        .group_count = 2});
 
@@ -194,6 +195,27 @@ static void revoke(struct world *w)
                 NULL);
 }
 
+static void group_states(struct world *w)
+{
+    const struct metadata_entry entry = {STR("key"), STR("value")};
+
+    for (unsigned i = 1; i < CLIENTS; i++)
+        say(w, i, (struct command){.kind = COMMAND_SUBSCRIBE_GROUP_STATE, .group = STR("g")});
+    for (unsigned i = 1; i < CLIENTS; i++)
+        say(w, i,
+            (struct command){.kind = COMMAND_SET_GROUP_STATE,
+                             .group = STR("g"),
+                             .has_ack_id = true,
+                             .ack_id = 88,
+                             .has_state = true,
+                             .state = {&entry, 1}});
+    say(w, 1, (struct command){.kind = COMMAND_SET_GROUP_STATE, .group = STR("g")});
+    say(w, 2, (struct command){.kind = COMMAND_LEAVE_GROUP, .group = STR("g")});
+    say(w, 3, (struct command){.kind = COMMAND_UNSUBSCRIBE_GROUP_STATE, .group = STR("g")});
+    say(w, 3, (struct command){.kind = COMMAND_SUBSCRIBE_GROUP_STATE, .group = STR("g")});
+    flush(w);
+}
+
 static void close_user(struct world *w)
 {
     core__apply(w->core,
@@ -220,6 +242,7 @@ static void live(struct world *w)
     join_many(w, 1);
     leave_many(w, 1);
     events(w, 3);
+    group_states(w);
     say(w, 1, (struct command){.kind = COMMAND_PING});
     lost = w->transports[2].session;
     if (lost) {

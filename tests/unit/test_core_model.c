@@ -168,6 +168,7 @@ static void model_apply(struct world *w, unsigned i, enum hub_op op, unsigned gr
     case HUB_GRANT:
     case HUB_REVOKE:
     case HUB_MAY:
+    case HUB_SET_GROUP_STATE:
         break;
     }
 }

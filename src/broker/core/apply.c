@@ -209,6 +209,10 @@ void core__apply(struct core *core, const struct hub_command *cmd, struct hub_re
 
     if (result)
         *result = (struct hub_result){0};
+    if (cmd->op == HUB_SET_GROUP_STATE) { /* of one connection, which is rarely on this shard */
+        group_state__apply(core, cmd);
+        return;
+    }
     if (!w.hub)
         return;
     buf__init(&close_text, REASON_MAX);

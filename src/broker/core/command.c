@@ -7,9 +7,10 @@
 #include <stdlib.h>
 
 enum outcome {
-    DONE,   /* acknowledge */
-    FAILED, /* say so; the client may try again with the same id */
-    LATER   /* the event handler decides */
+    DONE,    /* acknowledge */
+    FAILED,  /* say so; the client may try again with the same id */
+    LATER,   /* the event handler decides */
+    ANSWERED /* done or refused, and the client has been told */
 };
 
 /* --- Acks (client-and-rest section 2.3) --------------------------------- */
@@ -129,6 +130,55 @@ static enum outcome send_to_group(struct session *s, const struct command *cmd)
     return DONE;
 }
 
+/* --- Group state (client-and-rest section 2.6) -------------------------------- */
+
+static enum outcome refuse(struct session *s, const struct command *cmd,
+                           const struct ack_error *error)
+{
+    log__info(s->core->config.log, LOG_FIELDS("hub", s->hub->name, "connection", s->id),
+              "the states of group %.*s: %.*s", STR_FMT(cmd->group), STR_FMT(error->message));
+    if (cmd->has_ack_id)
+        acknowledge(s, cmd->ack_id, error);
+    return ANSWERED;
+}
+
+/* The client gets its ack before it sees what came of it. */
+static enum outcome set_group_state(struct session *s, const struct command *cmd)
+{
+    const struct ack_error *refusal = group_state__refusal(s, cmd);
+    struct group_state *change = refusal ? NULL : group_state__draft(s, cmd);
+
+    if (refusal)
+        return refuse(s, cmd, refusal);
+    if (!change)
+        return FAILED;
+    if (cmd->has_ack_id)
+        acknowledge_success(s, cmd->ack_id);
+    group_state__change(s, cmd->group, change);
+    return ANSWERED;
+}
+
+static enum outcome subscribe_group_state(struct session *s, const struct command *cmd)
+{
+    const struct ack_error *refusal = group_state__subscribe_refusal(s, cmd->group);
+
+    if (refusal)
+        return refuse(s, cmd, refusal);
+    if (!group_state__subscribe(s, cmd->group))
+        return FAILED;
+    if (cmd->has_ack_id)
+        acknowledge_success(s, cmd->ack_id);
+    if (!s->ended)
+        group_state__tell_all(s, cmd->group);
+    return ANSWERED;
+}
+
+static enum outcome unsubscribe_group_state(struct session *s, const struct command *cmd)
+{
+    group_state__unsubscribe(s, cmd->group);
+    return DONE;
+}
+
 static void explain_failure(const struct session *s, const char *why)
 {
     log__warn(
@@ -162,10 +212,18 @@ static const struct verb {
     enum permission_action action;
     const char *deed, *role;
 } verbs[COMMAND_COUNT] = {
-    [COMMAND_JOIN_GROUP] = {join_group, true, PERMISSION_JOIN_LEAVE_GROUP, "join", "joinLeave"},
-    [COMMAND_LEAVE_GROUP] = {leave_group, true, PERMISSION_JOIN_LEAVE_GROUP, "leave", "joinLeave"},
-    [COMMAND_SEND_TO_GROUP] = {send_to_group, true, PERMISSION_SEND_TO_GROUP, "send to", "sendTo"},
+    [COMMAND_JOIN_GROUP] = {join_group, true, PERMISSION_JOIN_LEAVE_GROUP, "join",
+                            "joinLeaveGroup"},
+    [COMMAND_LEAVE_GROUP] = {leave_group, true, PERMISSION_JOIN_LEAVE_GROUP, "leave",
+                             "joinLeaveGroup"},
+    [COMMAND_SEND_TO_GROUP] = {send_to_group, true, PERMISSION_SEND_TO_GROUP, "send to",
+                               "sendToGroup"},
     [COMMAND_EVENT] = {.run = send_event},
+    [COMMAND_SET_GROUP_STATE] = {set_group_state, true, PERMISSION_SET_GROUP_STATE,
+                                 "set a state in", "setGroupState"},
+    [COMMAND_SUBSCRIBE_GROUP_STATE] = {subscribe_group_state, true, PERMISSION_GET_GROUP_STATE,
+                                       "see the states of", "getGroupState"},
+    [COMMAND_UNSUBSCRIBE_GROUP_STATE] = {.run = unsubscribe_group_state},
 };
 
 static void refuse_forbidden(struct session *s, const struct command *cmd, const struct verb *verb)
@@ -176,8 +234,8 @@ static void refuse_forbidden(struct session *s, const struct command *cmd, const
                  verb->deed, STR_FMT(cmd->group));
 
     log__info(s->core->config.log, LOG_FIELDS("hub", s->hub->name, "connection", s->id),
-              "forbidden to %s group %.*s; the role webpubsub.%sGroup.%.*s would allow it",
-              verb->deed, STR_FMT(cmd->group), verb->role, STR_FMT(cmd->group));
+              "forbidden to %s group %.*s; the role webpubsub.%s.%.*s would allow it", verb->deed,
+              STR_FMT(cmd->group), verb->role, STR_FMT(cmd->group));
     if (cmd->has_ack_id)
         acknowledge(s, cmd->ack_id, &(struct ack_error){"Forbidden", str__n(text, (size_t)len)});
 }
@@ -207,7 +265,7 @@ static void request(struct session *s, const struct command *cmd)
         return;
     }
     outcome = verb->run ? verb->run(s, cmd) : FAILED;
-    if (outcome == LATER || s->ended)
+    if (outcome == LATER || outcome == ANSWERED || s->ended)
         return;
     if (outcome == FAILED && cmd->kind == COMMAND_EVENT)
         fail_event_of_raw(s, false);

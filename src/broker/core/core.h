@@ -14,7 +14,8 @@
 #include "broker/core/permission.h"
 
 struct core;
-struct filter; /* of broker/filter */
+struct filter;      /* of broker/filter */
+struct group_state; /* of group_state.h */
 struct session;
 struct transport;     /* of broker/net; the core only remembers which one a session has */
 struct upstream_peer; /* of broker/upstream; likewise */
@@ -30,22 +31,26 @@ struct core_limits {
     size_t ack_ids;                       /* remembered for Duplicate; 1000 */
     struct permission_limits permissions; /* 1000, 10 */
     int64_t recovery_ms;                  /* how long a lost reliable session is kept; 30000 */
+    size_t states_per_connection;         /* groups with a state or a subscription of it; 100 */
+    size_t states_per_group;              /* connections with a state in it; 10000 */
 };
 #define CORE_LIMITS_DEFAULT                                                                        \
-    ((struct core_limits){{1000, 16u << 20}, {1000, 16u << 20}, 1000, {1000, 10}, 30000})
+    ((struct core_limits){                                                                         \
+        {1000, 16u << 20}, {1000, 16u << 20}, 1000, {1000, 10}, 30000, 100, 10000})
 
 /* Whom a hub command is about. */
 enum scope { SCOPE_HUB, SCOPE_GROUP, SCOPE_USER, SCOPE_CONNECTION };
 enum hub_op {
-    HUB_SEND,   /* message to the scope */
-    HUB_EXISTS, /* does the scope have a connection? */
-    HUB_JOIN,   /* the scope's connections join `groups` */
-    HUB_LEAVE,  /* ... leave `groups`; all groups when there are none */
-    HUB_CLOSE,  /* close the scope's connections with `reason` */
-    HUB_LIST,   /* who they are, by connection id behind `after`, `limit` at the most */
-    HUB_GRANT,  /* ... may do `action` with `target` */
-    HUB_REVOKE, /* ... may not */
-    HUB_MAY     /* count those who may */
+    HUB_SEND,           /* message to the scope */
+    HUB_EXISTS,         /* does the scope have a connection? */
+    HUB_JOIN,           /* the scope's connections join `groups` */
+    HUB_LEAVE,          /* ... leave `groups`; all groups when there are none */
+    HUB_CLOSE,          /* close the scope's connections with `reason` */
+    HUB_LIST,           /* who they are, by connection id behind `after`, `limit` at the most */
+    HUB_GRANT,          /* ... may do `action` with `target` */
+    HUB_REVOKE,         /* ... may not */
+    HUB_MAY,            /* count those who may */
+    HUB_SET_GROUP_STATE /* a connection, somewhere, says `state` about itself in the group */
 };
 
 /* A REST call and a client frame that mean the same become the same command. */
@@ -60,6 +65,7 @@ struct hub_command {
     const struct str *excluded; /* connection ids left out */
     size_t excluded_count;
     struct message *message;       /* HUB_SEND; borrowed */
+    struct group_state *state;     /* HUB_SET_GROUP_STATE; borrowed */
     struct filter *filter;         /* only connections that it is true for; NULL: all. Borrowed */
     enum permission_action action; /* HUB_GRANT, HUB_REVOKE, HUB_MAY */
     struct str target;             /* a group; absent: every group */

@@ -81,8 +81,11 @@ static void leave_at(struct hub *hub, struct session *s, uint32_t at)
 {
     struct group *g = s->groups.items[at].group;
     uint32_t place = s->groups.items[at].member;
-    struct member moved = g->members[--g->count];
+    struct member moved;
 
+    if (s->states)
+        group_state__left(s, group__key(g));
+    moved = g->members[--g->count];
     g->members[place] = moved;
     moved.session->groups.items[moved.membership].member = place;
 

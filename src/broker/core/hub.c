@@ -33,6 +33,7 @@ struct hub *hub__get(struct core *core, struct str name)
     map__init(&hub->connections, connection_key, &core->config.seed);
     map__init(&hub->groups, group__key, &core->config.seed);
     map__init(&hub->users, user_key, &core->config.seed);
+    map__init(&hub->state_rooms, state_room__key, &core->config.seed);
     memcpy(hub->name, name.ptr, name.len);
     hub->name[name.len] = '\0';
     if (!map__add(&core->hubs, hub)) {
@@ -44,7 +45,7 @@ struct hub *hub__get(struct core *core, struct str name)
 
 void hub__release(struct core *core, struct hub *hub)
 {
-    if (hub->connections.count > 0)
+    if (hub->connections.count > 0 || hub->state_rooms.count > 0)
         return;
     map__remove(&core->hubs, hub__key(hub));
     hub__free(hub);
@@ -58,6 +59,9 @@ void hub__free(struct hub *hub)
         group__free(item);
     for (uint32_t at = 0; (item = map__next(&hub->users, &at));)
         free(item);
+    for (uint32_t at = 0; (item = map__next(&hub->state_rooms, &at));)
+        state_room__free(item);
+    map__free(&hub->state_rooms);
     map__free(&hub->connections);
     map__free(&hub->groups);
     map__free(&hub->users);
@@ -130,6 +134,7 @@ bool hub__enter(struct hub *hub, struct session *s, struct str user_id)
 
 void hub__leave(struct hub *hub, struct session *s)
 {
+    group_state__end(s);
     group__leave_all(hub, s);
     leave_user(hub, s);
     map__remove(&hub->connections, session__id(s));

@@ -1,5 +1,6 @@
 /* A hub: its connections, users and groups on this shard. Hubs and users come into
- * being with their first connection and vanish with their last. */
+ * being with their first connection and vanish with their last; a hub also stays while
+ * connections on other shards have group states. */
 #ifndef BROKER_CORE_HUB_H
 #define BROKER_CORE_HUB_H
 
@@ -10,7 +11,9 @@ struct hub {
     struct map connections; /* struct session by id */
     struct map groups;
     struct map users;
-    char name[]; /* lower case, with a NUL */
+    struct map
+        state_rooms; /* groups with states of any shard, or with subscribers (group_state.h) */
+    char name[];     /* lower case, with a NUL */
 };
 
 /* The connections of one user id: a list through the sessions. */

@@ -299,6 +299,7 @@ void session__free(struct session *s)
     list__remove(&s->waiting);
     memberships__free(&s->groups);
     permissions__free(&s->permissions);
+    own_states__free(s->states);
     outbox__free(&s->outbox);
     ack_ids__free(s->ack_ids);
     free(s->in_flight);

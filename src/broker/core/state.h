@@ -3,6 +3,7 @@
 #define BROKER_CORE_STATE_H
 
 #include "broker/core/ack_ids.h"
+#include "broker/core/group_state.h"
 #include "broker/core/hub.h"
 #include "broker/core/list.h"
 #include "broker/core/membership.h"
@@ -46,6 +47,7 @@ struct session {
     struct upstream_peer *peer;
     struct memberships groups;
     struct permissions permissions;
+    struct own_states *states; /* NULL: it has none and listens to none */
     struct ack_ids *ack_ids;
     struct in_flight *in_flight;
     uint64_t last_ticket;

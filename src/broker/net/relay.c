@@ -1,6 +1,7 @@
 #include "broker/net/relay.h"
 
 #include "broker/core/connection_id.h"
+#include "broker/core/group_state.h"
 #include "broker/filter/filter.h"
 
 #include <stdlib.h>
@@ -28,6 +29,7 @@ static void parcel_free(struct parcel *p)
 {
     message__unref(p->command.message);
     filter__unref(p->command.filter);
+    group_state__unref(p->command.state);
     free(p->lists);
     free(p);
 }
@@ -100,8 +102,9 @@ static bool copy_lists(struct parcel *p, char *at)
 /* The message counts in each, for the last one holds on to it alone. */
 static size_t parcel_size(const struct hub_command *cmd)
 {
-    size_t size =
-        sizeof(struct parcel) + text_size(cmd) + (cmd->message ? cmd->message->data.len : 0);
+    size_t size = sizeof(struct parcel) + text_size(cmd) +
+                  (cmd->message ? cmd->message->data.len : 0) +
+                  (cmd->state ? group_state__size(cmd->state) : 0);
 
     return size < MIN_SIZE ? MIN_SIZE : size;
 }
@@ -127,6 +130,8 @@ static struct parcel *parcel_new(const struct hub_command *cmd)
         message__ref(cmd->message);
     if (cmd->filter)
         filter__ref(cmd->filter);
+    if (cmd->state)
+        group_state__ref(cmd->state);
     return p;
 }
 
