@@ -251,6 +251,8 @@ enum ph_err settings__finish(struct settings *s, unsigned cpus, struct diag *dia
 
     if (s->threads == 0)
         s->threads = cpus < 1 ? 1 : cpus > SETTINGS_MAX_THREADS ? SETTINGS_MAX_THREADS : cpus;
+    if (!s->metrics_set)
+        s->metrics = url__is_loopback(s->host);
     if (s->key_count == 0)
         err = settings__key(s, STR(SETTINGS_DEFAULT_KEY), diag);
     if (err == PH_OK && has_default_key(s) && !url__is_loopback(s->host))

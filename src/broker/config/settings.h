@@ -110,6 +110,8 @@ struct settings {
     size_t key_count;
     bool keys_of_file; /* a key from the command line replaces those of the file */
     unsigned threads;  /* 0 until settings__finish when nobody said */
+    bool metrics;      /* GET /metrics answers */
+    bool metrics_set;
     enum ph_log_level log_level;
     enum ph_log_format log_format;
     struct str ca_file; /* of handlers that have none of their own */

@@ -620,6 +620,17 @@ static enum ph_err read_global_ca_file(struct reader *r, const struct json *valu
     return err;
 }
 
+/* Metrics hold no secrets, but names of hubs and how much goes on. */
+static enum ph_err read_metrics(struct reader *r, const struct json *value, void *target)
+{
+    struct settings *s = target;
+
+    (void)r;
+    s->metrics = value->boolean;
+    s->metrics_set = true;
+    return PH_OK;
+}
+
 static const struct key file_keys[] = {
     {STR("listen"), TYPE(JSON_STRING), "HOST:PORT", read_listen},
     {STR("accessKeys"), TYPE(JSON_ARRAY), "an array of strings", read_access_keys},
@@ -629,6 +640,7 @@ static const struct key file_keys[] = {
      read_log_level},
     {STR("logFormat"), TYPE(JSON_STRING), "\"text\" or \"json\"", read_log_format},
     {STR("caFile"), TYPE(JSON_STRING), "the path of a file", read_global_ca_file},
+    {STR("metrics"), TYPE(JSON_BOOL), "true or false", read_metrics},
 };
 
 static const struct table file_table = {"the configuration", file_keys,

@@ -62,6 +62,11 @@ size_t core__session_count(const struct core *core)
     return core->sessions;
 }
 
+size_t core__detached_count(const struct core *core)
+{
+    return core->sessions - core->attached;
+}
+
 bool core__has_dirty(const struct core *core)
 {
     return !list__empty(&core->dirty);

@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "broker/core/format.h"
 #include "broker/core/permission.h"
+#include "broker/metrics/metrics.h"
 
 struct core;
 struct filter;      /* of broker/filter */
@@ -134,6 +135,7 @@ struct core_config {
     void *ctx;
     struct map_seed seed;
     struct ph_log *log;
+    struct metrics *metrics; /* may be NULL */
 };
 
 struct core *core__new(const struct core_config *config);
@@ -145,6 +147,8 @@ void core__free(struct core *core);
 void core__apply(struct core *core, const struct hub_command *cmd, struct hub_result *result);
 
 size_t core__session_count(const struct core *core);
+/* Those of them that have no transport now. */
+size_t core__detached_count(const struct core *core);
 /* The next session with something to send, taken off the dirty list; NULL when the
  * list is empty. Called once per loop turn until then. */
 struct session *core__next_dirty(struct core *core);

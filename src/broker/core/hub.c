@@ -34,6 +34,7 @@ struct hub *hub__get(struct core *core, struct str name)
     map__init(&hub->groups, group__key, &core->config.seed);
     map__init(&hub->users, user_key, &core->config.seed);
     map__init(&hub->state_rooms, state_room__key, &core->config.seed);
+    hub->counted = metrics__hub(core->config.metrics, name);
     memcpy(hub->name, name.ptr, name.len);
     hub->name[name.len] = '\0';
     if (!map__add(&core->hubs, hub)) {
@@ -129,6 +130,7 @@ bool hub__enter(struct hub *hub, struct session *s, struct str user_id)
         map__remove(&hub->connections, session__id(s));
         return false;
     }
+    metrics__up(hub->counted);
     return true;
 }
 
@@ -138,4 +140,5 @@ void hub__leave(struct hub *hub, struct session *s)
     group__leave_all(hub, s);
     leave_user(hub, s);
     map__remove(&hub->connections, session__id(s));
+    metrics__down(hub->counted);
 }

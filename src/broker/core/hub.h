@@ -11,9 +11,9 @@ struct hub {
     struct map connections; /* struct session by id */
     struct map groups;
     struct map users;
-    struct map
-        state_rooms; /* groups with states of any shard, or with subscribers (group_state.h) */
-    char name[];     /* lower case, with a NUL */
+    struct map state_rooms;  /* groups with states of any shard, or subscribers (group_state.h) */
+    metrics_number *counted; /* connections, for the metrics; NULL: nowhere */
+    char name[];             /* lower case, with a NUL */
 };
 
 /* The connections of one user id: a list through the sessions. */

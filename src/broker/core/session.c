@@ -131,6 +131,7 @@ struct session *session__new(struct core *core, const struct session_config *con
         !grant_roles(s, config))
         goto not_joined;
     core->sessions++;
+    metrics__add(core->config.metrics, METRIC_ACCEPTED, 1);
     return s;
 
 not_joined:
@@ -170,6 +171,8 @@ void session__attach(struct session *s, struct transport *t, struct str reconnec
     core__enter(core);
     if (s->transport)
         core->config.ops->abort(core->config.ctx, s->transport);
+    else
+        core->attached++;
     s->transport = t;
     list__remove(&s->waiting);
     outbox__rewind(&s->outbox);
@@ -232,6 +235,8 @@ void session__detach(struct session *s, int64_t now_ms, struct str reason)
 {
     struct core *core = s->core;
 
+    if (s->transport && !s->ended)
+        core->attached--;
     s->transport = NULL;
     list__remove(&s->dirty);
     if (s->ended) {
@@ -268,9 +273,12 @@ void session__end(struct session *s, const struct close_reason *why)
         return;
     core__enter(core);
     farewell__log(core->config.log, s, why);
+    metrics__closed(core->config.metrics, why->category);
     say_goodbye(s, why->message);
     s->ended = true;
     core->sessions--;
+    if (s->transport)
+        core->attached--;
     list__remove(&s->waiting);
     list__append(&core->ended, &s->waiting);
     ops->ended(core->config.ctx, s, farewell__reason(why));

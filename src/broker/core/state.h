@@ -18,6 +18,7 @@ struct core {
     struct link ended;    /* to be taken out of their hubs when nobody walks these any more */
     struct link closing;  /* out of everything; their transports still send the rest */
     size_t sessions;      /* that have not ended */
+    size_t attached;      /* of them: have a transport */
     unsigned depth;       /* calls from outside that are under way */
 };
 

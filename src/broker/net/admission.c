@@ -16,6 +16,7 @@ static bool refuse(struct admission *a, int status, const char *why)
     const char *hub = h->hub.ptr ? arena__strdup(a->arena, h->hub) : NULL;
     const char *user = h->user_id.ptr ? arena__strdup(a->arena, h->user_id) : NULL;
 
+    metrics__refused(a->shard->metrics, status);
     a->status = status;
     a->why = arena__strdup(a->arena, str__of(why ? why : http__reason(status)));
     if (!a->why)

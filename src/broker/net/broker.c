@@ -1,6 +1,7 @@
 #include "broker/net/broker.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/random.h"
 #include "broker/net/listener.h"
 #include "broker/net/shard.h"
@@ -109,6 +110,7 @@ static struct broker *broker_new(const struct settings *settings,
     if (!b)
         return NULL;
     b->log = log;
+    b->start_ms = clock__unix_ms();
     b->shard_count = settings->threads;
     b->shards = calloc(b->shard_count, sizeof(*b->shards));
     b->limits = *limits;

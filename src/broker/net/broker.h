@@ -31,7 +31,8 @@ struct broker {
     char own_host[300]; /* HOST:PORT as clients reach it, from the settings */
     size_t shard_count;
     struct shard **shards;
-    sem_t drained; /* posted once by each shard that has nothing left to do */
+    int64_t start_ms; /* Unix time */
+    sem_t drained;    /* posted once by each shard that has nothing left to do */
 };
 
 /* Listens and starts the shards' threads; accepts connections when it returns. References

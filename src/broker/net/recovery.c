@@ -54,6 +54,7 @@ static void refuse(struct shard *s, struct str id, int fd, const char *why)
 
     snprintf(connection, sizeof(connection), "%.*s", STR_FMT(id));
     log__info(s->broker->log, LOG_FIELDS("connection", connection), "recovery refused: %s", why);
+    metrics__add(s->metrics, METRIC_RECOVERY_REFUSED, 1);
     transport__refuse(&s->transports, fd, WS_CLOSE_POLICY,
                       STR("The connection could not be recovered."));
 }
@@ -63,7 +64,7 @@ static void recover(struct shard *s, struct str hub, struct str id, int fd, stru
     struct session *session = core__find(s->core, hub, id);
 
     if (session && session__format(session)->reliable)
-        recovery__attach(s, session, fd, early);
+        metrics__add(s->metrics, METRIC_RECOVERED, recovery__attach(s, session, fd, early));
     else
         refuse(s, id, fd, "there is no such connection, or its time for recovery is over");
 }

@@ -1,8 +1,11 @@
 #include "broker/net/request.h"
 
 #include "base/clock.h"
+#include "broker/metrics/metrics_text.h"
 #include "broker/net/front.h"
+#include "broker/net/metrics_page.h"
 #include "broker/net/relay.h"
+#include "broker/rest/route.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -66,12 +69,26 @@ static void on_upgrade(void *cls, struct MHD_Connection *mhd, void *context, con
     front__run(r->shard->front);
 }
 
+static void count(const struct request *r)
+{
+    size_t operation = 0;
+
+    if (!r->endpoint || r->endpoint->serves != rest__is_path)
+        return;
+    while (operation < rest_route__count() && rest_route__at(operation) != r->rest.route)
+        operation++;
+    if (operation == rest_route__count())
+        operation = METRICS_MAX_OPERATIONS;
+    metrics__rest(r->shard->metrics, operation, r->response.status);
+}
+
 /* The body stays in our response, which lives until the request is over. */
 static enum MHD_Result send_response(struct request *r)
 {
     struct str body = r->response.body;
     struct MHD_Response *out;
 
+    count(r);
     out = r->upgrade ? MHD_create_response_for_upgrade(on_upgrade, r)
                      : MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.ptr,
                                                        MHD_RESPMEM_PERSISTENT);
@@ -239,6 +256,39 @@ static int root_begin(struct request *r)
     return 200;
 }
 
+static bool is_metrics(struct str path)
+{
+    return str__eq(path, STR("/metrics"));
+}
+
+static int metrics_begin(struct request *r)
+{
+    struct buf page;
+    char *text;
+
+    if (!r->shard->settings->metrics) {
+        respond(r, 404,
+                STR("metrics are not served here; \"metrics\": true in the configuration "
+                    "file turns them on\n"));
+        return 404;
+    }
+    if (!str__eq(r->http.method, STR("GET")) && !str__eq(r->http.method, STR("HEAD"))) {
+        respond(r, 405, STR("this path takes the methods GET and HEAD only\n"));
+        http__add(&r->arena, &r->response.headers, STR("Allow"), STR("GET, HEAD"));
+        return 405;
+    }
+    buf__init(&page, METRICS_PAGE_MAX);
+    metrics_page__write(r->shard, &page);
+    text = page.failed ? NULL : arena__strdup(&r->arena, buf__view(&page));
+    respond(r, 200, str__n(text, page.len));
+    buf__free(&page);
+    if (!text)
+        text_unavailable(r, "out of memory");
+    else if (r->response.headers.count > 0)
+        r->response.headers.items[0].value = STR(METRICS_CONTENT_TYPE);
+    return r->response.status;
+}
+
 static bool is_any(struct str path)
 {
     (void)path;
@@ -255,6 +305,7 @@ static const struct endpoint endpoints[] = {
     {rest__is_path, rest_begin, rest_work, rest_unavailable, rest_end},
     {handshake__is_client_path, client_begin, client_work, text_unavailable, client_end},
     {is_root, root_begin, NULL, text_unavailable, NULL},
+    {is_metrics, metrics_begin, NULL, text_unavailable, NULL},
     {is_any, unknown_begin, NULL, text_unavailable, NULL},
 };
 

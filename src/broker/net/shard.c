@@ -222,6 +222,14 @@ static int64_t hold_back(struct shard *s, int64_t now)
     return congested ? now + CONGESTION_MS : INT64_MAX;
 }
 
+void shard__gauge(struct shard *s)
+{
+    metrics__set(s->metrics, METRIC_SOCKETS, s->transports.count);
+    metrics__set(s->metrics, METRIC_BLOCKED, s->transports.blocked);
+    metrics__set(s->metrics, METRIC_DETACHED, core__detached_count(s->core));
+    metrics__set(s->metrics, METRIC_PENDING_EVENTS, upstream__pending(s->upstream));
+}
+
 /* Everything that came in this turn has been worked on, and the loop is about to sleep. */
 static void on_turn(uv_prepare_t *handle)
 {
@@ -241,6 +249,7 @@ static void on_turn(uv_prepare_t *handle)
     at = sooner(at, hold_back(s, now));
     if (front__has_work(s->front) || core__has_dirty(s->core))
         at = now;
+    shard__gauge(s);
     check_drained(s);
     if (s->drain_until > 0 && !s->drained)
         at = sooner(at, s->drain_until);
@@ -268,7 +277,8 @@ static struct core *make_core(struct shard *s)
                                        .ops = &core_ops,
                                        .ctx = s,
                                        .seed = s->broker->seed,
-                                       .log = s->broker->log};
+                                       .log = s->broker->log,
+                                       .metrics = s->metrics};
 
     return core__new(&config);
 }
@@ -280,19 +290,28 @@ static struct upstream *make_upstream(struct shard *s)
                                            .ops = &upstream_ops,
                                            .ctx = s,
                                            .seed = s->broker->seed,
-                                           .log = s->broker->log};
+                                           .log = s->broker->log,
+                                           .metrics = s->metrics};
 
     return upstream__new(&config);
 }
 
+static bool open_transports(struct shard *s)
+{
+    if (!transports__open(&s->transports, &s->loop, s->broker->limits.close_seconds, now_of, s))
+        return false;
+    s->transports.metrics = s->metrics;
+    return true;
+}
+
 static bool make_parts(struct shard *s)
 {
+    s->metrics = metrics__new();
     s->core = make_core(s);
     s->upstream = make_upstream(s);
     s->webhook = webhook__new(&s->loop, s->broker->limits.webhooks, on_report, s);
     s->inproc = inproc__new(&s->loop, on_report, s);
-    return s->core && s->upstream && s->webhook && s->inproc &&
-           transports__open(&s->transports, &s->loop, s->broker->limits.close_seconds, now_of, s);
+    return s->metrics && s->core && s->upstream && s->webhook && s->inproc && open_transports(s);
 }
 
 struct shard *shard__new(const struct broker *b, const struct settings *settings, uint8_t index,
@@ -372,6 +391,7 @@ void shard__free(struct shard *s)
     mailbox__free(&s->mailbox, discard);
     map__free(&s->asking); /* those who asked have gone with the front */
     settings__unref(s->settings);
+    metrics__free(s->metrics);
     free(s);
 }
 

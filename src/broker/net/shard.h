@@ -21,6 +21,7 @@ struct shard {
     struct core *core;
     struct upstream *upstream;
     struct front *front;
+    struct metrics *metrics;
     struct transports transports;
     struct map asking; /* struct asking by hub: clients that wait for a connect handler */
 
@@ -60,6 +61,9 @@ bool shard__draining(const struct shard *s);
 
 /* Milliseconds of the loop's clock (monotonic), read once a turn. */
 int64_t shard__now(const struct shard *s);
+
+/* Brings the gauges of its metrics up to date, as each turn of the loop does at its end. */
+void shard__gauge(struct shard *s);
 
 /* Any thread. `open` gets the shard as its reader, or NULL when the letter is to be
  * dropped because the shard has gone. */

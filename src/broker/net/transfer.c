@@ -197,31 +197,37 @@ struct failure {
     bool final;       /* another try would end the same way */
     const char *what; /* NULL: curl's own text */
     const char *hint;
+    enum metric_failure kind;
 };
 
 static const struct failure failures[] = {
-    {CURLE_COULDNT_CONNECT, false, NULL, "is it running?"},
-    {CURLE_COULDNT_RESOLVE_HOST, false, NULL, "is the host name right?"},
-    {CURLE_COULDNT_RESOLVE_PROXY, false, NULL, "are http_proxy and no_proxy right?"},
-    {CURLE_URL_MALFORMAT, true, "the URL is malformed", "correct it in the settings"},
+    {CURLE_COULDNT_CONNECT, false, NULL, "is it running?", FAILURE_CONNECT},
+    {CURLE_COULDNT_RESOLVE_HOST, false, NULL, "is the host name right?", FAILURE_CONNECT},
+    {CURLE_COULDNT_RESOLVE_PROXY, false, NULL, "are http_proxy and no_proxy right?",
+     FAILURE_CONNECT},
+    {CURLE_URL_MALFORMAT, true, "the URL is malformed", "correct it in the settings",
+     FAILURE_OTHER},
     {CURLE_UNSUPPORTED_PROTOCOL, true, NULL,
      "the URL must start with http:// or https://, and "
-     "the handler must speak HTTP/1.1 or later"},
-    {CURLE_WEIRD_SERVER_REPLY, true, NULL, "does an HTTP server listen there?"},
+     "the handler must speak HTTP/1.1 or later",
+     FAILURE_OTHER},
+    {CURLE_WEIRD_SERVER_REPLY, true, NULL, "does an HTTP server listen there?", FAILURE_BAD_ANSWER},
     {CURLE_GOT_NOTHING, false, "closed the connection without an answer",
-     "does an HTTP server listen there, and did it survive the request?"},
+     "does an HTTP server listen there, and did it survive the request?", FAILURE_CONNECT},
     {CURLE_PARTIAL_FILE, false, "closed the connection in the middle of its answer",
-     "did it survive the request?"},
-    {CURLE_FILESIZE_EXCEEDED, true, "its answer is larger than the limit of 16 MiB", NULL},
+     "did it survive the request?", FAILURE_BAD_ANSWER},
+    {CURLE_FILESIZE_EXCEEDED, true, "its answer is larger than the limit of 16 MiB", NULL,
+     FAILURE_BAD_ANSWER},
     {CURLE_PEER_FAILED_VERIFICATION, true, NULL,
-     "add the issuer to the system's trusted certificates"},
-    {CURLE_SSL_CONNECT_ERROR, false, NULL, "if it does not speak TLS, use http://"},
-    {CURLE_OUT_OF_MEMORY, true, "out of memory", NULL},
+     "add the issuer to the system's trusted certificates", FAILURE_CONNECT},
+    {CURLE_SSL_CONNECT_ERROR, false, NULL, "if it does not speak TLS, use http://",
+     FAILURE_CONNECT},
+    {CURLE_OUT_OF_MEMORY, true, "out of memory", NULL, FAILURE_OTHER},
 };
 
 static const struct failure *failure_of(CURLcode code)
 {
-    static const struct failure other = {CURLE_OK, false, NULL, NULL};
+    static const struct failure other = {CURLE_OK, false, NULL, NULL, FAILURE_OTHER};
 
     for (size_t i = 0; i < sizeof(failures) / sizeof(*failures); i++) {
         if (failures[i].code == code)
@@ -251,10 +257,10 @@ struct exchange_result transfer__result(struct transfer *t, CURLcode code)
         return (struct exchange_result){.response = &t->response};
     }
     if (t->broken)
-        return (struct exchange_result){.why = t->broken};
+        return (struct exchange_result){.why = t->broken, .failure = FAILURE_BAD_ANSWER};
     snprintf(t->why, sizeof(t->why), "%s%s%s", what_happened(t, f, code), f->hint ? ": " : "",
              f->hint ? f->hint : "");
-    return (struct exchange_result){.why = t->why, .transient = !f->final};
+    return (struct exchange_result){.why = t->why, .transient = !f->final, .failure = f->kind};
 }
 
 /* Timeouts are not tried again (event-handler section 3.6). */
@@ -266,7 +272,7 @@ struct exchange_result transfer__timed_out(struct transfer *t)
     else
         snprintf(t->why, sizeof(t->why), "no answer within %.1f s: is it blocked or overloaded?",
                  (double)t->timeout_ms / 1000);
-    return (struct exchange_result){.why = t->why};
+    return (struct exchange_result){.why = t->why, .failure = FAILURE_TIMEOUT};
 }
 
 /* --- life -------------------------------------------------------------------------- */

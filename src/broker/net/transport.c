@@ -88,6 +88,7 @@ static void destroy(struct transport *t)
     free(t->control);
     free(t->goodbye);
     t->all->count--;
+    t->all->blocked -= t->blocked;
     free(t);
 }
 
@@ -114,6 +115,7 @@ static void watch_output(struct transport *t, bool blocked)
     if (t->blocked == blocked)
         return;
     t->blocked = blocked;
+    t->all->blocked += blocked ? 1 : (size_t)-1;
     poller__change(&t->all->poller, t->fd, &t->watch, EPOLLIN | (blocked ? EPOLLOUT : 0));
 }
 
@@ -126,8 +128,10 @@ static size_t write_pieces(struct transport *t, struct iovec *pieces, size_t cou
     do
         n = sendmsg(t->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
-    if (n >= 0)
+    if (n >= 0) {
+        metrics__add(t->all->metrics, METRIC_BYTES_OUT, (uint64_t)n);
         return (size_t)n;
+    }
     if (errno == EAGAIN || errno == EWOULDBLOCK)
         watch_output(t, true);
     else
@@ -191,8 +195,10 @@ static bool write_queue(struct transport *t)
         size_t taken = write_pieces(t, gather.pieces, gather.count);
         size_t done = gather__done(&gather, taken + t->written, &t->written);
 
-        if (done > 0)
+        if (done > 0) {
             session__written(t->session, done);
+            metrics__add(t->all->metrics, METRIC_MESSAGES_OUT, done);
+        }
         if (t->failed)
             return false;
         if (taken < total) {
@@ -336,6 +342,7 @@ static void on_message(struct transport *t, const struct ws_event *ev)
 
     if (t->state != TRANSPORT_OPEN || !t->session)
         return;
+    metrics__add(t->all->metrics, METRIC_MESSAGES_IN, 1);
     format = session__format(t->session);
     if (ev->binary ? !format->accepts_binary : !format->accepts_text) {
         fail(t, WS_CLOSE_UNSUPPORTED,
@@ -390,6 +397,7 @@ static void receive(struct transport *t, size_t len)
     char *at = t->all->input, *end = at + len;
     struct ws_event ev;
 
+    metrics__add(t->all->metrics, METRIC_BYTES_IN, len);
     t->seen_s = now_s(t->all);
     t->pinged = false;
     while (ws__next(&t->ws, &at, end, &ev) != WS_NEED_MORE) {

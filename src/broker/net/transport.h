@@ -22,7 +22,9 @@ struct transports {
     struct transport *pending; /* with a ping, pong or close frame to write, linked */
     char *input;               /* TRANSPORT_READ_SIZE, shared by all */
     struct arena arena;        /* one decoded message */
+    struct metrics *metrics;
     size_t count;
+    size_t blocked;               /* of them: their socket is full */
     unsigned close_seconds;       /* from the wish to close to the end of the socket */
     int64_t (*now_ms)(void *ctx); /* monotonic, read once a turn */
     void *ctx;

@@ -229,3 +229,13 @@ const struct rest_route *rest_route__find(struct str method, struct str path,
     }
     return NULL;
 }
+
+size_t rest_route__count(void)
+{
+    return sizeof(routes) / sizeof(*routes);
+}
+
+const struct rest_route *rest_route__at(size_t i)
+{
+    return &routes[i];
+}

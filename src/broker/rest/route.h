@@ -44,6 +44,10 @@ struct route_segments {
 
 #define ROUTE_ALLOW_MAX 64
 
+/* All rows, for those who count what they do. */
+size_t rest_route__count(void);
+const struct rest_route *rest_route__at(size_t i);
+
 /* The row for a request, or NULL. `allow` then lists the methods that the path has,
  * for the Allow header; it is empty for an unknown path. */
 const struct rest_route *rest_route__find(struct str method, struct str path,

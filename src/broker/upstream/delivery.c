@@ -153,10 +153,12 @@ void delivery__drop_user_events(struct upstream_peer *p)
         p->active = false;
     }
     while (*at) {
-        if ((*at)->kind == PH_EVENT_USER)
-            queued_event__free(peer__take(p, at));
-        else
+        if ((*at)->kind != PH_EVENT_USER) {
             at = &(*at)->next;
+            continue;
+        }
+        queued_event__free(peer__take(p, at));
+        metrics__event(p->up->config.metrics, METRIC_USER, OUTCOME_DROPPED);
     }
 }
 
@@ -303,6 +305,47 @@ static void tell(struct upstream_peer *p, const struct queued_event *q, const st
     }
 }
 
+static const enum metric_event metric_of[] = {
+    [PH_EVENT_CONNECT] = METRIC_CONNECT,
+    [PH_EVENT_CONNECTED] = METRIC_CONNECTED,
+    [PH_EVENT_USER] = METRIC_USER,
+    [PH_EVENT_DISCONNECTED] = METRIC_DISCONNECTED,
+    [PH_EVENT_JOINED] = METRIC_JOINED,
+    [PH_EVENT_LEFT] = METRIC_LEFT,
+};
+
+static enum metric_failure failure_of(const struct upstream_peer *p,
+                                      const struct exchange_result *result,
+                                      const struct outcome *out)
+{
+    if (out->answer)
+        return result->response->status / 100 == 5 ? FAILURE_STATUS_5XX : FAILURE_STATUS_4XX;
+    if (result->response)
+        return FAILURE_BAD_ANSWER;
+    return p->exchange.tries == 0 ? FAILURE_VALIDATION : result->failure;
+}
+
+static void count(const struct upstream_peer *p, const struct queued_event *q,
+                  const struct exchange_result *result, const struct outcome *out, int64_t now_ms)
+{
+    struct metrics *m = p->up->config.metrics;
+    enum metric_event event = metric_of[q->kind];
+
+    if (!q->handler) {
+        metrics__event(m, event, OUTCOME_NO_HANDLER);
+        return;
+    }
+    metrics__event_took(m, event, now_ms - q->since_ms);
+    if (out->success) {
+        metrics__event(m, event, OUTCOME_OK);
+    } else if (q->kind == PH_EVENT_CONNECT && out->answer && out->answer->status / 100 == 4) {
+        metrics__event(m, event, OUTCOME_REFUSED); /* what the event is for, no failure */
+    } else {
+        metrics__event(m, event, OUTCOME_FAILED);
+        metrics__failure(m, failure_of(p, result, out));
+    }
+}
+
 void delivery__finished(struct exchange *x, const struct exchange_result *result, int64_t now_ms)
 {
     struct upstream_peer *p = (struct upstream_peer *)x;
@@ -311,6 +354,7 @@ void delivery__finished(struct exchange *x, const struct exchange_result *result
     struct outcome out = {0};
 
     judge(p, q, result, &answer, &out);
+    count(p, q, result, &out, now_ms);
     if (out.success && out.answer)
         peer__keep(p, out.answer, q->kind == PH_EVENT_CONNECT || q->kind == PH_EVENT_USER, p->url);
     p->delivering = true;

@@ -94,6 +94,7 @@ static bool try_again(struct exchange *x, const struct exchange_result *result, 
     if (now_ms + delay_ms >= x->ends_ms)
         return false;
     log_retry(x, result, delay_ms);
+    metrics__add(x->up->config.metrics, METRIC_EVENT_RETRIES, 1);
     deadlines__set(&x->up->deadlines, &x->due, now_ms + delay_ms);
     return true;
 }
@@ -115,8 +116,10 @@ void exchange__due(struct exchange *x, int64_t now_ms)
         attempt(x, now_ms);
         return;
     }
-    if (x->under_way)
+    if (x->under_way) {
         result.why = "gave no answer in time";
+        result.failure = FAILURE_TIMEOUT;
+    }
     exchange__stop(x);
     x->finished(x, &result, now_ms);
 }

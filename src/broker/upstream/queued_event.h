@@ -11,6 +11,7 @@ struct queued_event {
     const struct settings *settings;     /* that it is in; a reference */
     void *token;                         /* of a connect */
     uint64_t ticket;                     /* of a user event */
+    int64_t since_ms;                    /* the loop's clock, when it was queued */
     enum ph_event_kind kind;
     enum ph_data_type type;
     struct str name;          /* with a NUL behind it */

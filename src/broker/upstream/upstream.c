@@ -56,13 +56,14 @@ int64_t upstream__tick(struct upstream *up, int64_t now_ms)
 
 static struct queued_event *new_event(struct upstream_peer *p, enum ph_event_kind kind,
                                       const struct upstream_event *event, uint64_t id,
-                                      int64_t unix_ms)
+                                      int64_t now_ms, int64_t unix_ms)
 {
     const struct upstream_config *config = &p->up->config;
     struct queued_event *q = queued_event__new(kind, event, id, unix_ms);
 
     if (!q)
         return NULL;
+    q->since_ms = now_ms;
     q->handler = route__find(settings__hub(config->settings, p->hub), kind, event->name);
     if (!q->handler)
         return q;
@@ -74,10 +75,10 @@ static struct queued_event *new_event(struct upstream_peer *p, enum ph_event_kin
 /* connected and disconnected: nobody waits for an outcome, so one that no handler wants
  * only takes its number. */
 static void notify(struct upstream_peer *p, enum ph_event_kind kind, struct str name,
-                   struct str data, int64_t unix_ms)
+                   struct str data, int64_t now_ms, int64_t unix_ms)
 {
     const struct upstream_event event = {.name = name, .data = data};
-    struct queued_event *q = new_event(p, kind, &event, p->next_id++, unix_ms);
+    struct queued_event *q = new_event(p, kind, &event, p->next_id++, now_ms, unix_ms);
 
     if (!q)
         log__error(p->up->config.log, LOG_NONE, "out of memory: a `%.*s` event of hub %.*s is lost",
@@ -97,7 +98,7 @@ struct upstream_peer *upstream__connect(struct upstream *up, const struct ph_eve
 
     if (!p)
         return NULL;
-    q = new_event(p, PH_EVENT_CONNECT, &event, 0, unix_ms);
+    q = new_event(p, PH_EVENT_CONNECT, &event, 0, now_ms, unix_ms);
     if (!q || !delivery__prepare_connect(p, connect, q)) {
         queued_event__free(q);
         peer__free(p);
@@ -124,7 +125,7 @@ void upstream__connected(struct upstream_peer *peer, void *owner, struct str use
     if (!peer__name(peer, user_id, subprotocol))
         log__error(peer->up->config.log, LOG_NONE,
                    "out of memory: the events of a connection will lack its user");
-    notify(peer, PH_EVENT_CONNECTED, STR("connected"), STR_NONE, unix_ms);
+    notify(peer, PH_EVENT_CONNECTED, STR("connected"), STR_NONE, now_ms, unix_ms);
     delivery__proceed(peer, now_ms);
 }
 
@@ -133,9 +134,14 @@ bool upstream__event(struct upstream_peer *peer, const struct upstream_event *ev
 {
     struct queued_event *q;
 
-    if (peer->ended || !peer__has_room(peer, event->data.len + metadata__bytes(&event->metadata)))
+    if (peer->ended)
         return false;
-    q = new_event(peer, PH_EVENT_USER, event, peer->next_id, unix_ms);
+    if (!peer__has_room(peer, event->data.len + metadata__bytes(&event->metadata))) {
+        metrics__failure(peer->up->config.metrics, FAILURE_QUEUE_FULL);
+        metrics__event(peer->up->config.metrics, METRIC_USER, OUTCOME_FAILED);
+        return false;
+    }
+    q = new_event(peer, PH_EVENT_USER, event, peer->next_id, now_ms, unix_ms);
     if (!q)
         return false;
     peer->next_id++;
@@ -148,7 +154,7 @@ void upstream__disconnected(struct upstream_peer *peer, struct str reason, int64
                             int64_t unix_ms)
 {
     delivery__drop_user_events(peer);
-    notify(peer, PH_EVENT_DISCONNECTED, STR("disconnected"), reason, unix_ms);
+    notify(peer, PH_EVENT_DISCONNECTED, STR("disconnected"), reason, now_ms, unix_ms);
     peer->ended = true;
     delivery__proceed(peer, now_ms);
 }

@@ -13,6 +13,7 @@
 #include "base/map.h"
 #include "base/metadata.h"
 #include "broker/config/settings.h"
+#include "broker/metrics/metrics.h"
 #include "event/event.h"
 
 struct upstream;
@@ -36,6 +37,7 @@ struct exchange_result {
     const struct http_response *response; /* NULL: there is none */
     const char *why;                      /* without a response: what happened, what to change */
     bool transient;                       /* without a response: trying again may help */
+    enum metric_failure failure;          /* without a response */
 };
 
 /* `send`, `cancel` and `make_guid` may be called from inside any function here; the
@@ -69,6 +71,7 @@ struct upstream_config {
     void *ctx;
     struct map_seed seed;
     struct ph_log *log;
+    struct metrics *metrics; /* may be NULL */
 };
 
 struct upstream *upstream__new(const struct upstream_config *config);

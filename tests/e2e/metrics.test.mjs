@@ -1,0 +1,200 @@
+// GET /metrics: known traffic, exact numbers.
+
+import assert from "node:assert/strict";
+import http from "node:http";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { test } from "node:test";
+import { cleanup } from "./lib/cleanup.mjs";
+import { accessUrl, allRoles, jsonProtocol, openJson, openSocket, refusedStatus, reliableProtocol, serviceClient } from "./lib/clients.mjs";
+import { metricsOf, metricsWhen, parseMetrics } from "./lib/metrics.mjs";
+import { temporaryFolder } from "./lib/paths.mjs";
+import { startBroker } from "./lib/pubhook.mjs";
+
+function configuration(t, value) {
+  const file = path.join(temporaryFolder(t), "broker.json");
+  writeFileSync(file, JSON.stringify(value));
+  return file;
+}
+
+// A handler whose answers to events the test decides; it consents to validation.
+async function startAnswers(t, answer) {
+  const server = http.createServer((request, response) => {
+    request.resume().on("end", () => {
+      if (request.method === "OPTIONS") return response.writeHead(200, { "WebHook-Allowed-Origin": "*" }).end();
+      response.writeHead(answer(request.headers)).end();
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  cleanup(t, () => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(resolve));
+  });
+  return `http://127.0.0.1:${server.address().port}/eh`;
+}
+
+test("the strict parser is strict", () => {
+  const good = '# HELP a_total b\n# TYPE a_total counter\na_total{x="1\\"\\n"} 2\n';
+  assert.equal(parseMetrics(good).get("a_total", { x: '1"\n' }), 2);
+  const head = "# HELP a b\n# TYPE a gauge\n";
+  const histogram = "# HELP a b\n# TYPE a histogram\n";
+  for (const bad of [
+    "a 1\n",
+    `${head}a 1\na 1\n`,
+    `${head}b 1\n`,
+    `${head}a{x=1} 1\n`,
+    `${head}a{x="1"y="2"} 1\n`,
+    `${head}a x\n`,
+    `${head}a 1`,
+    `${head}${head}a 1\n`,
+    `${histogram}a_bucket{le="1"} 2\na_bucket{le="+Inf"} 1\na_sum 1\na_count 1\n`,
+    `${histogram}a_bucket{le="1"} 1\na_sum 1\na_count 1\n`,
+  ]) {
+    assert.throws(() => parseMetrics(bad), undefined, bad);
+  }
+});
+
+test("connections, messages, bytes and REST calls are counted exactly, over all threads", async (t) => {
+  const broker = await startBroker(t, { threads: 4 });
+  const start = await metricsOf(broker);
+  assert.equal(start.get("pubhook_sockets"), 0);
+  assert.equal(start.get("pubhook_messages_received_total"), 0);
+  assert.equal(start.get("pubhook_build_info", { version: "0.1.0", threads: "4" }), 1);
+  assert.ok(start.get("process_resident_memory_bytes") > 1e6);
+  assert.ok(start.get("pubhook_heap_bytes") > 1000);
+  assert.ok(Math.abs(start.get("process_start_time_seconds") - Date.now() / 1000) < 60);
+
+  const clients = [];
+  for (let i = 0; i < 12; i++) clients.push(await openJson(t, broker, "chat", { roles: allRoles, groups: ["g"] }));
+  const raw = await openSocket(t, await accessUrl(broker, "Other"));
+  let metrics = await metricsWhen(broker, (m) => m.get("pubhook_sockets") === 13, "13 sockets");
+  assert.equal(metrics.get("pubhook_connections", { hub: "chat" }), 12);
+  assert.equal(metrics.get("pubhook_connections", { hub: "other" }), 1);
+  assert.equal(metrics.get("pubhook_connections_accepted_total"), 13);
+  assert.ok(metrics.get("process_open_fds") >= start.get("process_open_fds") + 13);
+  const sent = metrics.get("pubhook_messages_sent_total");
+  assert.equal(sent, 12, "the connected frames");
+  const received = metrics.get("pubhook_received_bytes_total");
+
+  const frame = JSON.stringify({ type: "sendToGroup", group: "g", dataType: "text", data: "x", ackId: 1 });
+  clients[0].send(frame);
+  for (const client of clients) {
+    const first = await client.nextJson();
+    assert.ok(["message", "ack"].includes(first.type));
+  }
+  await clients[0].nextJson();
+  await serviceClient(broker, "chat").sendToAll("hello", { contentType: "text/plain" });
+  for (const client of clients) assert.equal((await client.nextJson()).data, "hello");
+  const unknown = await fetch(`${broker.url}/api/nothing`);
+  assert.equal(unknown.status, 404);
+
+  metrics = await metricsWhen(broker, (m) => m.get("pubhook_messages_sent_total") === sent + 25, "25 messages more");
+  assert.equal(metrics.get("pubhook_messages_received_total"), 1);
+  // A masked frame of 72 bytes has a head of 6.
+  assert.equal(metrics.get("pubhook_received_bytes_total") - received, frame.length + 6);
+  const sendAll = { operation: "POST /api/hubs/{hub}/:send" };
+  assert.equal(metrics.get("pubhook_rest_requests_total", { ...sendAll, status: "2xx" }), 1);
+  assert.equal(metrics.get("pubhook_rest_requests_total", { operation: "none", status: "4xx" }), 1);
+
+  await raw.close();
+  for (const client of clients) await client.close();
+  metrics = await metricsWhen(broker, (m) => m.get("pubhook_sockets") === 0, "no socket");
+  assert.equal(metrics.get("pubhook_connections", { hub: "chat" }), 0);
+  assert.equal(metrics.get("pubhook_connections_closed_total", { reason: "Normal" }), 13);
+  assert.equal(metrics.sum("pubhook_connections_closed_total"), 13);
+});
+
+test("refused handshakes, recoveries, detached connections", async (t) => {
+  const broker = await startBroker(t, { threads: 4 });
+  const url = `${broker.url.replace("http", "ws")}/client/hubs/chat`;
+  assert.equal(await refusedStatus(url), 401);
+  assert.equal(await refusedStatus(`${await accessUrl(broker, "chat")}&webpubsub_mode=dance`), 400);
+  const client = await openJson(t, broker, "chat", {}, reliableProtocol);
+  client.cut();
+  let metrics = await metricsWhen(broker, (m) => m.get("pubhook_connections_detached") === 1, "a detached connection");
+  assert.equal(metrics.get("pubhook_handshakes_refused_total", { status: "401" }), 1);
+  assert.equal(metrics.get("pubhook_handshakes_refused_total", { status: "400" }), 1);
+  assert.equal(metrics.get("pubhook_connections", { hub: "chat" }), 1);
+  assert.equal(metrics.get("pubhook_sockets"), 0);
+  const { connectionId, reconnectionToken } = client.welcome;
+  const recover = (id) => `${url}?awps_connection_id=${id}&awps_reconnection_token=${reconnectionToken}`;
+  const again = await openSocket(t, recover(connectionId), reliableProtocol);
+  assert.equal((await again.nextJson()).event, "connected");
+  const stranger = await openSocket(t, recover("nobody"), reliableProtocol);
+  assert.equal((await stranger.closed).code, 1008);
+  metrics = await metricsWhen(broker, (m) => m.get("pubhook_sockets") === 1, "one socket");
+  assert.equal(metrics.get("pubhook_connections_recovered_total"), 1);
+  assert.equal(metrics.get("pubhook_recoveries_refused_total"), 1);
+  assert.equal(metrics.get("pubhook_connections_accepted_total"), 1);
+  assert.equal(metrics.get("pubhook_connections_detached"), 0);
+});
+
+test("events by outcome, their duration, and failures of handlers by kind", async (t) => {
+  const statuses = { good: 204, bad: 400, awful: 501 };
+  const url = await startAnswers(t, (headers) => statuses[headers["ce-eventname"]] ?? 204);
+  const config = configuration(t, {
+    hubs: {
+      chat: {
+        eventHandlers: [
+          { urlTemplate: url, userEventPattern: "good,bad", systemEvents: ["connect", "connected", "disconnected"] },
+          { urlTemplate: "http://127.0.0.1:1/nobody", userEventPattern: "nobody" },
+        ],
+      },
+    },
+  });
+  const broker = await startBroker(t, { args: ["--config", config] });
+  const client = await openJson(t, broker, "chat");
+  const ask = async (event, ackId) => {
+    client.sendJson({ type: "event", event, dataType: "text", data: "x", ackId });
+    return (await client.nextJson(20_000)).success;
+  };
+  assert.equal(await ask("good", 1), true);
+  assert.equal(await ask("good", 2), true);
+  assert.equal(await ask("bad", 3), false);
+  assert.equal(await ask("unknown", 4), false);
+  await client.close();
+  const metrics = await metricsWhen(broker, (m) => m.get("pubhook_events_total", { event: "disconnected", outcome: "ok" }) === 1, "disconnected");
+  const outcome = (event, name) => metrics.get("pubhook_events_total", { event, outcome: name });
+  assert.deepEqual(
+    ["connect", "connected", "disconnected"].map((event) => outcome(event, "ok")),
+    [1, 1, 1],
+  );
+  assert.equal(outcome("user", "ok"), 2);
+  assert.equal(outcome("user", "failed"), 1);
+  assert.equal(outcome("user", "no_handler"), 1);
+  assert.equal(metrics.sum("pubhook_events_total"), 7);
+  assert.equal(metrics.get("pubhook_event_duration_seconds_count", { event: "user" }), 3);
+  assert.equal(metrics.get("pubhook_handler_failures_total", { kind: "status_4xx" }), 1);
+  assert.equal(metrics.sum("pubhook_handler_failures_total"), 1);
+  assert.equal(metrics.get("pubhook_events_pending"), 0);
+});
+
+test("a connect that the handler refuses is no failure", async (t) => {
+  const url = await startAnswers(t, () => 403);
+  const broker = await startBroker(t, { upstreams: { chat: url } });
+  assert.equal(await refusedStatus(await accessUrl(broker, "chat"), jsonProtocol), 403);
+  const metrics = await metricsOf(broker);
+  assert.equal(metrics.get("pubhook_events_total", { event: "connect", outcome: "refused" }), 1);
+  assert.equal(metrics.get("pubhook_handshakes_refused_total", { status: "403" }), 1);
+  assert.equal(metrics.sum("pubhook_handler_failures_total"), 0);
+});
+
+test("the setting, the methods", async (t) => {
+  const off = await startBroker(t, { args: ["--config", configuration(t, { metrics: false })] });
+  const refused = await fetch(`${off.url}/metrics`);
+  assert.equal(refused.status, 404);
+  assert.match(await refused.text(), /"metrics": true/);
+  const key = "k".repeat(32);
+  const everywhere = await startBroker(t, { listen: "0.0.0.0:0", args: ["--access-key", key] });
+  assert.equal((await fetch(`http://127.0.0.1:${everywhere.port}/metrics`)).status, 404);
+  const on = await startBroker(t, { listen: "0.0.0.0:0", args: ["--access-key", key, "--config", configuration(t, { metrics: true })] });
+  assert.equal((await fetch(`http://127.0.0.1:${on.port}/metrics`)).status, 200);
+  const broker = await startBroker(t);
+  const head = await fetch(`${broker.url}/metrics`, { method: "HEAD" });
+  assert.equal(head.status, 200);
+  const post = await fetch(`${broker.url}/metrics`, { method: "POST", body: "x" });
+  assert.equal(post.status, 405);
+  assert.equal(post.headers.get("allow"), "GET, HEAD");
+});
