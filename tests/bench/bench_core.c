@@ -99,7 +99,7 @@ static size_t flush(struct core *core)
                     format->enclose(items[i].frame, items[i].sequence_id, head, &head_len, tail,
                                     &tail_len);
             }
-            session__written(s, n);
+            session__written(s, n, false);
             written += n;
         }
     }

@@ -19,7 +19,8 @@ static struct settings *settings_of_all_runs(void)
 
 static void run(struct arena *a, const struct http_request *req)
 {
-    const struct rest_world world = {settings_of_all_runs(), STR("127.0.0.1:8080"), NOW};
+    const struct rest_world world = {
+        .settings = settings_of_all_runs(), .own_host = STR("127.0.0.1:8080"), .now = NOW};
     struct rest_call call;
     struct diag diag = {""};
     int status = rest__begin(a, req, &world, &call, &diag);

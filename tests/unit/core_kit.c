@@ -40,7 +40,7 @@ static void write_all(struct transport *t)
     while (!t->stuck && (n = session__outgoing(t->session, items, 7)) > 0) {
         for (size_t i = 0; i < n; i++)
             write_item(t, &items[i]);
-        session__written(t->session, n);
+        session__written(t->session, n, false);
     }
 }
 
@@ -234,6 +234,12 @@ void kit__flush(struct kit *kit)
 
     while ((s = core__next_dirty(kit->core)))
         write_all(session__transport(s));
+}
+
+void kit__resume(struct transport *t)
+{
+    t->stuck = false;
+    write_all(t);
 }
 
 struct hub_result kit__apply(struct kit *kit, struct hub_command cmd)

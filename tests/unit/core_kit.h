@@ -49,6 +49,8 @@ struct transport *kit__reattach(struct kit *kit, struct session *s, const char *
 /* The client sends a message; false when its session has ended. */
 bool kit__says(struct transport *t, const char *text);
 void kit__flush(struct kit *kit);
+/* A client that was stuck reads again. */
+void kit__resume(struct transport *t);
 struct hub_result kit__apply(struct kit *kit, struct hub_command cmd);
 /* REST: a text message to a scope of hub "h". */
 size_t kit__send(struct kit *kit, enum scope scope, const char *name, const char *text);

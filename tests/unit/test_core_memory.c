@@ -140,7 +140,7 @@ static void flush(struct world *w)
 
     while ((s = core__next_dirty(w->core))) {
         while ((n = session__outgoing(s, items, 4)) > 0)
-            session__written(s, n);
+            session__written(s, n, false);
     }
 }
 

@@ -84,7 +84,7 @@ static void drain(struct world *w)
     (void)w;
     while ((s = core__next_dirty(w->core))) {
         while ((n = session__outgoing(s, items, 16)) > 0) {
-            session__written(s, n);
+            session__written(s, n, false);
             session__transport(s)->got += (unsigned)n;
         }
     }

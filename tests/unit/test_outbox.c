@@ -20,15 +20,24 @@ static struct frame *frame_of(enum kind kind, uint32_t len)
     return f;
 }
 
-static enum outbox_result push(struct outbox *o, enum kind kind, uint32_t len,
-                               const struct queue_limits *limits)
+static enum outbox_result push_mortal(struct outbox *o, enum kind kind, uint32_t len,
+                                      int64_t expires_ms, const struct queue_limits *limits)
 {
     struct frame *f = frame_of(kind, len);
-    enum outbox_result result = outbox__push(o, f, limits);
+    enum outbox_result result;
+
+    f->expires_ms = expires_ms;
+    result = outbox__push(o, f, limits);
 
     assert_int_equal(f->refs, result == OUTBOX_OK ? 2 : 1);
     frame__unref(f);
     return result;
+}
+
+static enum outbox_result push(struct outbox *o, enum kind kind, uint32_t len,
+                               const struct queue_limits *limits)
+{
+    return push_mortal(o, kind, len, 0, limits);
 }
 
 static size_t pending(const struct outbox *o)
@@ -48,7 +57,7 @@ static void messages_stop_at_the_limit(void **state)
     assert_int_equal(push(&o, PLAIN, 1, &limits), OUTBOX_OK);
     assert_int_equal(push(&o, PLAIN, 1, &limits), OUTBOX_OK);
     assert_int_equal(push(&o, PLAIN, 1, &limits), OUTBOX_FULL);
-    outbox__written(&o, 1);
+    outbox__written(&o, 1, false);
     assert_int_equal(push(&o, PLAIN, 1, &limits), OUTBOX_OK);
     outbox__free(&o);
 }
@@ -77,9 +86,9 @@ static void an_empty_queue_takes_one_of_any_size(void **state)
     assert_int_equal(push(&o, PLAIN, 0, &limits), OUTBOX_FULL);
     assert_int_equal(push(&o, CONTROL, OUTBOX_CONTROL_BYTES, &limits), OUTBOX_OK);
     assert_int_equal(push(&o, CONTROL, 1, &limits), OUTBOX_FULL);
-    outbox__written(&o, 2);
+    outbox__written(&o, 2, false);
     assert_int_equal(push(&o, NUMBERED, 11, &limits), OUTBOX_OK);
-    outbox__written(&o, 1);
+    outbox__written(&o, 1, false);
     assert_int_equal(push(&o, NUMBERED, 0, &limits), OUTBOX_FULL);
     outbox__ack(&o, 1);
     assert_int_equal(push(&o, NUMBERED, 11, &limits), OUTBOX_OK);
@@ -114,7 +123,7 @@ static void numbered_frames_count_until_acknowledged(void **state)
     (void)state;
     push(&o, NUMBERED, 1, &limits);
     push(&o, NUMBERED, 1, &limits);
-    outbox__written(&o, 2);
+    outbox__written(&o, 2, false);
     assert_int_equal(pending(&o), 0);
     assert_int_equal(push(&o, NUMBERED, 1, &limits), OUTBOX_FULL);
     outbox__ack(&o, 1);
@@ -134,7 +143,7 @@ static void a_rewound_queue_starts_with_what_is_kept(void **state)
     push(&o, CONTROL, 2, &wide);
     push(&o, NUMBERED, 3, &wide);
     push(&o, CONTROL, 4, &wide);
-    outbox__written(&o, 3);
+    outbox__written(&o, 3, false);
     outbox__rewind(&o);
     assert_true(outbox__push_front(&o, hello));
     frame__unref(hello);
@@ -151,13 +160,13 @@ static void an_empty_queue_gives_a_burst_back(void **state)
 
     (void)state;
     push(&o, PLAIN, 1, &wide);
-    outbox__written(&o, 1);
+    outbox__written(&o, 1, false);
     assert_non_null(o.items);
     for (int i = 0; i < 100; i++)
         push(&o, PLAIN, 1, &wide);
-    outbox__written(&o, 99);
+    outbox__written(&o, 99, false);
     assert_non_null(o.items);
-    outbox__written(&o, 1);
+    outbox__written(&o, 1, false);
     assert_null(o.items);
     assert_int_equal(push(&o, PLAIN, 1, &wide), OUTBOX_OK);
     outbox__free(&o);
@@ -170,12 +179,64 @@ static void pongs_beside_unacknowledged_messages_cost_nothing(void **state)
     (void)state;
     for (int i = 0; i < 100; i++)
         push(&o, NUMBERED, 1, &wide);
-    outbox__written(&o, 100);
+    outbox__written(&o, 100, false);
     for (int i = 0; i < 10000; i++) {
         push(&o, CONTROL, 1, &wide);
-        outbox__written(&o, 1);
+        outbox__written(&o, 1, false);
     }
     assert_true(o.size <= 256);
+    outbox__free(&o);
+}
+
+static void what_expires_leaves_and_makes_room(void **state)
+{
+    struct queue_limits limits = {4, 1000};
+    struct outbox o = {0};
+    struct out_item items[8];
+
+    (void)state;
+    push_mortal(&o, NUMBERED, 10, 500, &limits);
+    push_mortal(&o, NUMBERED, 20, 300, &limits);
+    push(&o, NUMBERED, 30, &limits);
+    push_mortal(&o, NUMBERED, 40, 400, &limits);
+    assert_int_equal(push(&o, NUMBERED, 50, &limits), OUTBOX_FULL);
+    assert_false(outbox__expired(&o, 299));
+    assert_true(outbox__expired(&o, 300));
+    outbox__written(&o, 2, false); /* the first two are kept */
+    outbox__expire(&o, 400);
+    assert_int_equal(o.messages, 2);
+    assert_int_equal(o.message_bytes, 40);
+    assert_false(outbox__expired(&o, 499));
+    assert_int_equal(push(&o, NUMBERED, 50, &limits), OUTBOX_OK);
+    outbox__rewind(&o);
+    assert_int_equal(outbox__peek(&o, items, 8), 3);
+    assert_int_equal(items[0].sequence_id, 1);
+    assert_int_equal(items[1].sequence_id, 3);
+    assert_int_equal(items[2].sequence_id, 5);
+    outbox__expire(&o, 500);
+    assert_int_equal(outbox__peek(&o, items, 8), 2);
+    assert_false(outbox__expired(&o, INT64_MAX));
+    outbox__free(&o);
+}
+
+static void a_frame_that_is_begun_is_finished(void **state)
+{
+    struct outbox o = {0};
+    struct out_item items[8];
+
+    (void)state;
+    push_mortal(&o, PLAIN, 1, 100, &wide);
+    push_mortal(&o, PLAIN, 2, 100, &wide);
+    push_mortal(&o, PLAIN, 3, 200, &wide);
+    outbox__written(&o, 0, true);
+    outbox__expire(&o, 100);
+    assert_int_equal(outbox__peek(&o, items, 8), 2);
+    assert_int_equal(items[0].frame->len, 1);
+    assert_int_equal(items[1].frame->len, 3);
+    outbox__written(&o, 1, false);
+    outbox__expire(&o, 200);
+    assert_int_equal(pending(&o), 0);
+    assert_int_equal(o.messages + o.message_bytes, 0);
     outbox__free(&o);
 }
 
@@ -187,12 +248,15 @@ struct model_item {
     enum kind kind;
     uint64_t sequence;
     bool written;
+    int64_t expires_ms;
 };
 
 struct model {
     struct model_item items[MODEL_MAX];
     size_t count;
     uint64_t sequence, highest_written, acked;
+    int64_t now_ms;
+    bool begun;
 };
 
 static void model_remove(struct model *m, size_t at)
@@ -252,6 +316,16 @@ static void model_rewind(struct model *m)
     }
 }
 
+static void model_expire(struct model *m)
+{
+    size_t begun = m->begun ? model_first_pending(m) : MODEL_MAX;
+
+    for (size_t i = m->count; i-- > 0;) {
+        if (i != begun && m->items[i].expires_ms && m->items[i].expires_ms <= m->now_ms)
+            model_remove(m, i);
+    }
+}
+
 static void compare(const struct outbox *o, const struct model *m)
 {
     struct out_item items[MODEL_MAX];
@@ -273,18 +347,26 @@ static void step(struct outbox *o, struct model *m, bool reliable)
     static const struct queue_limits limits = {64, 1u << 20};
     unsigned what = (unsigned)rand() % 16;
     enum kind kind = what < 3 ? CONTROL : reliable ? NUMBERED : PLAIN;
+    int64_t expires_ms = kind != CONTROL && rand() % 4 == 0 ? m->now_ms + rand() % 40 : 0;
     struct frame *f;
 
+    m->now_ms++;
     if (what < 9) {
-        if (push(o, kind, 1, &limits) == OUTBOX_OK)
-            model_insert(m, m->count,
-                         (struct model_item){kind, kind == NUMBERED ? ++m->sequence : 0, false});
+        if (push_mortal(o, kind, 1, expires_ms, &limits) == OUTBOX_OK)
+            model_insert(
+                m, m->count,
+                (struct model_item){kind, kind == NUMBERED ? ++m->sequence : 0, false, expires_ms});
     } else if (what < 14) {
         size_t count = (size_t)rand() % 12;
 
-        outbox__written(o, count);
-        while (count-- > 0)
+        while (count-- > 0) {
+            outbox__written(o, 1, false);
             model_written(m);
+        }
+        m->begun = rand() % 2 && outbox__pending(o);
+        outbox__written(o, 0, m->begun);
+        outbox__expire(o, m->now_ms);
+        model_expire(m);
     } else if (what < 15) {
         uint64_t id = m->sequence - (uint64_t)rand() % 8 + (uint64_t)rand() % 2;
 
@@ -295,8 +377,9 @@ static void step(struct outbox *o, struct model *m, bool reliable)
         f = frame_of(CONTROL, 1);
         outbox__rewind(o);
         model_rewind(m);
+        m->begun = false;
         assert_true(outbox__push_front(o, f));
-        model_insert(m, 0, (struct model_item){CONTROL, 0, false});
+        model_insert(m, 0, (struct model_item){CONTROL, 0, false, 0});
         frame__unref(f);
     }
 }
@@ -329,6 +412,8 @@ int main(void)
         cmocka_unit_test(a_rewound_queue_starts_with_what_is_kept),
         cmocka_unit_test(an_empty_queue_gives_a_burst_back),
         cmocka_unit_test(pongs_beside_unacknowledged_messages_cost_nothing),
+        cmocka_unit_test(what_expires_leaves_and_makes_room),
+        cmocka_unit_test(a_frame_that_is_begun_is_finished),
         cmocka_unit_test(random_lives_equal_a_list),
     };
 

@@ -59,7 +59,8 @@ static struct str bearer(struct fixture *f, const char *aud)
 static int call(struct fixture *f, const char *method, const char *target, const char *headers,
                 struct str body)
 {
-    const struct rest_world world = {&f->settings, STR(OWN), NOW};
+    const struct rest_world world = {
+        .settings = &f->settings, .own_host = STR(OWN), .now = NOW, .loop_ms = 5000};
     struct http_request req = {.method = str__of(method)};
     int status;
 
@@ -388,6 +389,19 @@ static void accepted_parameters(void **state)
 
     for (size_t i = 0; i < sizeof(targets) / sizeof(*targets); i++)
         assert_int_equal(call(f, "POST", targets[i], TEXT, STR("x")), 0);
+}
+
+/* The instant is the same for all who get the message. */
+static void a_lifetime_starts_with_the_call(void **state)
+{
+    struct fixture *f = *state;
+
+    call(f, "POST", "/api/hubs/chat/:send?messageTtlSeconds=300", TEXT, STR("x"));
+    assert_int_equal(f->call.command.message->expires_ms, 305000);
+    call(f, "POST", "/api/hubs/chat/:send?messageTtlSeconds=0", TEXT, STR("x"));
+    assert_int_equal(f->call.command.message->expires_ms, 0);
+    call(f, SEND_TEXT, STR("x"));
+    assert_int_equal(f->call.command.message->expires_ms, 0);
 }
 
 static void excluded_repeats_and_reason_is_passed_on(void **state)
@@ -733,6 +747,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(names_are_decoded_after_the_split, setup, teardown),
         cmocka_unit_test_setup_teardown(refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(accepted_parameters, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_lifetime_starts_with_the_call, setup, teardown),
         cmocka_unit_test_setup_teardown(excluded_repeats_and_reason_is_passed_on, setup, teardown),
         cmocka_unit_test_setup_teardown(permissions, setup, teardown),
         cmocka_unit_test_setup_teardown(too_many_permissions_are_a_conflict, setup, teardown),

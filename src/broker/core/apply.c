@@ -20,12 +20,21 @@ struct walk {
 
 /* --- Operations ------------------------------------------------------------ */
 
+static struct frame *encode(const struct format *format, const struct message *m)
+{
+    struct frame *f = format->message(m);
+
+    if (f)
+        f->expires_ms = m->expires_ms;
+    return f;
+}
+
 static void send_to(struct walk *w, struct session *s)
 {
     struct frame **f = &w->frames[s->format->index];
 
     if (!*f)
-        *f = s->format->message(w->cmd->message);
+        *f = encode(s->format, w->cmd->message);
     if (*f)
         session__deliver(s, *f);
     else

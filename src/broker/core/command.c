@@ -102,6 +102,14 @@ static enum outcome leave_group(struct session *s, const struct command *cmd)
     return DONE;
 }
 
+/* client-and-rest section 2.1: ttlSeconds */
+static int64_t expiry(const struct core *core, const struct command *cmd)
+{
+    return cmd->ttl_seconds
+               ? core->config.ops->now_ms(core->config.ctx) + 1000 * (int64_t)cmd->ttl_seconds
+               : 0;
+}
+
 static enum outcome send_to_group(struct session *s, const struct command *cmd)
 {
     struct core *core = s->core;
@@ -111,7 +119,8 @@ static enum outcome send_to_group(struct session *s, const struct command *cmd)
                                                        .group = cmd->group,
                                                        .from_user = session__user(s),
                                                        .data = cmd->data,
-                                                       .metadata = cmd->metadata});
+                                                       .metadata = cmd->metadata,
+                                                       .expires_ms = expiry(core, cmd)});
     struct hub_command send = {
         .op = HUB_SEND,
         .scope = SCOPE_GROUP,

@@ -12,8 +12,15 @@ static struct out_item *slot(const struct outbox *o, uint32_t position)
     return &o->items[position & (o->size - 1)];
 }
 
+static void note_expiry(struct outbox *o, const struct frame *f)
+{
+    if (f->expires_ms && (!o->expires_ms || f->expires_ms < o->expires_ms))
+        o->expires_ms = f->expires_ms;
+}
+
 static void count_in(struct outbox *o, const struct frame *f)
 {
+    note_expiry(o, f);
     if (f->control) {
         o->controls++;
         o->control_bytes += f->len;
@@ -151,8 +158,9 @@ static void settle(struct outbox *o)
     }
 }
 
-void outbox__written(struct outbox *o, size_t count)
+void outbox__written(struct outbox *o, size_t count, bool begun)
 {
+    o->begun = begun;
     for (; count > 0 && o->next != o->tail; count--) {
         struct out_item item = *slot(o, o->next++);
 
@@ -178,10 +186,40 @@ void outbox__ack(struct outbox *o, uint64_t sequence_id)
     settle(o);
 }
 
+/* Drops what has expired between two positions and moves the rest together; returns
+ * where it ends. */
+static uint32_t sift(struct outbox *o, uint32_t from, uint32_t end, int64_t now_ms)
+{
+    uint32_t to = from;
+
+    for (uint32_t i = from; i != end; i++) {
+        struct out_item item = *slot(o, i);
+
+        if (item.frame->expires_ms && item.frame->expires_ms <= now_ms) {
+            release(o, item.frame);
+        } else {
+            note_expiry(o, item.frame);
+            *slot(o, to++) = item;
+        }
+    }
+    return to;
+}
+
+void outbox__expire(struct outbox *o, int64_t now_ms)
+{
+    o->expires_ms = 0;
+    if (o->begun)
+        note_expiry(o, slot(o, o->next)->frame);
+    o->kept_end = sift(o, o->head, o->kept_end, now_ms);
+    o->tail = sift(o, o->next + o->begun, o->tail, now_ms);
+    settle(o);
+}
+
 void outbox__rewind(struct outbox *o)
 {
     uint32_t to = o->kept_end;
 
+    o->begun = false;
     for (uint32_t i = o->next; i != o->tail; i++) {
         struct out_item item = *slot(o, i);
 

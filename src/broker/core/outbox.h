@@ -22,10 +22,12 @@ struct outbox {
     uint32_t head, kept_end, next, tail;
     uint32_t messages; /* kept and pending, without control frames */
     uint32_t controls; /* pending */
+    bool begun;        /* the first pending frame is written in part */
     size_t message_bytes, control_bytes;
-    uint64_t sequence; /* id of the newest sequenced frame */
-    uint64_t written;  /* id of the newest one that was ever written */
-    uint64_t acked;    /* newest acknowledged */
+    int64_t expires_ms; /* nothing expires before; 0: nothing does */
+    uint64_t sequence;  /* id of the newest sequenced frame */
+    uint64_t written;   /* id of the newest one that was ever written */
+    uint64_t acked;     /* newest acknowledged */
 };
 
 enum outbox_result { OUTBOX_OK, OUTBOX_FULL, OUTBOX_MEMORY };
@@ -46,9 +48,17 @@ static inline bool outbox__pending(const struct outbox *o)
 /* Is half of what the limits allow still to be written? */
 bool outbox__half_full(const struct outbox *o, const struct queue_limits *limits);
 size_t outbox__peek(const struct outbox *o, struct out_item *items, size_t max);
-void outbox__written(struct outbox *o, size_t count);
+/* `begun`: the frame behind those is written in part, and so has to be finished. */
+void outbox__written(struct outbox *o, size_t count, bool begun);
 /* Cumulative: everything up to the id is done with. Ids never written are ignored. */
 void outbox__ack(struct outbox *o, uint64_t sequence_id);
+/* Forgets messages whose time is over, also those that would be written again after a
+ * recovery. Their sequence ids are missing then. */
+void outbox__expire(struct outbox *o, int64_t now_ms);
+static inline bool outbox__expired(const struct outbox *o, int64_t now_ms)
+{
+    return o->expires_ms && o->expires_ms <= now_ms;
+}
 /* A new transport: all that is kept is pending again; control frames were for the old one. */
 void outbox__rewind(struct outbox *o);
 

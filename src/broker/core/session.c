@@ -191,11 +191,32 @@ static const struct queue_limits *room(const struct session *s)
     return s->format->reliable ? &limits->unacked : &limits->queue;
 }
 
+/* True when something was dropped. Most queues hold nothing that expires, and then the
+ * clock is not even read. */
+static bool drop_expired(struct session *s)
+{
+    const struct core_config *config = &s->core->config;
+    int64_t now;
+
+    if (!s->outbox.expires_ms)
+        return false;
+    now = config->ops->now_ms(config->ctx);
+    if (!outbox__expired(&s->outbox, now))
+        return false;
+    outbox__expire(&s->outbox, now);
+    return true;
+}
+
 void session__deliver(struct session *s, struct frame *f)
 {
+    enum outbox_result result;
+
     if (s->ended || (f->control && !s->transport))
         return;
-    switch (outbox__push(&s->outbox, f, room(s))) {
+    result = outbox__push(&s->outbox, f, room(s));
+    if (result == OUTBOX_FULL && drop_expired(s))
+        result = outbox__push(&s->outbox, f, room(s));
+    switch (result) {
     case OUTBOX_OK:
         mark_dirty(s);
         if (s->transport && outbox__half_full(&s->outbox, room(s)))
@@ -219,14 +240,15 @@ void session__deliver_new(struct session *s, struct frame *f)
     frame__unref(f);
 }
 
-size_t session__outgoing(const struct session *s, struct out_item *items, size_t max)
+size_t session__outgoing(struct session *s, struct out_item *items, size_t max)
 {
+    drop_expired(s);
     return outbox__peek(&s->outbox, items, max);
 }
 
-void session__written(struct session *s, size_t count)
+void session__written(struct session *s, size_t count, bool begun)
 {
-    outbox__written(&s->outbox, count);
+    outbox__written(&s->outbox, count, begun);
 }
 
 /* --- Going ----------------------------------------------------------------- */

@@ -67,9 +67,9 @@ struct out_item {
     uint64_t sequence_id; /* of a sequenced frame */
 };
 /* Items not yet written, oldest first, up to `max`; returns how many. The frames stay
- * the session's. */
-size_t session__outgoing(const struct session *s, struct out_item *items, size_t max);
-/* The first `count` of those are written in full. */
-void session__written(struct session *s, size_t count);
+ * the session's. What has expired is not among them. */
+size_t session__outgoing(struct session *s, struct out_item *items, size_t max);
+/* The first `count` of those are written in full, and the next one in part if `begun`. */
+void session__written(struct session *s, size_t count, bool begun);
 
 #endif

@@ -119,7 +119,8 @@ static struct rest_world rest_world(const struct request *r)
 {
     return (struct rest_world){.settings = r->shard->settings,
                                .own_host = str__of(r->shard->broker->own_host),
-                               .now = clock__unix_ms() / 1000};
+                               .now = clock__unix_ms() / 1000,
+                               .loop_ms = shard__now(r->shard)};
 }
 
 /* The answer is there without a command. */

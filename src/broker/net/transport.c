@@ -195,10 +195,8 @@ static bool write_queue(struct transport *t)
         size_t taken = write_pieces(t, gather.pieces, gather.count);
         size_t done = gather__done(&gather, taken + t->written, &t->written);
 
-        if (done > 0) {
-            session__written(t->session, done);
-            metrics__add(t->all->metrics, METRIC_MESSAGES_OUT, done);
-        }
+        session__written(t->session, done, t->written > 0);
+        metrics__add(t->all->metrics, METRIC_MESSAGES_OUT, done);
         if (t->failed)
             return false;
         if (taken < total) {

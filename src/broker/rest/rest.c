@@ -186,18 +186,20 @@ static int check_type(struct judge *j)
     return judge__unsupported_type(j);
 }
 
-static struct message *new_message(const struct rest_call *call, enum ph_data_type type,
-                                   struct str data)
+static struct message *new_message(const struct judge *j, enum ph_data_type type, struct str data)
 {
+    const struct rest_call *call = j->call;
     const struct hub_command *cmd = &call->command;
     bool to_group = cmd->scope == SCOPE_GROUP;
+    int64_t ttl_ms = 1000 * (int64_t)call->ttl_seconds;
 
     return message__new(
         &(struct message){.from = to_group ? MESSAGE_FROM_GROUP : MESSAGE_FROM_SERVER,
                           .type = type,
                           .group = to_group ? cmd->name : STR_NONE,
                           .data = data,
-                          .metadata = call->metadata});
+                          .metadata = call->metadata,
+                          .expires_ms = ttl_ms > 0 ? j->world->loop_ms + ttl_ms : 0});
 }
 
 static int read_message(struct judge *j)
@@ -212,7 +214,7 @@ static int read_message(struct judge *j)
     buf__init(&room, BODY_GROWTH * REST_MAX_BODY);
     err = body__data(&kind, j->req->body, &room, &data, j->diag);
     if (err == PH_OK)
-        j->call->command.message = new_message(j->call, kind.type, data);
+        j->call->command.message = new_message(j, kind.type, data);
     buf__free(&room);
     if (err == PH_ERR_SYNTAX)
         return judge__refuse(j, 400, ANSWER_BAD_REQUEST, "Request");

@@ -27,6 +27,7 @@ struct rest_world {
     const struct settings *settings;
     struct str own_host; /* as in struct access_request */
     int64_t now;         /* seconds since 1970 */
+    int64_t loop_ms;     /* the loops' clock, by which messages expire */
 };
 
 /* What :generateToken was asked for. */
