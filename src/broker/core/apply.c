@@ -33,6 +33,9 @@ static void send_to(struct walk *w, struct session *s)
 {
     struct frame **f = &w->frames[s->format->index];
 
+    /* The end of a stream has no data, so a client that knows no streams gets nothing. */
+    if (w->cmd->message->stream.end && !s->format->stream_closed)
+        return;
     if (!*f)
         *f = encode(s->format, w->cmd->message);
     if (*f)

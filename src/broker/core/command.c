@@ -2,6 +2,7 @@
  * ack, repeated request, permission, operation. */
 #include "broker/core/farewell.h"
 #include "broker/core/state.h"
+#include "broker/core/stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,33 +111,53 @@ static int64_t expiry(const struct core *core, const struct command *cmd)
                : 0;
 }
 
-static enum outcome send_to_group(struct session *s, const struct command *cmd)
+bool session__publish(struct session *s, const struct message *draft, bool no_echo)
 {
     struct core *core = s->core;
     struct str self = session__id(s);
-    struct message *m = message__new(&(struct message){.from = MESSAGE_FROM_GROUP,
-                                                       .type = cmd->type,
-                                                       .group = cmd->group,
-                                                       .from_user = session__user(s),
-                                                       .data = cmd->data,
-                                                       .metadata = cmd->metadata,
-                                                       .expires_ms = expiry(core, cmd)});
+    struct message *m = message__new(draft);
     struct hub_command send = {
         .op = HUB_SEND,
         .scope = SCOPE_GROUP,
         .hub = session__hub(s),
-        .name = cmd->group,
+        .name = draft->group,
         .excluded = &self,
-        .excluded_count = cmd->no_echo ? 1 : 0,
+        .excluded_count = no_echo ? 1 : 0,
         .message = m,
     };
 
     if (!m)
-        return FAILED;
+        return false;
     core__apply(core, &send, NULL);
     core->config.ops->publish(core->config.ctx, &send);
     message__unref(m);
-    return DONE;
+    return true;
+}
+
+static enum outcome open_stream(struct session *s, const struct command *cmd)
+{
+    const struct ack_error *error = stream__open(s, cmd);
+
+    if (!error)
+        return DONE;
+    if (cmd->has_ack_id)
+        acknowledge(s, cmd->ack_id, error);
+    return ANSWERED;
+}
+
+static enum outcome send_to_group(struct session *s, const struct command *cmd)
+{
+    const struct message draft = {.from = MESSAGE_FROM_GROUP,
+                                  .type = cmd->type,
+                                  .group = cmd->group,
+                                  .from_user = session__user(s),
+                                  .data = cmd->data,
+                                  .metadata = cmd->metadata,
+                                  .expires_ms = expiry(s->core, cmd)};
+
+    if (cmd->stream_id.ptr)
+        return open_stream(s, cmd);
+    return session__publish(s, &draft, cmd->no_echo) ? DONE : FAILED;
 }
 
 /* --- Group state (client-and-rest section 2.6) -------------------------------- */
@@ -241,12 +262,15 @@ static void refuse_forbidden(struct session *s, const struct command *cmd, const
     int len =
         snprintf(text, sizeof(text), "The client does not have permission to %s group '%.*s'.",
                  verb->deed, STR_FMT(cmd->group));
+    const struct ack_error error = {"Forbidden", str__n(text, (size_t)len)};
 
     log__info(s->core->config.log, LOG_FIELDS("hub", s->hub->name, "connection", s->id),
               "forbidden to %s group %.*s; the role webpubsub.%s.%.*s would allow it", verb->deed,
               STR_FMT(cmd->group), verb->role, STR_FMT(cmd->group));
     if (cmd->has_ack_id)
-        acknowledge(s, cmd->ack_id, &(struct ack_error){"Forbidden", str__n(text, (size_t)len)});
+        acknowledge(s, cmd->ack_id, &error);
+    if (cmd->stream_id.ptr)
+        stream__refuse(s, cmd->stream_id, &error);
 }
 
 static void fail_event_of_raw(struct session *s, bool no_handler)
@@ -299,6 +323,26 @@ static void publish_raw(struct session *s, const struct command *cmd)
         session__end(s, &farewell_raw_publish);
 }
 
+/* --- Statements: nothing to acknowledge, no permission of their own ----------- */
+
+static void ping(struct session *s, const struct command *cmd)
+{
+    (void)cmd;
+    session__deliver_new(s, s->format->pong());
+}
+
+static void sequence_ack(struct session *s, const struct command *cmd)
+{
+    outbox__ack(&s->outbox, cmd->sequence_id);
+}
+
+static void (*const statements[COMMAND_COUNT])(struct session *s, const struct command *cmd) = {
+    [COMMAND_PING] = ping,
+    [COMMAND_SEQUENCE_ACK] = sequence_ack,
+    [COMMAND_STREAM_DATA] = stream__data,
+    [COMMAND_STREAM_END] = stream__end,
+};
+
 bool session__command(struct session *s, const struct command *cmd)
 {
     struct core *core = s->core;
@@ -307,10 +351,8 @@ bool session__command(struct session *s, const struct command *cmd)
     if (s->ended)
         return false;
     core__enter(core);
-    if (cmd->kind == COMMAND_PING)
-        session__deliver_new(s, s->format->pong());
-    else if (cmd->kind == COMMAND_SEQUENCE_ACK)
-        outbox__ack(&s->outbox, cmd->sequence_id);
+    if (statements[cmd->kind])
+        statements[cmd->kind](s, cmd);
     else if (s->publish_group)
         publish_raw(s, cmd);
     else

@@ -2,6 +2,7 @@
 
 #include "broker/core/farewell.h"
 #include "broker/core/state.h"
+#include "broker/core/stream.h"
 
 #include <stdlib.h>
 
@@ -17,6 +18,7 @@ struct core *core__new(const struct core_config *config)
     list__init(&core->detached);
     list__init(&core->ended);
     list__init(&core->closing);
+    list__init(&core->owing);
     return core;
 }
 
@@ -40,6 +42,7 @@ void core__free(struct core *core)
     while (!list__empty(&core->closing))
         session__free(LIST_ITEM(core->closing.next, struct session, waiting));
     map__free(&core->hubs);
+    deadlines__free(&core->deadlines);
     free(core);
 }
 
@@ -69,13 +72,18 @@ size_t core__detached_count(const struct core *core)
 
 bool core__has_dirty(const struct core *core)
 {
-    return !list__empty(&core->dirty);
+    return !list__empty(&core->dirty) || !list__empty(&core->owing);
 }
 
 struct session *core__next_dirty(struct core *core)
 {
     struct session *s;
 
+    if (!list__empty(&core->owing)) {
+        core__enter(core);
+        stream__acknowledge_all(core);
+        core__leave(core);
+    }
     if (list__empty(&core->dirty))
         return NULL;
     s = LIST_ITEM(core->dirty.next, struct session, dirty);
@@ -83,11 +91,25 @@ struct session *core__next_dirty(struct core *core)
     return s;
 }
 
+static void ring_timers(struct core *core, int64_t now_ms)
+{
+    struct deadline *d;
+
+    while ((d = deadlines__first(&core->deadlines)) && d->at_ms <= now_ms) {
+        struct timer *t = (struct timer *)d;
+
+        deadlines__clear(&core->deadlines, d);
+        t->ring(t, now_ms);
+    }
+}
+
 int64_t core__tick(struct core *core, int64_t now_ms)
 {
     int64_t next = INT64_MAX;
+    const struct deadline *first;
 
     core__enter(core);
+    ring_timers(core, now_ms);
     while (!list__empty(&core->detached)) {
         struct session *s = LIST_ITEM(core->detached.next, struct session, waiting);
 
@@ -98,7 +120,8 @@ int64_t core__tick(struct core *core, int64_t now_ms)
         session__end(s, &farewell_expired);
     }
     core__leave(core);
-    return next;
+    first = deadlines__first(&core->deadlines);
+    return first && first->at_ms < next ? first->at_ms : next;
 }
 
 void core__close_all(struct core *core, const struct close_reason *why)

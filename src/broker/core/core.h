@@ -34,10 +34,19 @@ struct core_limits {
     int64_t recovery_ms;                  /* how long a lost reliable session is kept; 30000 */
     size_t states_per_connection;         /* groups with a state or a subscription of it; 100 */
     size_t states_per_group;              /* connections with a state in it; 10000 */
+    size_t streams;                       /* open ones of a connection; 100 */
+    int64_t stream_idle_ms;               /* of a stream that names no limit itself; 300000 */
 };
 #define CORE_LIMITS_DEFAULT                                                                        \
-    ((struct core_limits){                                                                         \
-        {1000, 16u << 20}, {1000, 16u << 20}, 1000, {1000, 10}, 30000, 100, 10000})
+    ((struct core_limits){.queue = {1000, 16u << 20},                                              \
+                          .unacked = {1000, 16u << 20},                                            \
+                          .ack_ids = 1000,                                                         \
+                          .permissions = {1000, 10},                                               \
+                          .recovery_ms = 30000,                                                    \
+                          .states_per_connection = 100,                                            \
+                          .states_per_group = 10000,                                               \
+                          .streams = 100,                                                          \
+                          .stream_idle_ms = 300000})
 
 /* Whom a hub command is about. */
 enum scope { SCOPE_HUB, SCOPE_GROUP, SCOPE_USER, SCOPE_CONNECTION };
@@ -153,8 +162,8 @@ size_t core__detached_count(const struct core *core);
  * list is empty. Called once per loop turn until then. */
 struct session *core__next_dirty(struct core *core);
 bool core__has_dirty(const struct core *core);
-/* Ends detached sessions whose recovery time is over. Returns the next deadline on
- * the same clock, or INT64_MAX. */
+/* Ends detached sessions whose recovery time is over, and streams on which nothing comes.
+ * Returns the next deadline on the same clock, or INT64_MAX. */
 int64_t core__tick(struct core *core, int64_t now_ms);
 /* Ends every session (shutdown): clients are closed with this reason. */
 void core__close_all(struct core *core, const struct close_reason *why);

@@ -3,6 +3,7 @@
 #include "broker/core/farewell.h"
 #include "broker/core/role.h"
 #include "broker/core/state.h"
+#include "broker/core/stream.h"
 
 #include <stdlib.h>
 
@@ -176,7 +177,9 @@ void session__attach(struct session *s, struct transport *t, struct str reconnec
     s->transport = t;
     list__remove(&s->waiting);
     outbox__rewind(&s->outbox);
-    if (!greet(s, reconnection_token))
+    if (greet(s, reconnection_token))
+        stream__resume(s);
+    else
         session__end(s, &farewell_memory);
     mark_dirty(s);
     core__leave(core);
@@ -229,6 +232,12 @@ void session__deliver(struct session *s, struct frame *f)
         session__end(s, &farewell_memory);
         break;
     }
+}
+
+void session__offer(struct session *s, struct frame *f)
+{
+    if (!s->ended && s->transport && outbox__push(&s->outbox, f, room(s)) == OUTBOX_OK)
+        mark_dirty(s);
 }
 
 void session__deliver_new(struct session *s, struct frame *f)
@@ -313,6 +322,7 @@ void session__retire(struct session *s)
 {
     struct hub *hub = s->hub;
 
+    stream__cancel_all(s);
     hub__leave(hub, s);
     hub__release(s->core, hub);
     s->hub = NULL;
@@ -330,6 +340,7 @@ void session__free(struct session *s)
     memberships__free(&s->groups);
     permissions__free(&s->permissions);
     own_states__free(s->states);
+    stream__free_all(s);
     outbox__free(&s->outbox);
     ack_ids__free(s->ack_ids);
     free(s->in_flight);

@@ -2,6 +2,7 @@
 #ifndef BROKER_CORE_STATE_H
 #define BROKER_CORE_STATE_H
 
+#include "base/deadlines.h"
 #include "broker/core/ack_ids.h"
 #include "broker/core/group_state.h"
 #include "broker/core/hub.h"
@@ -13,13 +14,21 @@
 struct core {
     struct core_config config;
     struct map hubs;
-    struct link dirty;    /* sessions with something to send, in the order they got it */
-    struct link detached; /* waiting for recovery, the next to expire first */
-    struct link ended;    /* to be taken out of their hubs when nobody walks these any more */
-    struct link closing;  /* out of everything; their transports still send the rest */
-    size_t sessions;      /* that have not ended */
-    size_t attached;      /* of them: have a transport */
-    unsigned depth;       /* calls from outside that are under way */
+    struct link dirty;          /* sessions with something to send, in the order they got it */
+    struct link detached;       /* waiting for recovery, the next to expire first */
+    struct link ended;          /* to be taken out of their hubs when nobody walks these any more */
+    struct link closing;        /* out of everything; their transports still send the rest */
+    struct link owing;          /* the streams of sessions that are to be sent streamAck */
+    struct deadlines deadlines; /* of timers */
+    size_t sessions;            /* that have not ended */
+    size_t attached;            /* of them: have a transport */
+    unsigned depth;             /* calls from outside that are under way */
+};
+
+/* Something to do at a time of the loops' clock, with core__tick. */
+struct timer {
+    struct deadline due; /* first member */
+    void (*ring)(struct timer *t, int64_t now_ms);
 };
 
 /* An event that waits for its answer, of a client that waits for an ack. */
@@ -51,6 +60,7 @@ struct session {
     struct own_states *states; /* NULL: it has none and listens to none */
     struct ack_ids *ack_ids;
     struct in_flight *in_flight;
+    struct streams *streams; /* that it publishes; NULL: never one */
     uint64_t last_ticket;
     struct link waiting;   /* on core->detached, ended or closing, or alone */
     int64_t recover_until; /* while detached */
@@ -68,6 +78,11 @@ void core__leave(struct core *core);
 void session__deliver(struct session *s, struct frame *f);
 /* The same for a new frame, whose reference is taken over; NULL: memory was out. */
 void session__deliver_new(struct session *s, struct frame *f);
+/* A control frame that the client can do without: queued only if there is room. */
+void session__offer(struct session *s, struct frame *f);
+/* Sends a message of this client to its group, on all shards; `no_echo`: but not to the
+ * client itself. False: memory is out. */
+bool session__publish(struct session *s, const struct message *draft, bool no_echo);
 /* Out of its hub, and freed unless its transport still needs it. */
 void session__retire(struct session *s);
 void session__free(struct session *s);
