@@ -57,46 +57,148 @@ static enum ph_err check_times(const struct json *claims, const struct jwt_rules
     return PH_OK;
 }
 
-enum ph_err jwt__verify(struct arena *a, struct str token, const struct jwt_rules *rules,
-                        const struct json **claims, struct diag *diag)
+/* A token taken apart; its payload is parsed once the signature is good. */
+struct parts {
+    struct str signed_part, payload, signature;
+    const struct json *header;
+};
+
+static enum ph_err take_apart(struct arena *a, struct str token, struct parts *out,
+                              struct diag *diag)
 {
-    struct str parts[3], rest = token, header_text, claims_text, signature;
-    struct json *header, *payload;
+    struct str encoded[3], rest = token, header;
+    struct json *root;
     struct diag detail;
     enum ph_err err;
 
-    *claims = NULL;
     if (token.len > JWT_MAX_LEN)
         return diag__set(diag, PH_ERR_SYNTAX, "the token is longer than %d bytes", JWT_MAX_LEN);
     for (int i = 0; i < 3; i++) {
-        if (!str__split(&rest, '.', &parts[i]))
+        if (!str__split(&rest, '.', &encoded[i]))
             return diag__set(diag, PH_ERR_SYNTAX,
                              "the token is not a JWT: expected three parts between dots");
     }
-    header_text = base64__decode_url(a, parts[0]);
-    claims_text = base64__decode_url(a, parts[1]);
-    signature = base64__decode_url(a, parts[2]);
-    if (rest.ptr || !header_text.ptr || !claims_text.ptr || !signature.ptr)
+    header = base64__decode_url(a, encoded[0]);
+    out->payload = base64__decode_url(a, encoded[1]);
+    out->signature = base64__decode_url(a, encoded[2]);
+    if (rest.ptr || !header.ptr || !out->payload.ptr || !out->signature.ptr)
         return diag__set(diag, PH_ERR_SYNTAX,
                          "the token is not a JWT: expected three base64url parts between dots");
-    err = json__parse(a, header_text, &token_limits, &header, &detail);
+    out->signed_part = str__n(token.ptr, encoded[0].len + 1 + encoded[1].len);
+    err = json__parse(a, header, &token_limits, &root, &detail);
     if (err != PH_OK)
         return diag__set(diag, err, "the token's header: %s", detail.text);
-    /* Anything but HS256, `none` above all, is refused before a key is touched. */
-    if (!str__eq(json__get_string(header, STR("alg")), STR("HS256")))
-        return diag__set(diag, PH_ERR_AUTH, "the token is not signed with HS256");
-    if (!signature_matches(rules, str__n(token.ptr, parts[0].len + 1 + parts[1].len), signature))
-        return diag__set(diag, PH_ERR_AUTH, "the token's signature matches no access key");
-    err = json__parse(a, claims_text, &token_limits, &payload, &detail);
+    out->header = root;
+    return PH_OK;
+}
+
+static enum ph_err read_claims(struct arena *a, struct str payload, const struct json **out,
+                               struct diag *diag)
+{
+    struct json *claims;
+    struct diag detail;
+    enum ph_err err = json__parse(a, payload, &token_limits, &claims, &detail);
+
     if (err != PH_OK)
         return diag__set(diag, err, "the token's payload: %s", detail.text);
-    if (payload->type != JSON_OBJECT)
+    if (claims->type != JSON_OBJECT)
         return diag__set(diag, PH_ERR_SYNTAX, "the token's payload is %s, expected an object",
-                         json__type_name(payload));
-    err = check_times(payload, rules, diag);
-    if (err == PH_OK)
-        *claims = payload;
+                         json__type_name(claims));
+    *out = claims;
+    return PH_OK;
+}
+
+/* RFC 7515 section 4.1.11: what must be understood and is not. */
+static enum ph_err check_header(const struct json *header, const char *algorithm, struct diag *diag)
+{
+    /* Anything else, `none` above all, is refused before a key is touched. */
+    if (!str__eq(json__get_string(header, STR("alg")), str__of(algorithm)))
+        return diag__set(diag, PH_ERR_AUTH, "the token is not signed with %s", algorithm);
+    if (json__get(header, STR("crit")))
+        return diag__set(diag, PH_ERR_AUTH, "the token has critical extensions, and none is known");
+    return PH_OK;
+}
+
+static enum ph_err check_mac(const struct parts *p, const struct jwt_rules *rules,
+                             struct diag *diag)
+{
+    enum ph_err err = check_header(p->header, "HS256", diag);
+
+    if (err == PH_OK && !signature_matches(rules, p->signed_part, p->signature))
+        err = diag__set(diag, PH_ERR_AUTH, "the token's signature matches no access key");
     return err;
+}
+
+static enum ph_err check_rsa(const struct parts *p, const struct jwt_rules *rules,
+                             struct diag *diag)
+{
+    enum ph_err err = check_header(p->header, "RS256", diag);
+    struct str kid = json__get_string(p->header, STR("kid"));
+
+    if (err != PH_OK)
+        return err;
+    err = rules->public_keys ? jwks__verify(rules->public_keys, kid, p->signed_part, p->signature)
+                             : PH_ERR_NOT_FOUND;
+    if (err == PH_ERR_NOT_FOUND)
+        return diag__set(diag, err,
+                         "the token names the key \"%.*s\", which is not among the %zu "
+                         "public keys that are known",
+                         STR_FMT(kid), rules->public_keys ? jwks__count(rules->public_keys) : 0);
+    if (err != PH_OK)
+        return diag__set(diag, err, "the token's signature does not match its public key");
+    return PH_OK;
+}
+
+typedef enum ph_err check_signature_fn(const struct parts *p, const struct jwt_rules *rules,
+                                       struct diag *diag);
+
+static enum ph_err verify(struct arena *a, struct str token, const struct jwt_rules *rules,
+                          check_signature_fn *check_signature, const struct json **claims,
+                          struct diag *diag)
+{
+    struct parts parts;
+    const struct json *found = NULL;
+    enum ph_err err = take_apart(a, token, &parts, diag);
+
+    *claims = NULL;
+    if (err == PH_OK && check_signature)
+        err = check_signature(&parts, rules, diag);
+    if (err == PH_OK)
+        err = read_claims(a, parts.payload, &found, diag);
+    if (err == PH_OK)
+        err = check_times(found, rules, diag);
+    if (err == PH_OK)
+        *claims = found;
+    return err;
+}
+
+enum ph_err jwt__verify(struct arena *a, struct str token, const struct jwt_rules *rules,
+                        const struct json **claims, struct diag *diag)
+{
+    return verify(a, token, rules, check_mac, claims, diag);
+}
+
+enum ph_err jwt__verify_rs256(struct arena *a, struct str token, const struct jwt_rules *rules,
+                              const struct json **claims, struct diag *diag)
+{
+    return verify(a, token, rules, check_rsa, claims, diag);
+}
+
+enum ph_err jwt__check_times(struct arena *a, struct str token, const struct jwt_rules *rules,
+                             struct diag *diag)
+{
+    const struct json *claims;
+
+    return verify(a, token, rules, NULL, &claims, diag);
+}
+
+enum ph_err jwt__peek(struct arena *a, struct str token, const struct json **claims)
+{
+    struct parts parts;
+    enum ph_err err = take_apart(a, token, &parts, NULL);
+
+    *claims = NULL;
+    return err ? err : read_claims(a, parts.payload, claims, NULL);
 }
 
 void jwt__sign(struct buf *out, struct str claims, const struct mac_key *key)

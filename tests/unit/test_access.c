@@ -23,7 +23,8 @@ static int setup(void **state)
     arena__init(&f.arena, NULL, 0, 1 << 20);
     f.keys[0] = mac__key_new(STR(KEY));
     f.keys[1] = mac__key_new(STR(OTHER_KEY));
-    f.rules = (struct jwt_rules){f.keys, 2, NOW, ACCESS_SKEW_SECONDS};
+    f.rules =
+        (struct jwt_rules){.keys = f.keys, .key_count = 2, .now = NOW, .skew = ACCESS_SKEW_SECONDS};
     buf__init(&f.token, JWT_MAX_LEN);
     f.diag.text[0] = '\0';
     *state = &f;
@@ -134,6 +135,75 @@ static void client_audiences(void **state)
         if (audience_ok(f, &client, rows[i].aud) != rows[i].ok)
             fail_msg("audience %s: expected %d", rows[i].aud, rows[i].ok);
     }
+}
+
+/* client-and-rest section 5.6: behind a proxy that puts another Host in */
+static void public_endpoints(void **state)
+{
+    static const struct public_endpoint endpoints[] = {
+        {.secure = true, .host = {"chat.example.com", 16}, .port = 0, .path = {"", 0}},
+        {.secure = true, .host = {"shared.example.com", 18}, .port = 8443, .path = {"/base", 5}},
+    };
+    static const struct {
+        const char *aud;
+        bool ok;
+    } rows[] = {
+        {"https://chat.example.com/client/hubs/chat", true},
+        {"wss://CHAT.example.com:443/client/hubs/chat", true},
+        {"https://shared.example.com:8443/base/client/hubs/chat", true},
+        {"http://localhost:8080/client/hubs/chat", true},
+        {"https://chat.example.com:8443/client/hubs/chat", false},
+        {"https://chat.example.com/base/client/hubs/chat", false},
+        {"https://chat.example.com/client/hubs/other", false},
+        {"https://shared.example.com:8443/client/hubs/chat", false},
+        {"https://shared.example.com:8443/baseclient/hubs/chat", false},
+        {"https://shared.example.com:8443/base", false},
+        {"https://shared.example.com/base/client/hubs/chat", false},
+        {"https://x.chat.example.com/client/hubs/chat", false},
+        {"https://other.example.com/client/hubs/chat", false},
+    };
+    struct fixture *f = *state;
+    struct access_request request = client;
+
+    request.endpoints = endpoints;
+    request.endpoint_count = 2;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        if (audience_ok(f, &request, rows[i].aud) != rows[i].ok)
+            fail_msg("audience %s: expected %d", rows[i].aud, rows[i].ok);
+    }
+}
+
+static void entra_tokens_are_known_by_their_audience(void **state)
+{
+    static const struct {
+        const char *claims;
+        bool is;
+    } rows[] = {
+        {"{\"aud\":\"https://webpubsub.azure.com\"}", true},
+        {"{\"aud\":\"https://webpubsub.azure.com/\"}", true},
+        {"{\"aud\":[\"x\",\"https://webpubsub.azure.com\"]}", true},
+        {"{\"aud\":\"https://webpubsub.azure.com//\"}", false},
+        {"{\"aud\":\"https://webpubsub.azure.comx\"}", false},
+        {"{\"aud\":\"HTTPS://webpubsub.azure.com\"}", false},
+        {"{\"aud\":\"http://localhost:8080/client/hubs/chat\"}", false},
+        {"{\"aud\":\"\"}", false},
+        {"{\"aud\":1}", false},
+        {"{}", false},
+        {"[]", false},
+        {"", false},
+    };
+    const struct entra_settings on = {.audience = STR("https://webpubsub.azure.com")};
+    const struct entra_settings off = {.audience = STR_NONE};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct str token = sign(f, rows[i].claims);
+
+        if (access__is_entra(&f->arena, token, &on) != rows[i].is)
+            fail_msg("%s: expected %d", rows[i].claims, rows[i].is);
+        assert_false(access__is_entra(&f->arena, token, &off));
+    }
+    assert_false(access__is_entra(&f->arena, STR("a.b.c"), &on));
 }
 
 /* client-and-rest section 5.6, official-emulator section 2.2 */
@@ -350,6 +420,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(bearer_is_read_without_case_of_the_scheme, setup, teardown),
         cmocka_unit_test_setup_teardown(client_audiences, setup, teardown),
+        cmocka_unit_test_setup_teardown(public_endpoints, setup, teardown),
+        cmocka_unit_test_setup_teardown(entra_tokens_are_known_by_their_audience, setup, teardown),
         cmocka_unit_test_setup_teardown(rest_audiences, setup, teardown),
         cmocka_unit_test_setup_teardown(audience_may_be_a_list, setup, teardown),
         cmocka_unit_test_setup_teardown(refusal_names_both_audiences, setup, teardown),

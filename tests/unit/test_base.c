@@ -324,7 +324,7 @@ static void jwt_round_trip_and_refusals(void **state)
 {
     struct mac_key *key = mac__key_new(STR("k1")), *other = mac__key_new(STR("k2"));
     struct mac_key *both[] = {other, key};
-    struct jwt_rules rules = {both, 2, 1000, 300};
+    struct jwt_rules rules = {.keys = both, .key_count = 2, .now = 1000, .skew = 300};
     const struct json *claims;
     struct arena a;
     struct buf b;

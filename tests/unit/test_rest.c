@@ -5,6 +5,7 @@
 #include "broker/rest/charset.h"
 #include "broker/rest/rest.h"
 #include "http_text.h"
+#include "rsa_kit.h"
 #include "unit.h"
 
 #define NOW 1800000000
@@ -18,6 +19,8 @@ struct fixture {
     struct rest_call call;
     struct buf token;
     struct diag diag;
+    struct rest_world world;
+    struct entra *entra;
 };
 
 static int setup(void **state)
@@ -28,6 +31,8 @@ static int setup(void **state)
     arena__init(&f.arena, NULL, 0, 256 << 10);
     f.settings.keys[0] = mac__key_new(STR(SETTINGS_DEFAULT_KEY));
     f.settings.key_count = 1;
+    f.world = (struct rest_world){
+        .settings = &f.settings, .own_host = STR(OWN), .now = NOW, .loop_ms = 5000};
     buf__init(&f.token, JWT_MAX_LEN);
     *state = &f;
     return 0;
@@ -59,8 +64,6 @@ static struct str bearer(struct fixture *f, const char *aud)
 static int call(struct fixture *f, const char *method, const char *target, const char *headers,
                 struct str body)
 {
-    const struct rest_world world = {
-        .settings = &f->settings, .own_host = STR(OWN), .now = NOW, .loop_ms = 5000};
     struct http_request req = {.method = str__of(method)};
     int status;
 
@@ -73,12 +76,12 @@ static int call(struct fixture *f, const char *method, const char *target, const
     rest__free(&f->call);
     f->diag.text[0] = '\0';
     assert_true(rest__is_path(req.path));
-    status = rest__begin(&f->arena, &req, &world, &f->call, &f->diag);
-    assert_int_equal(status, f->call.response.status);
+    status = rest__begin(&f->arena, &req, &f->world, &f->call, &f->diag);
+    assert_int_equal(status == REST_WANTS_KEYS ? 0 : status, f->call.response.status);
     if (status != 0)
         return status;
     req.body = body;
-    rest__body(&f->arena, &req, &world, &f->call, &f->diag);
+    rest__body(&f->arena, &req, &f->world, &f->call, &f->diag);
     assert_int_equal(f->call.has_command, f->call.response.status == 0);
     return f->call.response.status;
 }
@@ -736,6 +739,268 @@ static void tokens_are_checked(void **state)
     }
 }
 
+/* --- Microsoft Entra --------------------------------------------------------- */
+
+#define ISSUER "https://sts.windows.net/tenant/"
+#define ENTRA_CLAIMS(exp)                                                                          \
+    "{\"aud\":\"https://webpubsub.azure.com\",\"iss\":\"" ISSUER "\",\"exp\":" #exp "}"
+
+struct entra {
+    EVP_PKEY *key, *stranger;
+    struct jwks *keys;
+    struct entra_settings settings;
+};
+
+static int entra_setup(void **state)
+{
+    static struct entra e;
+    struct fixture *f;
+    struct buf set;
+
+    setup(state);
+    f = *state;
+    e.key = rsa_kit__key(2048);
+    e.stranger = rsa_kit__key(2048);
+    buf__init(&set, 4096);
+    rsa_kit__set(&set, e.key, "k1");
+    e.keys = jwks__parse(buf__view(&set), &f->diag);
+    buf__free(&set);
+    assert_non_null(e.keys);
+    e.settings = (struct entra_settings){.audience = STR("https://webpubsub.azure.com"),
+                                         .issuer = STR(ISSUER)};
+    f->entra = &e;
+    f->world.entra = &e.settings;
+    f->world.entra_keys = e.keys;
+    return 0;
+}
+
+static int entra_teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    EVP_PKEY_free(f->entra->key);
+    EVP_PKEY_free(f->entra->stranger);
+    jwks__unref(f->entra->keys);
+    return teardown(state);
+}
+
+/* Headers with a token of an identity provider. */
+static const char *entra_bearer(struct fixture *f, EVP_PKEY *key, const char *kid,
+                                const char *header, const char *claims)
+{
+    buf__reset(&f->token);
+    rsa_kit__token(&f->token, key, kid, header, claims);
+    return arena__printf(&f->arena, "Authorization: Bearer %.*s\n" TEXT,
+                         STR_FMT(buf__view(&f->token)));
+}
+
+static int send_with(struct fixture *f, const char *headers)
+{
+    return call(f, "POST", "/api/hubs/chat/:send", headers, STR("x"));
+}
+
+/* client-and-rest section 5.6 */
+static void entra_tokens_are_checked(void **state)
+{
+    struct fixture *f = *state;
+    struct entra *e = f->entra;
+    const char *good = ENTRA_CLAIMS(1800000060);
+
+    assert_int_equal(send_with(f, entra_bearer(f, e->key, "k1", NULL, good)), 0);
+    assert_int_equal(send_with(f, entra_bearer(f, e->stranger, "k1", NULL, good)), 401);
+    assert_int_equal(f->call.response.body.len, 0);
+    assert_int_equal(send_with(f, entra_bearer(f, e->key, "k1", NULL, ENTRA_CLAIMS(1799999000))),
+                     401);
+    assert_int_equal(
+        send_with(f, entra_bearer(f, e->key, "k1", "{\"alg\":\"none\",\"kid\":\"k1\"}", good)),
+        401);
+    assert_int_equal(
+        send_with(f, entra_bearer(f, e->key, "k1", NULL,
+                                  "{\"aud\":\"https://webpubsub.azure.com\",\"exp\":1800000060,"
+                                  "\"iss\":\"https://sts.windows.net/other/\"}")),
+        401);
+    assert_non_null(strstr(f->diag.text, "issuer"));
+    assert_int_equal(
+        send_with(f, entra_bearer(f, e->key, "k1", NULL,
+                                  "{\"aud\":\"https://webpubsub.azure.com\",\"exp\":1800000060}")),
+        401);
+    assert_int_equal(send_with(f, entra_bearer(f, e->key, "k1", NULL,
+                                               "{\"aud\":\"api://other\",\"exp\":1800000060,"
+                                               "\"iss\":\"" ISSUER "\"}")),
+                     401);
+    /* The access key still counts, but not for Entra's audience. */
+    assert_int_equal(call(f, SEND_TEXT, STR("x")), 0);
+    assert_int_equal(send_with(f, arena__printf(&f->arena, "Authorization: %.*s\n" TEXT,
+                                                STR_FMT(bearer(f, "https://webpubsub.azure.com")))),
+                     401);
+    /* Without the setting there are no such tokens. */
+    f->world.entra = NULL;
+    assert_int_equal(send_with(f, entra_bearer(f, e->key, "k1", NULL, good)), 401);
+}
+
+static void an_unknown_key_is_waited_for_once(void **state)
+{
+    struct fixture *f = *state;
+    const char *headers = entra_bearer(f, f->entra->key, "k2", NULL, ENTRA_CLAIMS(1800000060));
+
+    assert_int_equal(send_with(f, headers), REST_WANTS_KEYS);
+    f->world.entra_keys_final = true;
+    assert_int_equal(send_with(f, headers), 401);
+    assert_non_null(strstr(f->diag.text, "\"k2\""));
+    f->world.entra_keys = NULL;
+    assert_int_equal(send_with(f, headers), 401);
+    f->world.entra_keys_final = false;
+    assert_int_equal(send_with(f, headers), REST_WANTS_KEYS);
+}
+
+/* official-emulator section 2.2 */
+static void unvalidated_tokens_have_times_alone(void **state)
+{
+    struct fixture *f = *state;
+    EVP_PKEY *anybody = f->entra->stranger;
+
+    f->entra->settings.allow_unvalidated = true;
+    f->world.entra_keys = NULL;
+    assert_int_equal(send_with(f, entra_bearer(f, anybody, NULL, NULL, ENTRA_CLAIMS(1799999701))),
+                     0);
+    assert_int_equal(send_with(f, entra_bearer(f, anybody, NULL, "{\"alg\":\"none\"}",
+                                               ENTRA_CLAIMS(1800000060))),
+                     0);
+    assert_int_equal(send_with(f, entra_bearer(f, anybody, NULL, NULL, ENTRA_CLAIMS(1799999700))),
+                     401);
+    assert_int_equal(send_with(f, entra_bearer(f, anybody, NULL, NULL,
+                                               "{\"aud\":\"https://webpubsub.azure.com\"}")),
+                     401);
+    assert_int_equal(
+        send_with(f, entra_bearer(f, anybody, NULL, NULL,
+                                  "{\"aud\":\"" HOST "/api/hubs/chat/:send\",\"exp\":1800000060}")),
+        401);
+}
+
+static int generate(struct fixture *f, const char *query, const char *more)
+{
+    const char *headers = entra_bearer(f, f->entra->key, "k1", NULL, ENTRA_CLAIMS(1800000060));
+
+    return call(f, "POST", arena__printf(&f->arena, "/api/hubs/Chat/:generateToken%s", query),
+                arena__printf(&f->arena, "%s%s", headers, more), STR(""));
+}
+
+/* The claims of the token in the answer, checked against the access key. */
+static const char *generated(struct fixture *f)
+{
+    const struct jwt_rules rules = {
+        .keys = f->settings.keys, .key_count = 1, .now = NOW, .skew = 0};
+    const struct json *claims;
+    struct json *body;
+
+    assert_str(header(f, "Content-Type"), "application/json");
+    assert_str(header(f, "api-supported-versions"), ANSWER_VERSIONS);
+    assert_int_equal(
+        json__parse(&f->arena, f->call.response.body, &JSON_LIMITS_DEFAULT, &body, NULL), PH_OK);
+    assert_int_equal(
+        jwt__verify(&f->arena, json__get_string(body, STR("token")), &rules, &claims, &f->diag),
+        PH_OK);
+    return arena__strdup(&f->arena, claims->raw);
+}
+
+static void tokens_are_generated(void **state)
+{
+    static const struct {
+        const char *query, *headers, *claims;
+    } rows[] = {
+        {"", "", "{\"iat\":1800000000,\"exp\":1800003600,\"aud\":\"" HOST "/client/hubs/chat\"}"},
+        {"?api-version=2024-12-01&userId=a%2Fb%20%C3%A9&role=webpubsub.sendToGroup&role=r2"
+         "&minutesToExpire=1&group=g%201&group=g2",
+         "",
+         "{\"role\":[\"webpubsub.sendToGroup\",\"r2\"],\"webpubsub.group\":[\"g 1\",\"g2\"],"
+         "\"iat\":1800000000,\"exp\":1800000060,\"aud\":\"" HOST "/client/hubs/chat\","
+         "\"sub\":\"a/b \xc3\xa9\"}"},
+        {"?clientType=mqtt", "",
+         "{\"iat\":1800000000,\"exp\":1800003600,\"aud\":\"" HOST "/clients/mqtt/hubs/chat\"}"},
+        {"?CLIENTTYPE=default&minutestoexpire=2147483647", "",
+         "{\"iat\":1800000000,\"exp\":130649018820,\"aud\":\"" HOST "/client/hubs/chat\"}"},
+        {"", "X-Forwarded-Proto: https\n",
+         "{\"iat\":1800000000,\"exp\":1800003600,\"aud\":\"https://localhost:8080/client/hubs/"
+         "chat\"}"},
+        {"", "X-Forwarded-Proto: https://evil/\n",
+         "{\"iat\":1800000000,\"exp\":1800003600,\"aud\":\"" HOST "/client/hubs/chat\"}"},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        assert_int_equal(generate(f, rows[i].query, rows[i].headers), 200);
+        assert_string_equal(generated(f), rows[i].claims);
+    }
+}
+
+/* Behind a proxy the audience is what the proxy's callers know. */
+static void generated_tokens_name_the_public_endpoint(void **state)
+{
+    static struct public_endpoint endpoints[] = {
+        {.url = {"https://first.example.com/base", 30}, .host = {"first.example.com", 17}},
+        {.url = {"https://localhost:8080/x", 24}, .host = {"localhost", 9}, .port = 8080},
+    };
+    struct fixture *f = *state;
+
+    f->settings.endpoints = endpoints;
+    f->settings.endpoint_count = 1;
+    assert_int_equal(generate(f, "", "X-Forwarded-Proto: http\n"), 200);
+    assert_non_null(
+        strstr(generated(f), "\"aud\":\"https://first.example.com/base/client/hubs/chat\""));
+    f->settings.endpoint_count = 2;
+    assert_int_equal(generate(f, "", ""), 200);
+    assert_non_null(strstr(generated(f), "\"aud\":\"https://localhost:8080/x/client/hubs/chat\""));
+}
+
+static void token_parameters_are_checked(void **state)
+{
+    static const char *const queries[] = {
+        "?minutesToExpire=0",
+        "?minutesToExpire=",
+        "?minutesToExpire=-1",
+        "?minutesToExpire=1.5",
+        "?minutesToExpire=2147483648",
+        "?minutesToExpire=1&minutesToExpire=1",
+        "?clientType=",
+        "?clientType=SocketIO",
+        "?clientType=MQTT&clientType=MQTT",
+        "?userId=",
+        "?userId=a%0a",
+        "?userId=a&userId=a",
+        "?group=",
+        "?group=%20",
+        "?group=%ff",
+        "?api-version=2020-10-01",
+    };
+    struct fixture *f = *state;
+    char *role = arena__printf(&f->arena, "?role=%0*d", JWT_MAX_LEN, 0);
+
+    for (size_t i = 0; i < sizeof(queries) / sizeof(*queries); i++) {
+        if (generate(f, queries[i], "") != 400)
+            fail_msg("%s: %d", queries[i], f->call.response.status);
+        error_is(f, "Error.BadRequest", strstr(queries[i], "version") ? "api-version" : "Request");
+    }
+    assert_int_equal(generate(f, role, ""), 400);
+    error_is(f, "Error.BadRequest", "Request");
+    assert_int_equal(call(f, "GET", "/api/hubs/chat/:generateToken", "", STR("")), 405);
+    assert_int_equal(call(f, "POST", "/api/hubs/1/:generateToken",
+                          entra_bearer(f, f->entra->key, "k1", NULL, ENTRA_CLAIMS(1800000060)),
+                          STR("")),
+                     400);
+}
+
+/* client-and-rest section 5.2, row 25 */
+static void tokens_are_for_entra_callers_alone(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(call(f, "POST", "/api/hubs/chat/:generateToken", "", STR("")), 401);
+    assert_int_equal(f->call.response.body.len, 0);
+    assert_non_null(strstr(f->diag.text, "Entra"));
+    f->world.entra = NULL;
+    assert_int_equal(call(f, "POST", "/api/hubs/chat/:generateToken", "", STR("")), 401);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -759,6 +1024,17 @@ int main(void)
         cmocka_unit_test_setup_teardown(body_may_have_one_mebibyte, setup, teardown),
         cmocka_unit_test_setup_teardown(longest_body_has_room_to_grow, setup, teardown),
         cmocka_unit_test_setup_teardown(tokens_are_checked, setup, teardown),
+        cmocka_unit_test_setup_teardown(entra_tokens_are_checked, entra_setup, entra_teardown),
+        cmocka_unit_test_setup_teardown(an_unknown_key_is_waited_for_once, entra_setup,
+                                        entra_teardown),
+        cmocka_unit_test_setup_teardown(unvalidated_tokens_have_times_alone, entra_setup,
+                                        entra_teardown),
+        cmocka_unit_test_setup_teardown(tokens_are_generated, entra_setup, entra_teardown),
+        cmocka_unit_test_setup_teardown(generated_tokens_name_the_public_endpoint, entra_setup,
+                                        entra_teardown),
+        cmocka_unit_test_setup_teardown(token_parameters_are_checked, entra_setup, entra_teardown),
+        cmocka_unit_test_setup_teardown(tokens_are_for_entra_callers_alone, entra_setup,
+                                        entra_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,6 +95,74 @@ static void a_file_with_everything(void **state)
     settings__free(&s);
 }
 
+static const char entra_file[] =
+    "{\"publicEndpoints\": [\"https://Chat.example.com/\", \"HTTP://[::1]:8443/base/x//\"],\n"
+    "\"entra\": {\"issuer\": \"https://sts.example.com/tenant/\", \"audience\": \"api://chat\",\n"
+    "\"jwksUrl\": \"https://login.example.com/keys?p=1\", \"allowUnvalidatedTokens\": false}}";
+
+static void a_file_with_proxies_and_entra(void **state)
+{
+    char *text = strdup(entra_file);
+    struct diag diag = {""};
+    struct settings s;
+    enum ph_err err = parse(&s, text, &diag);
+
+    (void)state;
+    memset(text, 'x', sizeof(entra_file) - 1);
+    free(text);
+    if (err != PH_OK)
+        fail_msg("%s", diag.text);
+    assert_int_equal(s.endpoint_count, 2);
+    assert_str(s.endpoints[0].url, "https://Chat.example.com");
+    assert_str(s.endpoints[0].host, "Chat.example.com");
+    assert_int_equal(s.endpoints[0].port, 0);
+    assert_str(s.endpoints[0].path, "");
+    assert_true(s.endpoints[0].secure);
+    assert_str(s.endpoints[1].host, "::1");
+    assert_int_equal(s.endpoints[1].port, 8443);
+    assert_str(s.endpoints[1].path, "/base/x");
+    assert_false(s.endpoints[1].secure);
+    assert_str(s.entra.issuer, "https://sts.example.com/tenant/");
+    assert_str(s.entra.audience, "api://chat");
+    assert_str(s.entra.jwks_url, "https://login.example.com/keys?p=1");
+    assert_null(s.entra.jwks_file.ptr);
+    assert_false(s.entra.allow_unvalidated);
+    settings__free(&s);
+    assert_int_equal(parse(&s, "{\"entra\":{\"issuer\":\"i\",\"jwksFile\":\"f\"}}", &diag), PH_OK);
+    assert_str(s.entra.audience, "https://webpubsub.azure.com");
+    assert_str(s.entra.jwks_file, "f");
+    settings__free(&s);
+    assert_int_equal(parse(&s, "{}", &diag), PH_OK);
+    assert_null(s.entra.audience.ptr);
+    settings__free(&s);
+}
+
+/* Without a signature, a token is good from this machine alone. */
+static void unvalidated_tokens_are_refused_off_loopback(void **state)
+{
+    static const struct {
+        const char *listen;
+        enum ph_err err;
+    } rows[] = {{"127.0.0.1:0", PH_OK},
+                {"[::1]:0", PH_OK},
+                {"0.0.0.0:0", PH_ERR_CONFIG},
+                {"192.0.2.1:0", PH_ERR_CONFIG}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct diag diag = {""};
+        struct settings s;
+
+        assert_int_equal(parse(&s, "{\"entra\":{\"allowUnvalidatedTokens\":true}}", &diag), PH_OK);
+        assert_true(s.entra.allow_unvalidated);
+        assert_int_equal(settings__set_listen(&s, rows[i].listen, NULL), PH_OK);
+        assert_int_equal(settings__add_key(&s, KEY_32, NULL), PH_OK);
+        assert_int_equal(settings__finish(&s, 1, &diag), rows[i].err);
+        assert_int_equal(strstr(diag.text, "allowUnvalidatedTokens") != NULL, rows[i].err != PH_OK);
+        settings__free(&s);
+    }
+}
+
 static void the_command_line_comes_after_the_file(void **state)
 {
     const struct hub_settings *hub;
@@ -195,7 +263,7 @@ static const struct {
     /* keys */
     {"{\"listen\": \"h:1\",\n \"Listen\": 1}",
      "pubhook.json:2: unknown key \"Listen\" in the configuration; it may have listen, "
-     "accessKeys, hubs, threads, logLevel, logFormat"},
+     "accessKeys, hubs, publicEndpoints, entra, threads, logLevel, logFormat"},
     {"{\"threads\": 1,\n\n\"threads\": 2}", "pubhook.json:3: threads is set twice"},
     {"{\"hubs\": {\"chat\": {\n\"EventHandlers\": []}}}",
      "pubhook.json:2: unknown key \"EventHandlers\" in a hub; it may have "
@@ -252,6 +320,31 @@ static const struct {
     {HANDLER(URL ",\"systemEvents\":[\"connect\",\n\"message\"]"),
      "pubhook.json:3: systemEvents may hold \"connect\", \"connected\" and \"disconnected\", got "
      "\"message\""},
+    {"{\"publicEndpoints\": [\"chat.example.com\"]}",
+     "pubhook.json:1: publicEndpoints must hold URLs such as https://chat.example.com, got "
+     "\"chat.example.com\""},
+    {"{\"publicEndpoints\": [\"https://\"]}", "pubhook.json:1: publicEndpoints must hold URLs"},
+    {"{\"publicEndpoints\": [\"https://h:0\"]}", "pubhook.json:1: publicEndpoints must hold URLs"},
+    {"{\"publicEndpoints\": [\"https://h:65536\"]}", "pubhook.json:1: publicEndpoints must hold"},
+    {"{\"publicEndpoints\": [\"https://h/?a\"]}", "pubhook.json:1: publicEndpoints must hold URLs"},
+    {"{\"publicEndpoints\": [\"https://u@h\"]}", "pubhook.json:1: publicEndpoints must hold URLs"},
+    {"{\"publicEndpoints\": [\"https://h h\"]}", "pubhook.json:1: publicEndpoints must hold URLs"},
+    {"{\"entra\": {}}",
+     "pubhook.json:1: entra must have an issuer and one of jwksFile and jwksUrl"},
+    {"{\"entra\": {\"issuer\":\"i\"}}", "pubhook.json:1: entra must have an issuer and one of"},
+    {"{\"entra\": {\"jwksFile\":\"f\"}}", "pubhook.json:1: entra must have an issuer and one of"},
+    {"{\"entra\": {\"issuer\":\"i\",\"jwksFile\":\"f\",\"jwksUrl\":\"https://h/k\"}}",
+     "pubhook.json:1: entra must have an issuer and one of"},
+    {"{\"entra\": {\"issuer\":\"\"}}", "pubhook.json:1: issuer must not be empty"},
+    {"{\"entra\": {\"issuer\":\"i\",\"allowUnvalidatedTokens\":true}}",
+     "pubhook.json:1: entra has allowUnvalidatedTokens, which leaves"},
+    {"{\"entra\": {\"jwksUrl\":\n\"http://example.com/keys\"}}",
+     "pubhook.json:2: jwksUrl must be an https:// URL with a path"},
+    {"{\"entra\": {\"jwksUrl\":\"https://example.com\"}}", "pubhook.json:1: jwksUrl must be"},
+    {"{\"entra\": {\"jwksUrl\":\"file:///etc/keys\"}}", "pubhook.json:1: jwksUrl must be"},
+    {"{\"entra\": {\"keys\":1}}",
+     "pubhook.json:1: unknown key \"keys\" in entra; it may have issuer, audience, jwksFile, "
+     "jwksUrl, allowUnvalidatedTokens"},
     {HANDLER("\"urlTemplate\":\"tunnel:///eventhandler\""),
      "pubhook.json:2: urlTemplate must be an http:// or https:// URL; tunnel:// goes through"},
     {HANDLER("\"urlTemplate\":\"https://h/?code={@Microsoft.KeyVault(SecretUri=x)}\""),
@@ -592,6 +685,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults),
         cmocka_unit_test(a_file_with_everything),
+        cmocka_unit_test(a_file_with_proxies_and_entra),
+        cmocka_unit_test(unvalidated_tokens_are_refused_off_loopback),
         cmocka_unit_test(the_command_line_comes_after_the_file),
         cmocka_unit_test(keys_of_the_command_line_replace_those_of_the_file),
         cmocka_unit_test(the_text_is_not_needed_after_parsing),

@@ -245,6 +245,24 @@ static bool has_default_key(const struct settings *s)
     return false;
 }
 
+/* What lets everybody in is for this machine alone. */
+static enum ph_err check_exposure(const struct settings *s, struct diag *diag)
+{
+    if (url__is_loopback(s->host))
+        return PH_OK;
+    if (has_default_key(s))
+        return diag__set(diag, PH_ERR_CONFIG,
+                         "the default access key is known to everybody and refused on \"%.*s\"; "
+                         "give a key of your own with --access-key, or listen on 127.0.0.1",
+                         STR_FMT(s->host));
+    if (s->entra.allow_unvalidated)
+        return diag__set(diag, PH_ERR_CONFIG,
+                         "entra.allowUnvalidatedTokens lets everybody in and is refused on "
+                         "\"%.*s\"; set issuer and jwksUrl, or listen on 127.0.0.1",
+                         STR_FMT(s->host));
+    return PH_OK;
+}
+
 enum ph_err settings__finish(struct settings *s, unsigned cpus, struct diag *diag)
 {
     enum ph_err err = PH_OK;
@@ -255,10 +273,5 @@ enum ph_err settings__finish(struct settings *s, unsigned cpus, struct diag *dia
         s->metrics = url__is_loopback(s->host);
     if (s->key_count == 0)
         err = settings__key(s, STR(SETTINGS_DEFAULT_KEY), diag);
-    if (err == PH_OK && has_default_key(s) && !url__is_loopback(s->host))
-        return diag__set(diag, PH_ERR_CONFIG,
-                         "the default access key is known to everybody and refused on \"%.*s\"; "
-                         "give a key of your own with --access-key, or listen on 127.0.0.1",
-                         STR_FMT(s->host));
-    return err;
+    return err ? err : check_exposure(s, diag);
 }

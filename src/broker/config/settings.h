@@ -25,6 +25,7 @@
 #define SETTINGS_MAX_HUBS 1000
 #define SETTINGS_MAX_HANDLERS 100 /* of one hub */
 #define SETTINGS_MAX_URL 2048     /* bytes of a URL template */
+#define SETTINGS_MAX_ENDPOINTS 32 /* publicEndpoints */
 #define SETTINGS_MIN_KEEP_ALIVE 1 /* seconds */
 #define SETTINGS_MAX_KEEP_ALIVE 120
 #define SETTINGS_DEFAULT_KEEP_ALIVE 20
@@ -101,6 +102,23 @@ struct hub_settings {
     size_t handler_count;
 };
 
+/* A URL under which a proxy makes the broker known (client-and-rest section 5.6). */
+struct public_endpoint {
+    struct str url; /* as written, without a slash behind */
+    bool secure;
+    struct str host;
+    uint16_t port;   /* 0: the default one */
+    struct str path; /* which the proxy takes off; mostly empty */
+};
+
+/* Services that call with a token of Microsoft Entra. Fixed when the broker starts. */
+struct entra_settings {
+    struct str audience; /* absent: no such tokens */
+    struct str issuer;
+    struct str jwks_file, jwks_url; /* one of them; neither with allow_unvalidated */
+    bool allow_unvalidated;         /* signature and issuer are not looked at; on loopback only */
+};
+
 struct settings {
     struct arena arena; /* holds every string and array below */
     atomic_uint refs;   /* 0: made by settings__init, and freed by its owner alone */
@@ -117,6 +135,9 @@ struct settings {
     struct str ca_file; /* of handlers that have none of their own */
     struct hub_settings *hubs;
     size_t hub_count;
+    struct public_endpoint *endpoints;
+    size_t endpoint_count;
+    struct entra_settings entra;
 };
 
 /* Defaults. False when memory is out. */
@@ -148,9 +169,9 @@ enum ph_err settings__set_threads(struct settings *s, const char *value, struct 
 enum ph_err settings__set_log_level(struct settings *s, const char *value, struct diag *diag);
 enum ph_err settings__set_log_format(struct settings *s, const char *value, struct diag *diag);
 
-/* What can only be checked when all is known: fills in the default key, refuses it
- * off loopback (PH_ERR_CONFIG), settles the number of threads: one for each of `cpus`
- * unless set. */
+/* What can only be checked when all is known: fills in the default key, refuses it and
+ * unvalidated tokens off loopback (PH_ERR_CONFIG), settles the number of threads: one for each of
+ * `cpus` unless set. */
 enum ph_err settings__finish(struct settings *s, unsigned cpus, struct diag *diag);
 
 /* Settings of a hub (compared without case), or the defaults for one that has none. Never NULL. */

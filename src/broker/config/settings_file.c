@@ -1,6 +1,8 @@
 /* The configuration file: JSON with comments, the names of the service's hub settings
  * (event-handler section 5). Each object is a table of its keys. */
 #include "base/json.h"
+#include "broker/config/endpoint.h"
+#include "broker/config/entra.h"
 #include "broker/config/event_handler.h"
 #include "broker/config/hub_settings.h"
 #include "broker/config/values.h"
@@ -562,6 +564,61 @@ static enum ph_err read_hub(struct reader *r, const struct json *member)
     return err ? err : read_object(r, &hub_table, member, hub);
 }
 
+/* entra ---------------------------------------------------------------------------- */
+
+/* Strings of the file are gone after it was read. */
+static enum ph_err keep(struct reader *r, const struct json *value, struct str *to)
+{
+    char *copy = arena__strdup(&r->s->arena, value->string);
+
+    if (value->string.len == 0)
+        return diag__set(r->diag, PH_ERR_CONFIG, "%.*s must not be empty", STR_FMT(value->key));
+    if (!copy)
+        return diag__set(r->diag, PH_ERR_MEMORY, "out of memory");
+    *to = str__n(copy, value->string.len);
+    return PH_OK;
+}
+
+static enum ph_err read_issuer(struct reader *r, const struct json *value, void *target)
+{
+    return keep(r, value, &((struct entra_settings *)target)->issuer);
+}
+
+static enum ph_err read_audience(struct reader *r, const struct json *value, void *target)
+{
+    return keep(r, value, &((struct entra_settings *)target)->audience);
+}
+
+static enum ph_err read_jwks_file(struct reader *r, const struct json *value, void *target)
+{
+    return keep(r, value, &((struct entra_settings *)target)->jwks_file);
+}
+
+static enum ph_err read_jwks_url(struct reader *r, const struct json *value, void *target)
+{
+    enum ph_err err = entra__check_url(value->string, r->diag);
+
+    return err ? err : keep(r, value, &((struct entra_settings *)target)->jwks_url);
+}
+
+static enum ph_err read_unvalidated(struct reader *r, const struct json *value, void *target)
+{
+    (void)r;
+    ((struct entra_settings *)target)->allow_unvalidated = value->boolean;
+    return PH_OK;
+}
+
+static const struct key entra_keys[] = {
+    {STR("issuer"), TYPE(JSON_STRING), "the `iss` of tokens", read_issuer},
+    {STR("audience"), TYPE(JSON_STRING), "the `aud` of tokens", read_audience},
+    {STR("jwksFile"), TYPE(JSON_STRING), "the name of a file", read_jwks_file},
+    {STR("jwksUrl"), TYPE(JSON_STRING), "an https:// URL", read_jwks_url},
+    {STR("allowUnvalidatedTokens"), TYPE(JSON_BOOL), "true or false", read_unvalidated},
+};
+
+static const struct table entra_table = {"entra", entra_keys,
+                                         sizeof(entra_keys) / sizeof(*entra_keys)};
+
 /* The whole file ------------------------------------------------------------------- */
 
 static enum ph_err read_hubs(struct reader *r, const struct json *value, void *target)
@@ -588,6 +645,24 @@ static enum ph_err read_access_keys(struct reader *r, const struct json *value, 
 {
     r->s->keys_of_file = true;
     return read_strings(r, value, target, add_key);
+}
+
+static enum ph_err add_endpoint(struct reader *r, struct str value, void *target)
+{
+    return endpoint__add(target, value, r->diag);
+}
+
+static enum ph_err read_endpoints(struct reader *r, const struct json *value, void *target)
+{
+    return read_strings(r, value, target, add_endpoint);
+}
+
+static enum ph_err read_entra(struct reader *r, const struct json *value, void *target)
+{
+    struct settings *s = target;
+    enum ph_err err = read_object(r, &entra_table, value, &s->entra);
+
+    return err ? err : entra__check(&s->entra, r->diag);
 }
 
 static enum ph_err read_threads(struct reader *r, const struct json *value, void *target)
@@ -635,6 +710,8 @@ static const struct key file_keys[] = {
     {STR("listen"), TYPE(JSON_STRING), "HOST:PORT", read_listen},
     {STR("accessKeys"), TYPE(JSON_ARRAY), "an array of strings", read_access_keys},
     {STR("hubs"), TYPE(JSON_OBJECT), "an object with a member for each hub", read_hubs},
+    {STR("publicEndpoints"), TYPE(JSON_ARRAY), "an array of URLs", read_endpoints},
+    {STR("entra"), TYPE(JSON_OBJECT), "an object", read_entra},
     {STR("threads"), TYPE(JSON_NUMBER), "a whole number", read_threads},
     {STR("logLevel"), TYPE(JSON_STRING), "\"error\", \"warn\", \"info\" or \"debug\"",
      read_log_level},

@@ -118,16 +118,41 @@ static bool matches(struct arena *a, struct str wanted, struct str text,
            (decoded_wanted.ptr && decoded_text.ptr && equal(decoded_wanted, decoded_text));
 }
 
+static bool place_accepted(struct arena *a, struct str path, struct str query,
+                           const struct access_request *request)
+{
+    return matches(a, path, request->path, request->parent_paths ? equal_or_parent : equal_text) &&
+           (!query.ptr || (request->query.ptr && matches(a, query, request->query, equal_text)));
+}
+
+/* A proxy takes the path of its endpoint off the request's, but not off the token's. */
+static bool public_accepted(struct arena *a, const struct audience *aud,
+                            const struct public_endpoint *public,
+                            const struct access_request *request)
+{
+    struct endpoint e = {public->host,
+                         public->port == 80 || public->port == 443 ? 0 : public->port};
+
+    return same_endpoint(aud->endpoint, e) && str__starts_with_nocase(aud->path, public->path) &&
+           place_accepted(
+               a, str__n(aud->path.ptr + public->path.len, aud->path.len - public->path.len),
+               aud->query, request);
+}
+
 static bool audience_accepted(struct arena *a, struct str text,
                               const struct access_request *request)
 {
     struct audience aud;
 
-    return parse_audience(text, &aud) && endpoint_accepted(aud.endpoint, request) &&
-           matches(a, aud.path, request->path,
-                   request->parent_paths ? equal_or_parent : equal_text) &&
-           (!aud.query.ptr ||
-            (request->query.ptr && matches(a, aud.query, request->query, equal_text)));
+    if (!parse_audience(text, &aud))
+        return false;
+    if (endpoint_accepted(aud.endpoint, request) && place_accepted(a, aud.path, aud.query, request))
+        return true;
+    for (size_t i = 0; i < request->endpoint_count; i++) {
+        if (public_accepted(a, &aud, &request->endpoints[i], request))
+            return true;
+    }
+    return false;
 }
 
 /* The text of the service's own log, which people search for. */
@@ -174,6 +199,48 @@ enum ph_err access__check(struct arena *a, struct str token, const struct jwt_ru
         err = check_audience(a, found, request, diag);
     if (err == PH_OK)
         *claims = found;
+    return err;
+}
+
+/* --- Microsoft Entra ---------------------------------------------------------- */
+
+/* Some SDKs ask for the scope with two slashes, and the audience keeps one of them. */
+static bool is_audience(struct str text, const struct entra_settings *entra)
+{
+    if (text.len == entra->audience.len + 1 && text.ptr[text.len - 1] == '/')
+        text.len--;
+    return str__eq(text, entra->audience);
+}
+
+bool access__is_entra(struct arena *a, struct str token, const struct entra_settings *entra)
+{
+    const struct json *claims;
+    struct str *items;
+    size_t count;
+
+    if (!entra->audience.ptr || jwt__peek(a, token, &claims) != PH_OK ||
+        access__claim_strings(a, claims, STR("aud"), &items, &count, NULL) != PH_OK)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (is_audience(items[i], entra))
+            return true;
+    }
+    return false;
+}
+
+enum ph_err access__check_entra(struct arena *a, struct str token, const struct jwt_rules *rules,
+                                const struct entra_settings *entra, struct diag *diag)
+{
+    const struct json *claims;
+    enum ph_err err;
+
+    if (entra->allow_unvalidated)
+        return jwt__check_times(a, token, rules, diag);
+    err = jwt__verify_rs256(a, token, rules, &claims, diag);
+    if (err == PH_OK && !str__eq(json__get_string(claims, STR("iss")), entra->issuer))
+        err = diag__set(diag, PH_ERR_AUTH,
+                        "the token's issuer is \"%.*s\", expected entra.issuer \"%.*s\"",
+                        STR_FMT(json__get_string(claims, STR("iss"))), STR_FMT(entra->issuer));
     return err;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/http.h"
 #include "base/jwt.h"
+#include "broker/config/settings.h"
 
 #define ACCESS_SKEW_SECONDS 300
 #define ACCESS_RECONNECTION_SECONDS (7 * 24 * 3600)
@@ -17,17 +18,29 @@ struct access_request {
     struct str query;    /* what may stand behind '?' in the audience (REST: the query as sent,
                             because SDKs sign the full URL); absent: nothing may */
     bool parent_paths;   /* REST: the audience may also name a parent of the path */
+    const struct public_endpoint *endpoints; /* which may stand in place of the Host */
+    size_t endpoint_count;
 };
 
 /* Token from `Authorization: Bearer` (scheme without case); absent when there is none. */
 struct str access__bearer(const struct http_headers *headers);
 
 /* Checks signature, times and audience. http, https, ws and wss are equal in an
- * audience; so are the request's Host, own_host and loopback names with the same port.
+ * audience; so are the request's Host, own_host, loopback names with the same port, and the
+ * public endpoints.
  * PH_ERR_AUTH or PH_ERR_SYNTAX with the reason; *claims in the arena. */
 enum ph_err access__check(struct arena *a, struct str token, const struct jwt_rules *rules,
                           const struct access_request *request, const struct json **claims,
                           struct diag *diag);
+
+/* Does the token, of which nothing is checked, name the audience of Entra? Then it is
+ * judged by those rules alone, and otherwise by those of the access key alone, so that
+ * neither kind of key is ever used for the other kind of signature. */
+bool access__is_entra(struct arena *a, struct str token, const struct entra_settings *entra);
+/* Checks signature, times and issuer of one that does. PH_ERR_NOT_FOUND: it is signed
+ * with a key that is not among the public ones. */
+enum ph_err access__check_entra(struct arena *a, struct str token, const struct jwt_rules *rules,
+                                const struct entra_settings *entra, struct diag *diag);
 
 /* A claim that is a string or an array of strings, as an array (client-and-rest 1.2). */
 enum ph_err access__claim_strings(struct arena *a, const struct json *claims, struct str name,

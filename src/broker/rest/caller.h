@@ -1,4 +1,5 @@
-/* Who asks (client-and-rest section 5.6): a bearer of the access key. Inside of rest. */
+/* Who asks (client-and-rest section 5.6): a bearer of a token that is signed with the
+ * access key, or of one by Microsoft Entra. Inside of rest. */
 #ifndef BROKER_REST_CALLER_H
 #define BROKER_REST_CALLER_H
 

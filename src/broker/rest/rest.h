@@ -15,6 +15,7 @@
 #define BROKER_REST_REST_H
 
 #include "base/http.h"
+#include "base/jwks.h"
 #include "broker/config/settings.h"
 #include "broker/core/core.h"
 
@@ -25,10 +26,17 @@ struct rest_route;
 /* What a request is judged by, besides itself. */
 struct rest_world {
     const struct settings *settings;
-    struct str own_host; /* as in struct access_request */
-    int64_t now;         /* seconds since 1970 */
-    int64_t loop_ms;     /* the loops' clock, by which messages expire */
+    struct str own_host;                /* as in struct access_request */
+    int64_t now;                        /* seconds since 1970 */
+    int64_t loop_ms;                    /* the loops' clock, by which messages expire */
+    const struct entra_settings *entra; /* NULL: no tokens of Microsoft Entra */
+    const struct jwks *entra_keys;      /* NULL: none are known yet */
+    bool entra_keys_final;              /* there are no others to wait for */
 };
+
+/* rest__begin: the token is signed with a key that is not among entra_keys. Try again
+ * with newer ones, or with these as the final ones, which makes it a 401. */
+#define REST_WANTS_KEYS (-1)
 
 /* What :generateToken was asked for. */
 struct rest_token {
@@ -53,8 +61,8 @@ struct rest_call {
 
 /* True for paths below /api/. */
 bool rest__is_path(struct str path);
-/* Judges the head of a request, before its body is read: 0, or a status with
- * call->response filled (unknown route, token, api-version, length). */
+/* Judges the head of a request, before its body is read: 0; or a status with
+ * call->response filled (unknown route, token, api-version, length); or REST_WANTS_KEYS. */
 int rest__begin(struct arena *a, const struct http_request *head, const struct rest_world *world,
                 struct rest_call *call, struct diag *diag);
 /* The rest, with req->body complete. Without a command, `diag` says why. */

@@ -170,13 +170,17 @@ static int read_recovery(struct reader *r)
  * the client wrote it; in the query form it may also be the URL as written. */
 static enum ph_err check_token(struct reader *r)
 {
-    struct jwt_rules rules = {r->settings->keys, r->settings->key_count, r->now,
-                              ACCESS_SKEW_SECONDS};
+    struct jwt_rules rules = {.keys = r->settings->keys,
+                              .key_count = r->settings->key_count,
+                              .now = r->now,
+                              .skew = ACCESS_SKEW_SECONDS};
     const char *path = arena__printf(r->arena, HUBS_PREFIX "%.*s", STR_FMT(r->sent_hub));
     const char *query = arena__printf(r->arena, "hub=%.*s", STR_FMT(r->sent_hub));
     struct access_request request = {.host = http__get(&r->req->headers, STR("Host")),
                                      .own_host = r->own_host,
-                                     .path = str__of(path)};
+                                     .path = str__of(path),
+                                     .endpoints = r->settings->endpoints,
+                                     .endpoint_count = r->settings->endpoint_count};
     enum ph_err err;
 
     if (!path || !query)
