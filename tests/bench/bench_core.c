@@ -220,7 +220,12 @@ int main(void)
         const char *name;
         const struct format *format;
     } rows[] = {
-        {"raw", &format_raw}, {"json", &format_json}, {"json reliable", &format_json_reliable}};
+        {"raw", &format_raw},
+        {"json", &format_json},
+        {"json reliable", &format_json_reliable},
+        {"protobuf", &format_protobuf},
+        {"protobuf reliable", &format_protobuf_reliable},
+    };
 
     printf("| format | members | burst | M deliveries/s | ns each |\n|---|---|---|---|---|\n");
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -560,6 +560,28 @@ static void an_answer_may_come_from_inside_the_effect(void **state)
                         "ended b: Internal server error\n");
 }
 
+/* A DataMessage with data that cannot be read would take the whole frame with it. */
+static void an_answer_that_is_no_any_fails_the_event(void **state)
+{
+    struct kit *kit = *state;
+    struct transport *a =
+        kit__connect(kit, &(struct client){.id = "a", .format = &format_protobuf});
+    const char *event = "\x2a\x0a\x0a\x01"
+                        "e\x12\x03\x0a\x01x\x18\x05"; /* event e, text x, ack id 5 */
+    struct event_answer answer = {
+        .success = true, .has_data = true, .type = PH_DATA_PROTOBUF, .data = STR("xyz")};
+
+    assert_true(kit__says(a, event));
+    assert_true(session__event_answer(a->session, 1, &answer));
+    assert_non_null(strstr(kit__read(a), "InternalServerError"));
+    assert_non_null(strstr(kit->log.data, "must be a serialized google.protobuf.Any"));
+    assert_true(kit__says(a, event));
+    answer.data = STR("\x0a\x01t\x12\x01v");
+    assert_true(session__event_answer(a->session, 2, &answer));
+    assert_read(a, "\x12\x12\x0a\x06server\x1a\x08\x1a\x06\x0a\x01t\x12\x01v\n"
+                   "\x0a\x04\x08\x05\x10\x01\n");
+}
+
 /* --- Raw clients ------------------------------------------------------------ */
 
 static void a_raw_message_is_an_event(void **state)
@@ -840,6 +862,7 @@ int main(void)
         CASE(an_event_without_ack_fails_in_the_log),
         CASE(a_full_event_queue_fails_the_event),
         CASE(an_answer_may_come_from_inside_the_effect),
+        CASE(an_answer_that_is_no_any_fails_the_event),
         CASE(a_raw_message_is_an_event),
         CASE(raw_send_to_group_mode),
         CASE(a_slow_client_is_closed_at_the_limit),

@@ -381,9 +381,22 @@ static bool deliver_answer(struct session *s, const struct event_answer *answer)
     return true;
 }
 
+/* Why the event has failed; NULL if it has not. */
+static const char *answer_problem(const struct session *s, const struct event_answer *answer)
+{
+    if (!answer->success)
+        return answer->failure;
+    if (answer->has_data && s->format->carries && !s->format->carries(answer->type, answer->data))
+        return "the event handler's answer of type application/x-protobuf must be a serialized "
+               "google.protobuf.Any for a client of a protobuf subprotocol, but does not parse as "
+               "one; answer with application/octet-stream to send other bytes";
+    return NULL;
+}
+
 bool session__event_answer(struct session *s, uint64_t ticket, const struct event_answer *answer)
 {
     struct core *core = s->core;
+    const char *problem = answer_problem(s, answer);
     struct in_flight asked;
     bool lives, has_ack_id;
 
@@ -391,8 +404,8 @@ bool session__event_answer(struct session *s, uint64_t ticket, const struct even
         return false;
     core__enter(core);
     has_ack_id = take_in_flight(s, ticket, &asked);
-    if (!answer->success || !deliver_answer(s, answer)) {
-        explain_failure(s, answer->failure ? answer->failure : "out of memory");
+    if (problem || !answer->success || !deliver_answer(s, answer)) {
+        explain_failure(s, problem ? problem : "out of memory");
         fail_event_of_raw(s, answer->no_handler);
         if (has_ack_id)
             acknowledge_failure(s, asked.ack_id);

@@ -106,6 +106,8 @@ struct format {
      * PH_ERR_MEMORY. */
     enum ph_err (*decode)(struct arena *a, bool binary, struct str data, struct command *out,
                           struct diag *diag);
+    /* Can an answer of this data be told to the client as what it is? NULL: any can. */
+    bool (*carries)(enum ph_data_type type, struct str data);
     /* Encoders return a frame with one reference for the caller, NULL when memory is
      * out. All but `message` are NULL in formats that have no such frame (raw). */
     struct frame *(*message)(const struct message *m);

@@ -50,6 +50,7 @@ struct frame {
                            sequenceId; otherwise a whole WebSocket frame, header included */
     bool control;       /* says something about the connection (ack, pong, connected): it has no
                            sequence id and is not replayed after a recovery */
+    uint8_t field;      /* for the enclose of its format alone */
     int64_t expires_ms; /* of its message; 0: never */
     char bytes[];
 };

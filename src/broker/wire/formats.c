@@ -1,6 +1,7 @@
 #include "broker/wire/formats.h"
 
 #include "broker/wire/json.h"
+#include "broker/wire/protobuf.h"
 
 /* Binary messages are none of the JSON subprotocols' (official-emulator section 2.4):
  * they close with 1003. */
@@ -40,7 +41,47 @@ const struct format format_json_reliable = {
     .enclose = json_encode__enclose,
 };
 
-static const struct format *const predefined[] = {&format_json, &format_json_reliable};
+/* The schema is one for both: client-and-rest section 2.7. */
+const struct format format_protobuf = {
+    .subprotocol = "protobuf.webpubsub.azure.v1",
+    .index = 3,
+    .accepts_binary = true,
+    .decode = protobuf_decode__plain,
+    .carries = protobuf_encode__carries,
+    .message = protobuf_encode__message,
+    .ack = protobuf_encode__ack,
+    .pong = protobuf_encode__pong,
+    .connected = protobuf_encode__connected,
+    .disconnected = protobuf_encode__disconnected,
+    .invoke_response = protobuf_encode__invoke_response,
+    .stream_ack = protobuf_encode__stream_ack,
+    .stream_nack = protobuf_encode__stream_nack,
+    .stream_closed = protobuf_encode__stream_closed,
+    .group_state = protobuf_encode__group_state,
+};
+
+const struct format format_protobuf_reliable = {
+    .subprotocol = "protobuf.reliable.webpubsub.azure.v1",
+    .index = 4,
+    .reliable = true,
+    .accepts_binary = true,
+    .decode = protobuf_decode__reliable,
+    .carries = protobuf_encode__carries,
+    .message = protobuf_encode__sequenced_message,
+    .ack = protobuf_encode__ack,
+    .pong = protobuf_encode__pong,
+    .connected = protobuf_encode__connected,
+    .disconnected = protobuf_encode__disconnected,
+    .invoke_response = protobuf_encode__invoke_response,
+    .stream_ack = protobuf_encode__stream_ack,
+    .stream_nack = protobuf_encode__stream_nack,
+    .stream_closed = protobuf_encode__stream_closed,
+    .group_state = protobuf_encode__sequenced_group_state,
+    .enclose = protobuf_encode__enclose,
+};
+
+static const struct format *const predefined[] = {&format_json, &format_json_reliable,
+                                                  &format_protobuf, &format_protobuf_reliable};
 
 const struct format *formats__find(struct str subprotocol)
 {
