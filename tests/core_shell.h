@@ -9,10 +9,21 @@ static inline void core_shell__publish(void *ctx, const struct hub_command *cmd)
     (void)ctx, (void)cmd;
 }
 
-static inline bool core_shell__event(void *ctx, struct session *s, const struct user_event *event)
+static inline const char *core_shell__event(void *ctx, struct session *s,
+                                            const struct user_event *event)
 {
     (void)ctx, (void)s, (void)event;
-    return true;
+    return NULL;
+}
+
+static inline void core_shell__presence(void *ctx, struct session *s, bool joined, struct str group)
+{
+    (void)ctx, (void)s, (void)joined, (void)group;
+}
+
+static inline void core_shell__hub_rules(void *ctx, struct str hub, struct hub_rules *out)
+{
+    (void)ctx, (void)hub, (void)out;
 }
 
 static inline int64_t core_shell__now(void *ctx)

@@ -64,12 +64,12 @@ static void on_publish(void *ctx, const struct hub_command *cmd)
         core__apply(kit->beside, cmd, NULL);
 }
 
-static bool on_event(void *ctx, struct session *s, const struct user_event *event)
+static const char *on_event(void *ctx, struct session *s, const struct user_event *event)
 {
     struct kit *kit = ctx;
 
     if (kit->refuse_events)
-        return false;
+        return "refused";
     buf__printf(&kit->effects, "event %.*s %.*s %d %.*s", STR_FMT(session__id(s)),
                 STR_FMT(event->name), (int)event->type, STR_FMT(event->data));
     put_metadata(&kit->effects, &event->metadata);
@@ -79,7 +79,21 @@ static bool on_event(void *ctx, struct session *s, const struct user_event *even
     if (kit->answer_at_once)
         session__event_answer(s, event->ticket,
                               &(struct event_answer){.no_handler = true, .failure = "none here"});
-    return true;
+    return NULL;
+}
+
+static void on_presence(void *ctx, struct session *s, bool joined, struct str group)
+{
+    struct kit *kit = ctx;
+
+    buf__printf(&kit->effects, "%s %.*s %.*s\n", joined ? "joined" : "left",
+                STR_FMT(session__id(s)), STR_FMT(group));
+}
+
+static void on_hub_rules(void *ctx, struct str hub, struct hub_rules *out)
+{
+    if (str__eq(hub, STR("h")))
+        *out = ((struct kit *)ctx)->rules;
 }
 
 static void on_relieve(void *ctx, struct transport *t)
@@ -133,6 +147,8 @@ static int64_t on_unix(void *ctx)
 static const struct core_ops ops = {
     .publish = on_publish,
     .event = on_event,
+    .presence = on_presence,
+    .hub_rules = on_hub_rules,
     .relieve = on_relieve,
     .close = on_close,
     .abort = on_abort,

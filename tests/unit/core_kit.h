@@ -25,6 +25,7 @@ struct kit {
     struct core *beside; /* another shard: gets what is published here, or NULL */
     bool refuse_events;
     bool answer_at_once;     /* events fail for want of a handler, from inside the effect */
+    struct hub_rules rules;  /* of hub "h" from its first connection on */
     int64_t now_ms, unix_ms; /* what the core takes for the time */
     struct transport *transports[32];
     size_t transport_count;

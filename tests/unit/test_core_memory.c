@@ -59,11 +59,11 @@ struct world {
     uint64_t ticket; /* of the newest event */
 };
 
-static bool on_event(void *ctx, struct session *s, const struct user_event *event)
+static const char *on_event(void *ctx, struct session *s, const struct user_event *event)
 {
     (void)s;
     ((struct world *)ctx)->ticket = event->ticket;
-    return true;
+    return NULL;
 }
 
 static void on_close(void *ctx, struct transport *t, uint16_t code, struct str reason)
@@ -88,6 +88,8 @@ static void on_ended(void *ctx, struct session *s, struct str reason)
 static const struct core_ops ops = {
     .publish = core_shell__publish,
     .event = on_event,
+    .presence = core_shell__presence,
+    .hub_rules = core_shell__hub_rules,
     .relieve = core_shell__relieve,
     .close = on_close,
     .abort = on_abort,

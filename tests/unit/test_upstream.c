@@ -17,7 +17,7 @@ struct sent {
     struct exchange *x; /* NULL: answered or cancelled */
     char method[8];
     char url[256];
-    char id[24], event[64], guid[40], state[64], cookie[128], signature[160], user[64];
+    char id[24], event[64], type[64], guid[40], state[64], cookie[128], signature[160], user[64];
     char body[128], trace[64];
     bool has_state;
     void *app;
@@ -70,6 +70,7 @@ static bool fake_send(void *ctx, struct exchange *x, const struct upstream_reque
     copy(s->url, sizeof(s->url), req->url);
     copy(s->id, sizeof(s->id), http__get(h, STR("ce-id")));
     copy(s->event, sizeof(s->event), http__get(h, STR("ce-eventName")));
+    copy(s->type, sizeof(s->type), http__get(h, STR("ce-type")));
     copy(s->guid, sizeof(s->guid), http__get(h, STR("x-ms-client-request-id")));
     copy(s->state, sizeof(s->state), http__get(h, STR("ce-connectionState")));
     copy(s->cookie, sizeof(s->cookie), http__get(h, STR("Cookie")));
@@ -114,7 +115,7 @@ static bool raise_event(struct fixture *f, struct upstream_peer *p, const char *
     const struct upstream_event event = {
         .name = str__of(name), .type = type, .data = data, .ticket = ticket};
 
-    return upstream__event(p, &event, f->now, 0);
+    return upstream__event(p, &event, f->now, 0) == NULL;
 }
 
 static void fake_event_done(void *ctx, void *owner, uint64_t ticket, const struct answer *answer,
@@ -358,6 +359,27 @@ static void first_handler_that_matches_wins(void **state)
     assert_ptr_equal(route__find(&hub, PH_EVENT_USER, STR("A")), &h[0]);
     /* a user event may have a system event's name (event-handler section 2.2) */
     assert_ptr_equal(route__find(&hub, PH_EVENT_USER, STR("connected")), &h[2]);
+}
+
+static void presence_goes_to_the_first_handler_of_the_group(void **state)
+{
+    static const struct str chats[] = {STR("chat-*"), STR("**.chat")}, any[] = {STR("*")};
+    struct event_handler h[] = {
+        {.presence_events = PRESENCE_EVENT_JOINED, .group_filters = chats, .group_filter_count = 2},
+        {.system_events = SYSTEM_EVENT_CONNECT, .user_event_pattern = STR("*")},
+        {.presence_events = PRESENCE_EVENT_LEFT, .group_filters = any, .group_filter_count = 1},
+        {.presence_events = PRESENCE_EVENT_JOINED | PRESENCE_EVENT_LEFT},
+    };
+    struct hub_settings hub = {.handlers = h, .handler_count = 4};
+
+    (void)state;
+    assert_ptr_equal(route__find(&hub, PH_EVENT_JOINED, STR("chat-1")), &h[0]);
+    assert_ptr_equal(route__find(&hub, PH_EVENT_JOINED, STR("a.b.chat")), &h[0]);
+    assert_ptr_equal(route__find(&hub, PH_EVENT_JOINED, STR("Chat-1")), &h[3]);
+    assert_ptr_equal(route__find(&hub, PH_EVENT_JOINED, STR("chat-1.2")), &h[3]);
+    assert_ptr_equal(route__find(&hub, PH_EVENT_LEFT, STR("chat-1.2")), &h[2]);
+    hub.handler_count = 2;
+    assert_null(route__find(&hub, PH_EVENT_LEFT, STR("chat-1")));
 }
 
 static void urls_are_escaped_and_shown_without_secrets(void **state)
@@ -841,7 +863,7 @@ static void metadata_goes_with_the_event(void **state)
         .name = STR("e"), .data = STR("x"), .metadata = {&entry, 1}};
 
     message(f, p, "first");
-    assert_true(upstream__event(p, &event, f->now, 0));
+    assert_null(upstream__event(p, &event, f->now, 0));
     value[0] = '?';
     assert_string_equal(last_sent(f)->trace, "");
     answer(f, last_sent(f), 204);
@@ -1023,7 +1045,7 @@ static void queue_is_bounded_by_bytes(void **state)
     assert_false(raise_event(f, p, "e", PH_DATA_BINARY, str__n(data, 2), 0));
     assert_true(raise_event(f, p, "e", PH_DATA_BINARY, str__n(data, 1), 0));
     assert_false(raise_event(f, p, "e", PH_DATA_BINARY, str__n(data, 1), 0));
-    assert_false(upstream__event(
+    assert_non_null(upstream__event(
         p, &(struct upstream_event){.name = STR("e"), .metadata = {&entry, 1}}, f->now, 0));
     assert_true(raise_event(f, p, "e", PH_DATA_BINARY, STR(""), 0));
     free(data);
@@ -1133,6 +1155,67 @@ static void free_cancels_all(void **state)
     upstream__free(f->up);
     f->up = NULL;
     assert_int_equal(f->cancelled, 2);
+}
+
+/* --- group presence -------------------------------------------------------------------- */
+
+static void presence_is_told_in_order_and_numbered(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p;
+
+    f->handlers[0].presence_events = PRESENCE_EVENT_JOINED | PRESENCE_EVENT_LEFT;
+    p = established(f);
+    upstream__presence(p, true, STR("g \"1\""), f->now, 0);
+    assert_string_equal(last_sent(f)->url, "http://h:80/eh/joined?code=secret");
+    assert_string_equal(last_sent(f)->event, "joined");
+    assert_string_equal(last_sent(f)->type, "azure.webpubsub.gp.joined");
+    assert_string_equal(last_sent(f)->body, "{\"group\":\"g \\\"1\\\"\"}");
+    assert_string_equal(last_sent(f)->id, "2");
+    upstream__presence(p, false, STR("g"), f->now, 0);
+    upstream__disconnected(p, STR("x"), f->now, 0); /* drops user events alone */
+    assert_string_equal(last_sent(f)->event, "joined");
+    answer(f, last_sent(f), 503); /* tried again as any other */
+    after(f, 1000);
+    answer(f, last_sent(f), 204);
+    assert_string_equal(last_sent(f)->event, "left");
+    assert_string_equal(last_sent(f)->type, "azure.webpubsub.gp.left");
+    answer_with(f, last_sent(f), 404, "ce-connectionState", "s", "");
+    assert_non_null(strstr(f->logged, "answered 404 to left of hub chat"));
+    assert_string_equal(last_sent(f)->event, "disconnected");
+    assert_string_equal(last_sent(f)->id, "4");
+    assert_false(last_sent(f)->has_state);
+}
+
+static void presence_without_handler_is_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+    int sent = f->sent_count;
+
+    upstream__presence(p, true, STR("g"), f->now, 0);
+    assert_int_equal(f->sent_count, sent);
+    assert_int_equal(upstream__pending(f->up), 0);
+}
+
+static void presence_is_bounded(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p;
+
+    f->handlers[0].presence_events = PRESENCE_EVENT_JOINED;
+    p = established(f);
+    for (int i = 0; i < UPSTREAM_PEER_PRESENCE; i++)
+        upstream__presence(p, true, STR("g"), f->now, 0);
+    assert_int_equal(upstream__pending(f->up), UPSTREAM_PEER_PRESENCE);
+    assert_null(strstr(f->logged, "are lost"));
+    upstream__presence(p, true, STR("g"), f->now, 0);
+    assert_int_equal(upstream__pending(f->up), UPSTREAM_PEER_PRESENCE);
+    assert_non_null(
+        strstr(f->logged, "joined and left events of a connection of hub chat are lost"));
+    answer(f, last_sent(f), 204);
+    upstream__presence(p, true, STR("g"), f->now, 0);
+    assert_int_equal(upstream__pending(f->up), UPSTREAM_PEER_PRESENCE);
 }
 
 /* --- in-process handlers ------------------------------------------------------------- */
@@ -1283,6 +1366,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(patterns),
         cmocka_unit_test(first_handler_that_matches_wins),
+        cmocka_unit_test(presence_goes_to_the_first_handler_of_the_group),
         cmocka_unit_test(urls_are_escaped_and_shown_without_secrets),
         cmocka_unit_test(deadlines_come_in_order),
         cmocka_unit_test(cookies_stay_with_their_site),
@@ -1324,6 +1408,9 @@ int main(void)
         WITH_FIXTURE(event_from_inside_an_outcome),
         WITH_FIXTURE(disconnected_event_failure_is_logged),
         WITH_FIXTURE(free_cancels_all),
+        WITH_FIXTURE(presence_is_told_in_order_and_numbered),
+        WITH_FIXTURE(presence_without_handler_is_nothing),
+        WITH_FIXTURE(presence_is_bounded),
         WITH_FIXTURE(plugin_needs_no_validation),
         WITH_FIXTURE(plugin_that_hangs_is_given_up),
         WITH_FIXTURE(events_that_wait_keep_their_handler),

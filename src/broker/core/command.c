@@ -30,9 +30,9 @@ static void acknowledge_success(struct session *s, uint64_t id)
     acknowledge(s, id, NULL);
 }
 
-static void acknowledge_failure(struct session *s, uint64_t id)
+static void acknowledge_failure(struct session *s, uint64_t id, const char *name)
 {
-    acknowledge(s, id, &(struct ack_error){"InternalServerError", STR("Internal server error")});
+    acknowledge(s, id, &(struct ack_error){name, STR("Internal server error")});
 }
 
 static void refuse_duplicate(struct session *s, uint64_t id)
@@ -223,14 +223,15 @@ static enum outcome send_event(struct session *s, const struct command *cmd)
     struct user_event event = {
         .name = cmd->event, .type = cmd->type, .data = cmd->data, .metadata = cmd->metadata};
     struct in_flight taken;
+    const char *why;
 
     if (cmd->has_ack_id && (event.ticket = add_in_flight(s, cmd->ack_id)) == 0)
         return FAILED;
-    if (core->config.ops->event(core->config.ctx, s, &event))
+    why = core->config.ops->event(core->config.ctx, s, &event);
+    if (!why)
         return LATER;
     take_in_flight(s, event.ticket, &taken);
-    explain_failure(s, "too many events of this connection wait for the event handler; "
-                       "let the client wait for acks, or make the handler faster");
+    explain_failure(s, why);
     return FAILED;
 }
 
@@ -273,11 +274,23 @@ static void refuse_forbidden(struct session *s, const struct command *cmd, const
         stream__refuse(s, cmd->stream_id, &error);
 }
 
-static void fail_event_of_raw(struct session *s, bool no_handler)
+/* A client without acks learns of a failure by its end; what becomes of the others is a
+ * matter of the hub's rules, as sources differ (event-handler sections 3.5 and 3.8). The
+ * client is told no more than that it failed. */
+static void fail_event(struct session *s, bool has_ack_id, uint64_t ack_id, bool no_handler)
 {
-    /* A client without acks learns of a failure by its end (event-handler section 3.5). */
-    if (!s->format->ack)
-        session__end(s, no_handler ? &farewell_no_handler : &farewell_event_failed);
+    const struct hub_rules rules = s->hub->rules;
+    struct close_reason why = no_handler ? farewell_no_handler : farewell_event_failed;
+
+    if (!s->format->ack && rules.normal_raw_close) {
+        why.code = 1000;
+        why.text = STR("");
+    }
+    if (has_ack_id)
+        acknowledge_failure(s, ack_id,
+                            rules.invocation_failed ? "InvocationFailed" : "InternalServerError");
+    if (!s->format->ack || (has_ack_id ? rules.close_on_failed_ack : rules.close_on_failed))
+        session__end(s, &why);
 }
 
 static void request(struct session *s, const struct command *cmd)
@@ -301,11 +314,11 @@ static void request(struct session *s, const struct command *cmd)
     if (outcome == LATER || outcome == ANSWERED || s->ended)
         return;
     if (outcome == FAILED && cmd->kind == COMMAND_EVENT)
-        fail_event_of_raw(s, false);
-    if (cmd->has_ack_id && outcome == DONE)
+        fail_event(s, cmd->has_ack_id, cmd->ack_id, false);
+    else if (cmd->has_ack_id && outcome == DONE)
         acknowledge_success(s, cmd->ack_id);
     else if (cmd->has_ack_id)
-        acknowledge_failure(s, cmd->ack_id);
+        acknowledge_failure(s, cmd->ack_id, "InternalServerError");
 }
 
 /* Raw clients in sendToGroup mode: every message is for their group (client-and-rest
@@ -397,7 +410,7 @@ bool session__event_answer(struct session *s, uint64_t ticket, const struct even
 {
     struct core *core = s->core;
     const char *problem = answer_problem(s, answer);
-    struct in_flight asked;
+    struct in_flight asked = {0};
     bool lives, has_ack_id;
 
     if (s->ended)
@@ -406,9 +419,7 @@ bool session__event_answer(struct session *s, uint64_t ticket, const struct even
     has_ack_id = take_in_flight(s, ticket, &asked);
     if (problem || !answer->success || !deliver_answer(s, answer)) {
         explain_failure(s, problem ? problem : "out of memory");
-        fail_event_of_raw(s, answer->no_handler);
-        if (has_ack_id)
-            acknowledge_failure(s, asked.ack_id);
+        fail_event(s, has_ack_id, asked.ack_id, answer->no_handler);
     } else if (has_ack_id && !s->ended) {
         acknowledge_success(s, asked.ack_id);
     }

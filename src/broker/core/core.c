@@ -137,6 +137,14 @@ void core__close_all(struct core *core, const struct close_reason *why)
     core__leave(core);
 }
 
+void core__ask_rules(struct core *core)
+{
+    struct hub *hub;
+
+    for (uint32_t at = 0; (hub = map__next(&core->hubs, &at));)
+        hub__ask_rules(core, hub);
+}
+
 struct session *core__find(struct core *core, struct str hub, struct str connection_id)
 {
     struct hub *h = map__get(&core->hubs, hub);

@@ -108,6 +108,15 @@ struct user_event {
                         answer (a raw client gets one all the same) */
 };
 
+/* What a hub's settings say about its sessions; all zero: the documented behaviour. */
+struct hub_rules {
+    bool presence;            /* somebody wants to hear of joins and leaves */
+    bool close_on_failed;     /* a failed user event closes a client of a PubSub subprotocol that */
+    bool close_on_failed_ack; /* ... wants no ack, or wants one (event-handler section 3.8) */
+    bool invocation_failed;   /* the ack's error is InvocationFailed */
+    bool normal_raw_close;    /* a failed user event closes a raw client with 1000 */
+};
+
 /* Effects. They may come in the middle of a fan-out, so none of them may call back into
  * the core, except that `event` may answer with session__event_answer at once, and
  * `close` with session__detach. */
@@ -116,8 +125,14 @@ struct core_ops {
     void (*publish)(void *ctx, const struct hub_command *cmd);
     /* A user event for the event handler. The answer comes back through
      * session__event_answer, or never if the session ends first. Copies what it keeps.
-     * False: queue full or memory out; the core then fails the event itself. */
-    bool (*event)(void *ctx, struct session *s, const struct user_event *event);
+     * NULL; else why it was not taken, for the log: the core then fails the event itself. */
+    const char *(*event)(void *ctx, struct session *s, const struct user_event *event);
+    /* The session is in the group now, or is not any more. Only for hubs with
+     * hub_rules.presence, behind session__present. */
+    void (*presence)(void *ctx, struct session *s, bool joined, struct str group);
+    /* The rules of a hub, which are zero. Asked when the hub gets its first connection, and
+     * by core__ask_rules. */
+    void (*hub_rules)(void *ctx, struct str hub, struct hub_rules *out);
     /* The queue of this transport's session is half full, in the middle of a turn: many
      * messages have come at once, which does not make the client a slow one. Write what
      * the socket takes, by session__outgoing and session__written; anything else that
@@ -167,6 +182,8 @@ bool core__has_dirty(const struct core *core);
 int64_t core__tick(struct core *core, int64_t now_ms);
 /* Ends every session (shutdown): clients are closed with this reason. */
 void core__close_all(struct core *core, const struct close_reason *why);
+/* The settings have changed: asks for the rules of each hub again. */
+void core__ask_rules(struct core *core);
 struct session *core__find(struct core *core, struct str hub, struct str connection_id);
 
 #endif

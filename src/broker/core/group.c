@@ -40,6 +40,20 @@ static void vanish(struct hub *hub, struct group *g)
     group__free(g);
 }
 
+static void tell(struct session *s, bool joined, const struct group *g)
+{
+    const struct core_config *config = &s->core->config;
+
+    if (s->presented && s->hub->rules.presence)
+        config->ops->presence(config->ctx, s, joined, group__key(g));
+}
+
+void group__tell_all(struct session *s, bool joined)
+{
+    for (uint32_t i = 0; i < s->groups.count; i++)
+        tell(s, joined, s->groups.items[i].group);
+}
+
 static bool resize(struct group *g, uint32_t size)
 {
     struct member *members = realloc(g->members, size * sizeof(*members));
@@ -69,8 +83,10 @@ bool group__join(struct hub *hub, struct session *s, struct str name)
         return true;
     if (!g && !(g = create(hub, name)))
         return false;
-    if (add_member(g, s))
+    if (add_member(g, s)) {
+        tell(s, true, g);
         return true;
+    }
     if (g->count == 0)
         vanish(hub, g);
     return false;
@@ -95,6 +111,7 @@ static void leave_at(struct hub *hub, struct session *s, uint32_t at)
 
         m->group->members[m->member].membership = at;
     }
+    tell(s, false, g);
     if (g->count == 0)
         vanish(hub, g);
     else if (g->count < g->size / 4)

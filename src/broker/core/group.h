@@ -29,5 +29,7 @@ bool group__join(struct hub *hub, struct session *s, struct str name);
 void group__leave(struct hub *hub, struct session *s, struct str name);
 void group__leave_all(struct hub *hub, struct session *s);
 void group__free(struct group *g);
+/* Raises `presence` for all groups of a session, if anybody wants to hear of it. */
+void group__tell_all(struct session *s, bool joined);
 
 #endif

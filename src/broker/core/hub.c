@@ -21,6 +21,12 @@ static struct str user_key(const void *user)
     return str__n(u->id, u->id_len);
 }
 
+void hub__ask_rules(struct core *core, struct hub *hub)
+{
+    hub->rules = (struct hub_rules){0};
+    core->config.ops->hub_rules(core->config.ctx, hub__key(hub), &hub->rules);
+}
+
 struct hub *hub__get(struct core *core, struct str name)
 {
     struct hub *hub = map__get(&core->hubs, name);
@@ -41,6 +47,7 @@ struct hub *hub__get(struct core *core, struct str name)
         free(hub);
         return NULL;
     }
+    hub__ask_rules(core, hub);
     return hub;
 }
 

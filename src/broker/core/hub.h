@@ -13,6 +13,7 @@ struct hub {
     struct map users;
     struct map state_rooms;  /* groups with states of any shard, or subscribers (group_state.h) */
     metrics_number *counted; /* connections, for the metrics; NULL: nowhere */
+    struct hub_rules rules;
     char name[];             /* lower case, with a NUL */
 };
 
@@ -29,6 +30,7 @@ struct hub *hub__get(struct core *core, struct str name);
 /* Frees the hub if nobody is in it. */
 void hub__release(struct core *core, struct hub *hub);
 void hub__free(struct hub *hub);
+void hub__ask_rules(struct core *core, struct hub *hub);
 /* Puts the session into the hub, under its id and its user (absent: anonymous). False:
  * the id is in use, or memory is out. */
 bool hub__enter(struct hub *hub, struct session *s, struct str user_id);

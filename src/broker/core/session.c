@@ -145,6 +145,12 @@ no_hub:
     return NULL;
 }
 
+void session__present(struct session *s)
+{
+    s->presented = true;
+    group__tell_all(s, true);
+}
+
 static void mark_dirty(struct session *s)
 {
     if (s->transport && list__empty(&s->dirty) && outbox__pending(&s->outbox))
@@ -312,6 +318,9 @@ void session__end(struct session *s, const struct close_reason *why)
         core->attached--;
     list__remove(&s->waiting);
     list__append(&core->ended, &s->waiting);
+    /* The handler hears of the groups before the end; they are left when nobody walks them. */
+    group__tell_all(s, false);
+    s->presented = false;
     ops->ended(core->config.ctx, s, farewell__reason(why));
     if (s->transport)
         ops->close(core->config.ctx, s->transport, why->code, why->text);

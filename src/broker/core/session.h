@@ -30,6 +30,10 @@ struct transport *session__transport(const struct session *s);
 struct upstream_peer *session__peer(const struct session *s);
 void session__set_peer(struct session *s, struct upstream_peer *peer);
 
+/* Its event handler has been told that it is connected: from here on it is told of groups
+ * too, at once of those that the session has come with (hub_rules.presence). */
+void session__present(struct session *s);
+
 /* Gives the session a socket. The first time and at each recovery: an older
  * transport is aborted, `connected` (if the format has it) is queued with this
  * token, and unacknowledged messages are queued again behind it. */

@@ -44,7 +44,8 @@ struct session {
     struct transport *transport; /* NULL: detached */
     struct core *core;
     bool ended;
-    bool excluded; /* from the command that is being applied */
+    bool presented; /* session__present was called */
+    bool excluded;  /* from the command that is being applied */
     bool publish_no_echo;
     uint8_t id_len;
     uint32_t in_flight_count, in_flight_size;

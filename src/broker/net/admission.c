@@ -238,6 +238,7 @@ static struct session *make_session(struct admission *a)
     session__set_peer(session, a->peer);
     upstream__connected(a->peer, session, h->user_id, h->subprotocol, shard__now(s),
                         clock__unix_ms());
+    session__present(session);
     a->peer = NULL;
     return session;
 }

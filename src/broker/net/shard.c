@@ -37,7 +37,7 @@ static void on_publish(void *ctx, const struct hub_command *cmd)
     relay__publish(ctx, cmd);
 }
 
-static bool on_event(void *ctx, struct session *session, const struct user_event *event)
+static const char *on_event(void *ctx, struct session *session, const struct user_event *event)
 {
     const struct upstream_event e = {.name = event->name,
                                      .type = event->type,
@@ -46,6 +46,29 @@ static bool on_event(void *ctx, struct session *session, const struct user_event
                                      .ticket = event->ticket};
 
     return upstream__event(session__peer(session), &e, shard__now(ctx), clock__unix_ms());
+}
+
+static void on_presence(void *ctx, struct session *session, bool joined, struct str group)
+{
+    if (session__peer(session))
+        upstream__presence(session__peer(session), joined, group, shard__now(ctx),
+                           clock__unix_ms());
+}
+
+static void on_hub_rules(void *ctx, struct str hub, struct hub_rules *out)
+{
+    const struct shard *s = ctx;
+    const struct hub_settings *settings = settings__hub(s->settings, hub);
+    const struct hub_compatibility *as = &settings->compatibility;
+
+    *out = (struct hub_rules){
+        .close_on_failed = as->close_on_failed_event,
+        .close_on_failed_ack = as->close_on_failed_ack_event,
+        .invocation_failed = as->invocation_failed,
+        .normal_raw_close = as->normal_raw_close,
+    };
+    for (size_t i = 0; i < settings->handler_count; i++)
+        out->presence |= settings->handlers[i].presence_events != 0;
 }
 
 static void on_relieve(void *ctx, struct transport *t)
@@ -86,6 +109,8 @@ static int64_t unix_of(void *ctx)
 static const struct core_ops core_ops = {
     .publish = on_publish,
     .event = on_event,
+    .presence = on_presence,
+    .hub_rules = on_hub_rules,
     .relieve = on_relieve,
     .close = on_close,
     .abort = on_abort,
@@ -412,6 +437,7 @@ static void open_reform(struct letter *letter, void *reader)
 
         s->settings = settings__ref(reform->settings);
         upstream__configure(s->upstream, s->settings);
+        core__ask_rules(s->core);
         settings__unref(old);
     }
     settings__unref(reform->settings);

@@ -21,8 +21,10 @@ static enum ph_err encode(struct upstream_peer *p, const struct queued_event *q,
 
     if (q->kind == PH_EVENT_USER)
         ev.data = q->data;
-    else
+    else if (q->kind == PH_EVENT_DISCONNECTED)
         ev.reason = q->data;
+    else
+        ev.group = q->data;
     return peer__encode(p, &ev, q, p->url, diag);
 }
 

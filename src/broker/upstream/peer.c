@@ -87,6 +87,19 @@ bool peer__name(struct upstream_peer *p, struct str user_id, struct str subproto
 
 /* --- the queue ------------------------------------------------------------------ */
 
+/* An event comes (1) or goes (-1, which for these types is the same as adding their
+ * largest value). */
+static void count(struct upstream_peer *p, const struct queued_event *q, int one)
+{
+    p->up->pending += (size_t)one;
+    if (q->kind == PH_EVENT_USER) {
+        p->user_events += (size_t)one;
+        p->user_bytes += (size_t)one * queued_event__bytes(q);
+    } else if (q->kind == PH_EVENT_JOINED || q->kind == PH_EVENT_LEFT) {
+        p->presence_events += (size_t)one;
+    }
+}
+
 struct queued_event *peer__take(struct upstream_peer *p, struct queued_event **at)
 {
     struct queued_event *q = *at;
@@ -94,11 +107,7 @@ struct queued_event *peer__take(struct upstream_peer *p, struct queued_event **a
     *at = q->next;
     if (p->last == &q->next)
         p->last = at;
-    p->up->pending--;
-    if (q->kind == PH_EVENT_USER) {
-        p->user_events--;
-        p->user_bytes -= queued_event__bytes(q);
-    }
+    count(p, q, -1);
     return q;
 }
 
@@ -106,11 +115,7 @@ void peer__append(struct upstream_peer *p, struct queued_event *q)
 {
     *p->last = q;
     p->last = &q->next;
-    p->up->pending++;
-    if (q->kind == PH_EVENT_USER) {
-        p->user_events++;
-        p->user_bytes += queued_event__bytes(q);
-    }
+    count(p, q, 1);
 }
 
 bool peer__has_room(const struct upstream_peer *p, size_t bytes)

@@ -16,6 +16,7 @@ struct upstream_peer {
     struct upstream_peer *next, *previous;
     struct queued_event *first, **last;
     size_t user_events, user_bytes; /* in the queue, with the one under way */
+    size_t presence_events;         /* likewise */
     struct arena work;              /* of the first event's request and answer */
     struct http_request http;       /* its request */
     struct str url;                 /* where it goes; absent for a plugin */
@@ -26,6 +27,7 @@ struct upstream_peer {
     bool delivering; /* inside an outcome: what is called back leaves the queue alone */
     bool ended;      /* to be freed when the queue is empty */
     bool refused;    /* to be freed behind the outcome */
+    bool presence_lost;
     char *user_id, *subprotocol, *state; /* NULL: absent */
     size_t state_len;
     struct cookies cookies;

@@ -15,7 +15,7 @@ struct queued_event {
     enum ph_event_kind kind;
     enum ph_data_type type;
     struct str name;          /* with a NUL behind it */
-    struct str data;          /* of a user event; the reason of disconnected */
+    struct str data;          /* of a user event; reason of disconnected, group of joined, left */
     struct metadata metadata; /* of a user event */
     char id[24];
     char time[CLOCK_RFC3339_SIZE];

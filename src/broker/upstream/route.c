@@ -27,18 +27,42 @@ bool route__pattern_matches(struct str pattern, struct str name)
     return false;
 }
 
-static bool wants(const struct event_handler *h, enum ph_event_kind kind, struct str name)
+/* Names of groups have a case, names of events have none. Without filters, or with one that
+ * is "*" alone as in userEventPattern, it is all groups (official-emulator section 3.7). */
+static bool filters_let_pass(const struct event_handler *h, struct str group)
 {
-    if (kind == PH_EVENT_USER)
-        return h->user_event_pattern.ptr && route__pattern_matches(h->user_event_pattern, name);
-    return (h->system_events & system_event[kind]) != 0;
+    for (size_t i = 0; i < h->group_filter_count; i++) {
+        if (str__eq(h->group_filters[i], STR("*")) ||
+            pattern__matches(h->group_filters[i], group, PATTERN_EXACT))
+            return true;
+    }
+    return h->group_filter_count == 0;
+}
+
+static bool wants(const struct event_handler *h, enum ph_event_kind kind, struct str subject)
+{
+    switch (kind) {
+    case PH_EVENT_USER:
+        return h->user_event_pattern.ptr && route__pattern_matches(h->user_event_pattern, subject);
+    case PH_EVENT_JOINED:
+        return (h->presence_events & PRESENCE_EVENT_JOINED) && filters_let_pass(h, subject);
+    case PH_EVENT_LEFT:
+        return (h->presence_events & PRESENCE_EVENT_LEFT) && filters_let_pass(h, subject);
+    default:
+        return (h->system_events & system_event[kind]) != 0;
+    }
+}
+
+struct str route__subject(enum ph_event_kind kind, struct str name, struct str data)
+{
+    return kind == PH_EVENT_JOINED || kind == PH_EVENT_LEFT ? data : name;
 }
 
 const struct event_handler *route__find(const struct hub_settings *hub, enum ph_event_kind kind,
-                                        struct str name)
+                                        struct str subject)
 {
     for (size_t i = 0; i < hub->handler_count; i++) {
-        if (wants(&hub->handlers[i], kind, name))
+        if (wants(&hub->handlers[i], kind, subject))
             return &hub->handlers[i];
     }
     return NULL;

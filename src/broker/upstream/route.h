@@ -6,9 +6,12 @@
 #include "broker/config/settings.h"
 #include "pubhook/event.h"
 
-/* The first handler in the list that wants the event; NULL when none does. */
+/* The first handler in the list that wants the event; NULL when none does. `subject` is
+ * what patterns are compared with: see route__subject. */
 const struct event_handler *route__find(const struct hub_settings *hub, enum ph_event_kind kind,
-                                        struct str name);
+                                        struct str subject);
+/* The name of a user event, the group that was joined or left. */
+struct str route__subject(enum ph_event_kind kind, struct str name, struct str data);
 /* `pattern` is a comma list of patterns (base/pattern.h), compared without case. One that
  * is "*" alone stands for every event, also for one with dots. */
 bool route__pattern_matches(struct str pattern, struct str name);

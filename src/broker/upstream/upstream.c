@@ -64,7 +64,8 @@ static struct queued_event *new_event(struct upstream_peer *p, enum ph_event_kin
     if (!q)
         return NULL;
     q->since_ms = now_ms;
-    q->handler = route__find(settings__hub(config->settings, p->hub), kind, event->name);
+    q->handler = route__find(settings__hub(config->settings, p->hub), kind,
+                             route__subject(kind, event->name, event->data));
     if (!q->handler)
         return q;
     q->settings = settings__ref(config->settings);
@@ -72,7 +73,7 @@ static struct queued_event *new_event(struct upstream_peer *p, enum ph_event_kin
     return q;
 }
 
-/* connected and disconnected: nobody waits for an outcome, so one that no handler wants
+/* All but connect and user events: nobody waits for an outcome, so one that no handler wants
  * only takes its number. */
 static void notify(struct upstream_peer *p, enum ph_event_kind kind, struct str name,
                    struct str data, int64_t now_ms, int64_t unix_ms)
@@ -129,25 +130,48 @@ void upstream__connected(struct upstream_peer *peer, void *owner, struct str use
     delivery__proceed(peer, now_ms);
 }
 
-bool upstream__event(struct upstream_peer *peer, const struct upstream_event *event, int64_t now_ms,
-                     int64_t unix_ms)
+const char *upstream__event(struct upstream_peer *peer, const struct upstream_event *event,
+                            int64_t now_ms, int64_t unix_ms)
 {
     struct queued_event *q;
 
     if (peer->ended)
-        return false;
+        return "the connection has ended";
     if (!peer__has_room(peer, event->data.len + metadata__bytes(&event->metadata))) {
         metrics__failure(peer->up->config.metrics, FAILURE_QUEUE_FULL);
         metrics__event(peer->up->config.metrics, METRIC_USER, OUTCOME_FAILED);
-        return false;
+        return "too many events of this connection wait for the event handler; let the client "
+               "wait for acks, or make the handler faster";
     }
     q = new_event(peer, PH_EVENT_USER, event, peer->next_id, now_ms, unix_ms);
     if (!q)
-        return false;
+        return "out of memory";
     peer->next_id++;
     peer__append(peer, q);
     delivery__proceed(peer, now_ms);
-    return true;
+    return NULL;
+}
+
+void upstream__presence(struct upstream_peer *peer, bool joined, struct str group, int64_t now_ms,
+                        int64_t unix_ms)
+{
+    if (peer->ended)
+        return;
+    if (peer->presence_events == UPSTREAM_PEER_PRESENCE) {
+        if (!peer->presence_lost)
+            log__warn(peer->up->config.log, LOG_NONE,
+                      "joined and left events of a connection of hub %.*s are lost: %d wait for "
+                      "the event handler; narrow its groupFilters, or make it faster",
+                      STR_FMT(peer->hub), UPSTREAM_PEER_PRESENCE);
+        peer->presence_lost = true;
+        return;
+    }
+    peer->presence_lost = false;
+    if (joined)
+        notify(peer, PH_EVENT_JOINED, STR("joined"), group, now_ms, unix_ms);
+    else
+        notify(peer, PH_EVENT_LEFT, STR("left"), group, now_ms, unix_ms);
+    delivery__proceed(peer, now_ms);
 }
 
 void upstream__disconnected(struct upstream_peer *peer, struct str reason, int64_t now_ms,

@@ -24,6 +24,7 @@ struct exchange;      /* one HTTP request under way */
 #define UPSTREAM_MAX_RESPONSE (16u << 20)
 #define UPSTREAM_PEER_QUEUE 256        /* events waiting for one connection */
 #define UPSTREAM_PEER_BYTES (4u << 20) /* their data and metadata */
+#define UPSTREAM_PEER_PRESENCE 1024    /* joins and leaves waiting for one connection */
 
 struct upstream_request {
     const struct http_request *http; /* headers and body; method POST, OPTIONS or GET */
@@ -103,9 +104,15 @@ struct upstream_event {
     struct metadata metadata;
     uint64_t ticket;
 };
-/* False: the peer's queue is full or memory is out; nothing was queued. */
-bool upstream__event(struct upstream_peer *peer, const struct upstream_event *event, int64_t now_ms,
-                     int64_t unix_ms);
+/* NULL; else why it was not taken: a full queue, or memory. */
+const char *upstream__event(struct upstream_peer *peer, const struct upstream_event *event,
+                            int64_t now_ms, int64_t unix_ms);
+/* The connection has joined a group, or has left it or is about to end: raises `joined` or
+ * `left` for the first handler that wants to hear of this group. When too many wait, they
+ * are lost, which the log tells; `disconnected` still says that a connection is in no
+ * group any more. */
+void upstream__presence(struct upstream_peer *peer, bool joined, struct str group, int64_t now_ms,
+                        int64_t unix_ms);
 /* The connection is gone for good: user events not yet answered are dropped (one
  * under way is cancelled), event_done is not called any more, `disconnected` is
  * raised behind what remains, and the peer frees itself after it. */
