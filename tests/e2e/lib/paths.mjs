@@ -25,6 +25,11 @@ export function plugin(name) {
   return must(path.join(prefix, "lib/pubhook/handlers", `${name}.so`), "run make install");
 }
 
+// What users generate protobuf clients from.
+export function schema(name) {
+  return must(path.join(prefix, "share/pubhook", name), "run make install");
+}
+
 // A plugin that only the tests use.
 export function testPlugin(name) {
   return must(path.join(buildDir, "tests/plugins/.libs", `${name}.so`), "run make check in the build folder");

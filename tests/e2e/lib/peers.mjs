@@ -2,6 +2,7 @@
 // and hear are objects in the form of the JSON subprotocol, whatever the wire has.
 
 import { accessUrl, jsonProtocol, openSocket, reliableProtocol } from "./clients.mjs";
+import { protobufCodec, protobufProtocol, reliableProtobufProtocol } from "./protobuf.mjs";
 
 const json = {
   encode: (message) => JSON.stringify(message),
@@ -23,6 +24,8 @@ export const dialects = {
   raw: { subprotocols: [], codec: raw },
   json: { subprotocols: jsonProtocol, codec: json },
   "json reliable": { subprotocols: reliableProtocol, codec: json, reliable: true },
+  protobuf: { subprotocols: protobufProtocol, codec: protobufCodec },
+  "protobuf reliable": { subprotocols: reliableProtobufProtocol, codec: protobufCodec, reliable: true },
 };
 
 export class Peer {
