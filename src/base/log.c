@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -14,7 +15,7 @@
 #define MAX_LINE (4 * MAX_MESSAGE)
 
 struct ph_log {
-    enum ph_log_level level;
+    atomic_int level; /* enum ph_log_level */
     enum ph_log_format format;
     int fd;
     void (*sink)(void *arg, enum ph_log_level level, const char *line, size_t len);
@@ -28,7 +29,7 @@ struct ph_log *ph_log_new(enum ph_log_level level, enum ph_log_format format)
     struct ph_log *log = calloc(1, sizeof(*log));
 
     if (log)
-        *log = (struct ph_log){.level = level, .format = format, .fd = STDERR_FILENO};
+        *log = (struct ph_log){.level = (int)level, .format = format, .fd = STDERR_FILENO};
     return log;
 }
 
@@ -58,7 +59,12 @@ enum ph_err ph_log_level_from_name(const char *name, enum ph_log_level *out)
 
 bool log__wants(const struct ph_log *log, enum ph_log_level level)
 {
-    return log && level <= log->level;
+    return log && (int)level <= atomic_load_explicit(&log->level, memory_order_relaxed);
+}
+
+void log__set_level(struct ph_log *log, enum ph_log_level level)
+{
+    atomic_store_explicit(&log->level, (int)level, memory_order_relaxed);
 }
 
 /* One log line is one line and valid UTF-8, whatever a peer put into a value. */

@@ -17,6 +17,8 @@
 
 /* True when a message of this level would be written; for messages that cost something to make. */
 bool log__wants(const struct ph_log *log, enum ph_log_level level);
+/* Any thread: another level from now on. */
+void log__set_level(struct ph_log *log, enum ph_log_level level);
 void log__write(struct ph_log *log, enum ph_log_level level, const char *const *fields,
                 const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 

@@ -13,6 +13,12 @@ enum cli_result cli__wrong(const struct cli *cli, const char *fmt, ...)
 {
     va_list args;
 
+    if (cli->quiet) {
+        va_start(args, fmt);
+        vsnprintf(cli->quiet->text, sizeof(cli->quiet->text), fmt, args);
+        va_end(args);
+        return CLI_WRONG;
+    }
     fprintf(stderr, "%s: ", cli->program);
     va_start(args, fmt);
     vfprintf(stderr, fmt, args);

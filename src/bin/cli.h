@@ -24,6 +24,7 @@ struct cli {
     const char *more;     /* below the options; may be NULL */
     const struct cli_option *options;
     size_t option_count; /* --help and --version are added to them */
+    struct diag *quiet;  /* gets mistakes instead of standard error; may be NULL */
 };
 
 enum cli_result {

@@ -30,3 +30,18 @@ enum ph_err file__read(const char *path, struct buf *out, struct diag *diag)
         fclose(f);
     return err;
 }
+
+void file__stamp(const char *path, struct file_stamp *out)
+{
+    struct stat st;
+
+    *out = (struct file_stamp){0};
+    if (stat(path, &st) == 0)
+        *out = (struct file_stamp){st.st_dev, st.st_ino, st.st_size, st.st_mtim};
+}
+
+bool file__same(const struct file_stamp *a, const struct file_stamp *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->written.tv_sec == b->written.tv_sec && a->written.tv_nsec == b->written.tv_nsec;
+}

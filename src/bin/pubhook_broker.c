@@ -1,8 +1,9 @@
 /* pubhook-broker: the service itself, for development, tests and self-hosting. */
-#include "bin/cli.h"
-#include "bin/file.h"
+#include "base/log.h"
+#include "bin/broker_plugins.h"
+#include "bin/broker_settings.h"
+#include "bin/config_watch.h"
 #include "broker/net/broker.h"
-#include "plugin/plugin.h"
 
 #include <curl/curl.h>
 #include <signal.h>
@@ -13,126 +14,7 @@
 
 #define HANDLER_THREADS "32"
 #define HANDLER_GRACE_S 3 /* at the end, for handlers that still run */
-#define MAX_CONFIG_FILE (4u << 20)
-
-static enum ph_err read_config(void *settings, const char *value, struct diag *diag)
-{
-    struct buf text;
-    enum ph_err err;
-
-    buf__init(&text, MAX_CONFIG_FILE);
-    err = file__read(value, &text, diag);
-    if (!err)
-        err = settings__parse_file(settings, value, buf__view(&text), diag);
-    buf__free(&text);
-    return err;
-}
-
-static enum ph_err set_listen(void *settings, const char *value, struct diag *diag)
-{
-    return settings__set_listen(settings, value, diag);
-}
-
-static enum ph_err add_key(void *settings, const char *value, struct diag *diag)
-{
-    return settings__add_key(settings, value, diag);
-}
-
-static enum ph_err add_event_handler(void *settings, const char *value, struct diag *diag)
-{
-    return settings__add_event_handler(settings, value, diag);
-}
-
-static enum ph_err add_plugin(void *settings, const char *value, struct diag *diag)
-{
-    return settings__add_plugin(settings, value, diag);
-}
-
-static enum ph_err set_threads(void *settings, const char *value, struct diag *diag)
-{
-    return settings__set_threads(settings, value, diag);
-}
-
-static enum ph_err set_log_level(void *settings, const char *value, struct diag *diag)
-{
-    return settings__set_log_level(settings, value, diag);
-}
-
-static enum ph_err set_log_format(void *settings, const char *value, struct diag *diag)
-{
-    return settings__set_log_format(settings, value, diag);
-}
-
-static enum ph_err ignore(void *settings, const char *value, struct diag *diag)
-{
-    (void)settings, (void)value, (void)diag;
-    return PH_OK;
-}
-
-static const struct cli_option options[] = {
-    {"listen", "HOST:PORT",
-     "accept clients and REST calls there (default " SETTINGS_DEFAULT_LISTEN ");\n"
-     "port 0 takes a free one",
-     set_listen},
-    {"access-key", "KEY",
-     "key that signs tokens and events; a second one is the secondary\n"
-     "key (default: the key of Microsoft's emulator, on loopback only)",
-     add_key},
-    {"config", "FILE", "JSON with settings and hubs; the command line overrides it", read_config},
-    {"event-handler", "HUB=URL",
-     "send all events of HUB to URL, which may hold {hub} and {event};\n"
-     "may be repeated",
-     add_event_handler},
-    {"handler", "HUB=PLUGIN.so",
-     "run this plugin inside the broker for all events of HUB;\n"
-     "PLUGIN.so?key=value&... configures it; may be repeated",
-     add_plugin},
-    {"threads", "N", "event loops (default: one per CPU)", set_threads},
-    {"log-level", "LEVEL", "error, warn, info (default) or debug", set_log_level},
-    {"log-format", "FORMAT", "text (default) or json", set_log_format},
-};
-#define OPTION_COUNT (sizeof(options) / sizeof(*options))
-
-static const struct cli cli = {
-    .program = "pubhook-broker",
-    .synopsis = "[OPTION]...",
-    .about = "Serves WebSocket clients and the data-plane REST API of Web PubSub, and sends what\n"
-             "clients do to event handlers.",
-    .more = "Prints \"ready\" with its address and a connection string to standard output once it\n"
-            "accepts connections, and logs to standard error. SIGTERM and SIGINT end it.\n"
-            "See pubhook-broker(1).",
-    .options = options,
-    .option_count = OPTION_COUNT,
-};
-
-/* The file comes before the command line wherever it stands in it, so the line is read
- * twice. */
-static enum cli_result read_line(int argc, char **argv, struct settings *s, bool files)
-{
-    struct cli_option chosen[OPTION_COUNT];
-    struct cli pass = cli;
-
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        chosen[i] = options[i];
-        if ((options[i].set == read_config) != files)
-            chosen[i].set = ignore;
-    }
-    pass.options = chosen;
-    return cli__parse(&pass, argc, argv, s, NULL);
-}
-
-static enum cli_result read_settings(int argc, char **argv, struct settings *s)
-{
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    enum cli_result result = read_line(argc, argv, s, true);
-    struct diag diag = {""};
-
-    if (result == CLI_RUN)
-        result = read_line(argc, argv, s, false);
-    if (result == CLI_RUN && settings__finish(s, cpus > 0 ? (unsigned)cpus : 1, &diag))
-        result = cli__wrong(&cli, "%s", diag.text);
-    return result;
-}
+#define MAX_CHANGES 2048  /* bytes of the list of what a reload changed */
 
 static int fail(const char *why)
 {
@@ -140,53 +22,48 @@ static int fail(const char *why)
     return EXIT_FAILURE;
 }
 
-/* --- Plugins ----------------------------------------------------------------------- */
+/* The program from the start of the broker to its end. */
+struct program {
+    struct settings_source source;
+    struct settings *started;       /* those of the start, which own the plugins */
+    const struct settings *current; /* those of now; a reference */
+    struct ph_log *log;
+    struct broker *broker;
+    uv_loop_t loop; /* of the main thread, which only waits */
+    uv_signal_t terminate, interrupt, hang_up;
+    struct config_watch watch;
+    int stopped_by;
+};
 
-typedef enum ph_err plugin_fn(const struct settings *s, struct event_handler *h, struct ph_log *log,
-                              struct diag *diag);
+/* --- Reload ---------------------------------------------------------------------------- */
 
-static enum ph_err each_plugin(const struct settings *s, plugin_fn *fn, struct ph_log *log,
-                               struct diag *diag)
+static void use(struct program *p, struct settings *s)
 {
-    enum ph_err err = PH_OK;
-
-    for (size_t i = 0; i < s->hub_count && !err; i++) {
-        for (size_t j = 0; j < s->hubs[i].handler_count && !err; j++) {
-            if (s->hubs[i].handlers[j].plugin.ptr)
-                err = fn(s, &s->hubs[i].handlers[j], log, diag);
-        }
-    }
-    return err;
+    broker_plugins__share(p->started, s);
+    log__set_level(p->log, s->log_level);
+    broker__configure(p->broker, s);
+    settings__unref(p->current);
+    p->current = s;
 }
 
-static enum ph_err load(const struct settings *s, struct event_handler *h, struct ph_log *log,
-                        struct diag *diag)
+static void reload(void *arg)
 {
-    struct ph_app *app = ph_app_new();
-    char *spec = strndup(h->plugin.ptr, h->plugin.len);
-    enum ph_err err = app && spec ? PH_OK : PH_ERR_MEMORY;
+    struct program *p = arg;
+    struct diag diag = {""};
+    struct settings *s;
+    struct buf changes;
 
-    (void)s;
-    h->app = app;
-    if (err) {
-        diag__set(diag, err, "%s", ph_strerror(err));
+    buf__init(&changes, MAX_CHANGES);
+    s = settings_source__reread(&p->source, p->started, &changes, &diag);
+    if (s) {
+        use(p, s);
+        log__info(p->log, LOG_NONE, "settings reloaded from %s: %zu hubs; %s%.*s", p->source.path,
+                  s->hub_count, changes.len > 0 ? "changed: " : "nothing changed",
+                  STR_FMT(buf__view(&changes)));
     } else {
-        /* Nobody but this process can call it, and the keys may change while it runs. */
-        ph_app_allow_unsigned(app);
-        ph_app_set_log(app, log);
-        err = plugin__load(app, spec, log, diag);
+        log__error(p->log, LOG_NONE, "settings not reloaded, the old ones stay: %s", diag.text);
     }
-    free(spec);
-    return err;
-}
-
-static enum ph_err unload(const struct settings *s, struct event_handler *h, struct ph_log *log,
-                          struct diag *diag)
-{
-    (void)s, (void)log, (void)diag;
-    ph_app_free(h->app);
-    h->app = NULL;
-    return PH_OK;
+    buf__free(&changes);
 }
 
 /* --- Run ------------------------------------------------------------------------------ */
@@ -209,14 +86,16 @@ static void allow_blocking_handlers(void)
     setenv("UV_THREADPOOL_SIZE", HANDLER_THREADS, 0);
 }
 
-/* Blocked in all threads, which inherit this, and waited for in the main one. */
-static void block_signals(sigset_t *stop)
+/* All threads inherit this; the main one alone takes signals. */
+static void mask_signals(int how)
 {
-    signal(SIGPIPE, SIG_IGN);
-    sigemptyset(stop);
-    sigaddset(stop, SIGTERM);
-    sigaddset(stop, SIGINT);
-    pthread_sigmask(SIG_BLOCK, stop, NULL);
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(how, &signals, NULL);
 }
 
 /* A plugin's handler cannot be stopped from outside: one that does not return would keep
@@ -239,6 +118,54 @@ static void limit_time_to_stop(unsigned seconds)
     alarm(seconds);
 }
 
+static void on_stop(uv_signal_t *handle, int number)
+{
+    struct program *p = handle->data;
+
+    p->stopped_by = number;
+    uv_stop(&p->loop);
+}
+
+static void on_hang_up(uv_signal_t *handle, int number)
+{
+    (void)number;
+    reload(handle->data);
+}
+
+static void await(struct program *p, uv_signal_t *handle, uv_signal_cb fn, int number)
+{
+    uv_signal_init(&p->loop, handle);
+    handle->data = p;
+    uv_signal_start(handle, fn, number);
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+    (void)arg;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+/* Until a signal says that it is over. Without a file to read again, SIGHUP is what it is
+ * to every program: the terminal has gone. */
+static void wait_for_signals(struct program *p)
+{
+    await(p, &p->terminate, on_stop, SIGTERM);
+    await(p, &p->interrupt, on_stop, SIGINT);
+    if (settings_source__can_reread(&p->source)) {
+        await(p, &p->hang_up, on_hang_up, SIGHUP);
+        if (!config_watch__open(&p->watch, &p->loop, p->source.path, &p->source.stamp, reload, p))
+            log__warn(p->log, LOG_NONE, "%s cannot be watched: SIGHUP reads it again",
+                      p->source.path);
+    }
+    mask_signals(SIG_UNBLOCK);
+    uv_run(&p->loop, UV_RUN_DEFAULT);
+    log__info(p->log, LOG_NONE, "stopping: signal %d", p->stopped_by);
+    /* A second signal ends the program at once. */
+    uv_walk(&p->loop, close_handle, NULL);
+    uv_run(&p->loop, UV_RUN_DEFAULT);
+}
+
 static void say_ready(const struct settings *s, const struct broker *b)
 {
     printf("ready http://%s\n"
@@ -247,66 +174,69 @@ static void say_ready(const struct settings *s, const struct broker *b)
     fflush(stdout);
 }
 
-static int serve(const struct settings *s, struct ph_log *log)
+static int serve(struct program *p)
 {
     const struct broker_limits limits = BROKER_LIMITS_DEFAULT;
     struct diag diag = {""};
-    struct broker *broker;
-    sigset_t stop;
-    int number;
 
-    block_signals(&stop);
-    broker = broker__start(s, &limits, log, &diag);
-    if (!broker)
+    signal(SIGPIPE, SIG_IGN);
+    mask_signals(SIG_BLOCK);
+    p->broker = broker__start(p->current, &limits, p->log, &diag);
+    if (!p->broker)
         return fail(diag.text);
-    say_ready(s, broker);
-    while (sigwait(&stop, &number) != 0)
-        ;
-    log__info(log, LOG_NONE, "stopping: signal %d", number);
-    /* A second signal ends the program at once. */
-    pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
+    say_ready(p->current, p->broker);
+    wait_for_signals(p);
     limit_time_to_stop(limits.drain_seconds + HANDLER_GRACE_S);
-    broker__stop(broker);
+    broker__stop(p->broker);
     alarm(0);
     return EXIT_SUCCESS;
 }
 
-static int run(struct settings *s)
+static int run(struct program *p)
 {
-    struct ph_log *log = ph_log_new(s->log_level, s->log_format);
     struct diag diag = {""};
     int status;
 
-    if (!log || curl_global_init(CURL_GLOBAL_DEFAULT) != 0) {
-        ph_log_free(log);
+    p->log = ph_log_new(p->started->log_level, p->started->log_format);
+    if (!p->log || uv_loop_init(&p->loop) != 0) {
+        ph_log_free(p->log);
         return fail("out of memory");
     }
     raise_file_limit();
     allow_blocking_handlers();
-    status = each_plugin(s, load, log, &diag) ? fail(diag.text) : serve(s, log);
-    each_plugin(s, unload, log, &diag);
-    curl_global_cleanup();
-    ph_log_free(log);
+    p->current = settings__ref(p->started);
+    status = broker_plugins__load(p->started, p->log, &diag) ? fail(diag.text) : serve(p);
+    settings__unref(p->current);
+    broker_plugins__unload(p->started);
+    uv_loop_close(&p->loop);
+    ph_log_free(p->log);
     return status;
+}
+
+static int read_and_run(struct program *p)
+{
+    switch (settings_source__read(&p->source, p->started)) {
+    case CLI_RUN:
+        return run(p);
+    case CLI_DONE:
+        return EXIT_SUCCESS;
+    case CLI_WRONG:
+        break;
+    }
+    return CLI_EXIT_USAGE;
 }
 
 int main(int argc, char **argv)
 {
-    int status = EXIT_SUCCESS;
-    struct settings s;
+    struct program p = {.started = settings__new()};
+    int status;
 
-    if (!settings__init(&s))
+    if (!p.started || curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
         return fail("out of memory");
-    switch (read_settings(argc, argv, &s)) {
-    case CLI_RUN:
-        status = run(&s);
-        break;
-    case CLI_DONE:
-        break;
-    case CLI_WRONG:
-        status = CLI_EXIT_USAGE;
-        break;
-    }
-    settings__free(&s);
+    settings_source__init(&p.source, argc, argv);
+    status = read_and_run(&p);
+    settings_source__free(&p.source);
+    settings__unref(p.started);
+    curl_global_cleanup();
     return status;
 }

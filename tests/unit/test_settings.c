@@ -1,5 +1,6 @@
 /* The broker's settings: command line, configuration file, and what they refuse. */
 #include "base/names.h"
+#include "broker/config/changes.h"
 #include "broker/config/settings.h"
 #include "unit.h"
 
@@ -680,6 +681,82 @@ static void settings_of_an_owner_are_not_counted(void **state)
     settings__free(&s);
 }
 
+/* Changes ----------------------------------------------------------------------------- */
+
+static void changes_are_named(void **state)
+{
+    static const struct {
+        const char *before, *after, *want;
+    } rows[] = {
+        {"{}", "{}", ""},
+        {"{\"threads\": 1}", "{ /* one */ \"threads\":1\n}", ""},
+        {"{\"metrics\": true}", "{\"metrics\": false}", "metrics"},
+        {"{\"threads\": 1}", "{\"threads\": 2}", "threads (needs a restart)"},
+        {"{}", "{\"listen\": \"h:1\"}", "listen (new, needs a restart)"},
+        {"{\"threads\": 1}", "{}", "threads (gone, needs a restart)"},
+        {"{\"accessKeys\": [\"secret\"]}", "{\"accessKeys\": [\"other\"]}", "accessKeys"},
+        {"{\"accessKeys\": [\"a\"]}", "{\"accessKeys\": [\"a\", \"b\"]}", "accessKeys"},
+        {"{\"hubs\": {}}", "{\"hubs\": {\"a\": {}}}", "hubs.a (new)"},
+        {"{\"hubs\": {\"a\": {}}}", "{}", "hubs (gone)"},
+        {"{\"hubs\": {\"a\": {\"x\": 1, \"y\": 2}}}", "{\"hubs\": {\"a\": {\"y\": 3, \"x\": 1}}}",
+         "hubs.a.y"},
+        {"{\"hubs\": {\"a\": {\"x\": 1}, \"b\": {}}}",
+         "{\"hubs\": {\"a\": {\"x\": null, \"z\": 1}, \"c\": {}}}",
+         "hubs.a.x, hubs.a.z (new), hubs.c (new), hubs.b (gone)"},
+        {"{\"hubs\": {\"a\": {\"e\": [{\"u\": \"1\"}, {\"u\": \"2\"}]}}}",
+         "{\"hubs\": {\"a\": {\"e\": [{\"u\": \"2\"}, {\"u\": \"1\"}]}}}", "hubs.a.e"},
+        {"no JSON", "{\"threads\": 1}", ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct buf out;
+
+        buf__init(&out, 1024);
+        settings__changes(str__of(rows[i].before), str__of(rows[i].after), &out);
+        if (!str__eq(buf__view(&out), str__of(rows[i].want)))
+            fail_msg("row %zu: %.*s", i, STR_FMT(buf__view(&out)));
+        buf__free(&out);
+    }
+}
+
+static void many_changes_are_counted(void **state)
+{
+    struct buf text, out;
+
+    (void)state;
+    buf__init(&text, 4096);
+    buf__init(&out, 4096);
+    for (int i = 0; i < CHANGES_MAX_NAMED + 3; i++)
+        buf__printf(&text, "%s\"h%d\": {}", i ? ", " : "{\"hubs\": {", i);
+    buf__str(&text, STR("}}"));
+    settings__changes(STR("{\"hubs\": {}}"), buf__view(&text), &out);
+    buf__byte(&out, '\0');
+    assert_non_null(strstr(out.data, "hubs.h19 (new) and 3 more"));
+    buf__free(&text);
+    buf__free(&out);
+}
+
+static void what_cannot_change_stays(void **state)
+{
+    struct settings running, s;
+    struct diag diag = {""};
+
+    (void)state;
+    assert_true(settings__init(&running));
+    assert_int_equal(settings__set_listen(&running, "0.0.0.0:7", NULL), PH_OK);
+    assert_int_equal(settings__add_key(&running, KEY_32, NULL), PH_OK);
+    assert_int_equal(settings__finish(&running, 3, NULL), PH_OK);
+    assert_true(settings__init(&s)); /* on loopback, where the default key would do */
+    settings__keep_fixed(&s, &running);
+    assert_str(s.host, "0.0.0.0");
+    assert_int_equal(s.port, 7);
+    assert_int_equal(s.threads, 3);
+    assert_int_equal(settings__finish(&s, 1, &diag), PH_ERR_CONFIG);
+    settings__free(&s);
+    settings__free(&running);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -707,6 +784,9 @@ int main(void)
         cmocka_unit_test(threads_follow_the_cpus_within_limits),
         cmocka_unit_test(counted_settings_live_as_long_as_their_last_reference),
         cmocka_unit_test(settings_of_an_owner_are_not_counted),
+        cmocka_unit_test(changes_are_named),
+        cmocka_unit_test(many_changes_are_counted),
+        cmocka_unit_test(what_cannot_change_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

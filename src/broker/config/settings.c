@@ -263,6 +263,15 @@ static enum ph_err check_exposure(const struct settings *s, struct diag *diag)
     return PH_OK;
 }
 
+void settings__keep_fixed(struct settings *s, const struct settings *running)
+{
+    s->host = running->host;
+    s->port = running->port;
+    s->threads = running->threads;
+    s->log_format = running->log_format;
+    s->entra = running->entra;
+}
+
 enum ph_err settings__finish(struct settings *s, unsigned cpus, struct diag *diag)
 {
     enum ph_err err = PH_OK;

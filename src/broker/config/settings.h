@@ -174,6 +174,10 @@ enum ph_err settings__set_log_format(struct settings *s, const char *value, stru
  * `cpus` unless set. */
 enum ph_err settings__finish(struct settings *s, unsigned cpus, struct diag *diag);
 
+/* Before settings__finish, for settings that take the place of others in a broker that
+ * runs: what cannot change there stays as it is. `running` must outlive `s`. */
+void settings__keep_fixed(struct settings *s, const struct settings *running);
+
 /* Settings of a hub (compared without case), or the defaults for one that has none. Never NULL. */
 const struct hub_settings *settings__hub(const struct settings *s, struct str hub);
 

@@ -60,6 +60,7 @@ export class Program {
       const finish = (settle, value) => {
         clearTimeout(timer);
         this.#watchers.delete(watcher);
+        this.#child.off("error", broken);
         settle(value);
       };
       const fail = (why) => finish(reject, new Error(`${this.command}: ${why} while waiting for ${what}\n${this.#log}`));
@@ -70,7 +71,8 @@ export class Program {
       };
       const timer = setTimeout(() => fail(`${milliseconds} ms passed`), milliseconds);
       this.#watchers.add(watcher);
-      this.#child.once("error", (error) => fail(error.message));
+      const broken = (error) => fail(error.message);
+      this.#child.once("error", broken);
       watcher();
     });
   }
@@ -92,6 +94,10 @@ export class Program {
   }
   endInput() {
     this.#child.stdin.end();
+  }
+
+  signal(name) {
+    this.#child.kill(name);
   }
 
   // Ends it at once, as a crash would.

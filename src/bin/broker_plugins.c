@@ -1,0 +1,81 @@
+#include "bin/broker_plugins.h"
+
+#include "plugin/plugin.h"
+
+#include <stdlib.h>
+
+/* The next row with a plugin behind *hub and *row; NULL: no more. */
+static struct event_handler *next(const struct settings *s, size_t *hub, size_t *row)
+{
+    for (; *hub < s->hub_count; ++*hub, *row = 0) {
+        while (*row < s->hubs[*hub].handler_count) {
+            struct event_handler *h = &s->hubs[*hub].handlers[(*row)++];
+
+            if (h->plugin.ptr)
+                return h;
+        }
+    }
+    return NULL;
+}
+
+static enum ph_err load(struct event_handler *h, struct ph_log *log, struct diag *diag)
+{
+    struct ph_app *app = ph_app_new();
+    char *spec = strndup(h->plugin.ptr, h->plugin.len);
+    enum ph_err err;
+
+    h->app = app;
+    if (app && spec) {
+        /* Nobody but this process can call it, and the keys may change while it runs. */
+        ph_app_allow_unsigned(app);
+        ph_app_set_log(app, log);
+        err = plugin__load(app, spec, log, diag);
+    } else {
+        err = diag__set(diag, PH_ERR_MEMORY, "out of memory");
+    }
+    free(spec);
+    return err;
+}
+
+enum ph_err broker_plugins__load(struct settings *s, struct ph_log *log, struct diag *diag)
+{
+    size_t hub = 0, row = 0;
+    struct event_handler *h;
+    enum ph_err err = PH_OK;
+
+    while (!err && (h = next(s, &hub, &row)))
+        err = load(h, log, diag);
+    return err;
+}
+
+void broker_plugins__unload(struct settings *s)
+{
+    size_t hub = 0, row = 0;
+    struct event_handler *h;
+
+    while ((h = next(s, &hub, &row))) {
+        ph_app_free(h->app);
+        h->app = NULL;
+    }
+}
+
+/* All plugins come from the command line, so each is there. */
+static void *find(const struct settings *s, struct str hub_name, struct str plugin)
+{
+    const struct hub_settings *hub = settings__hub(s, hub_name);
+
+    for (size_t i = 0; i < hub->handler_count; i++) {
+        if (hub->handlers[i].plugin.ptr && str__eq(hub->handlers[i].plugin, plugin))
+            return hub->handlers[i].app;
+    }
+    return NULL;
+}
+
+void broker_plugins__share(const struct settings *from, struct settings *to)
+{
+    size_t hub = 0, row = 0;
+    struct event_handler *h;
+
+    while ((h = next(to, &hub, &row)))
+        h->app = find(from, to->hubs[hub].name, h->plugin);
+}

@@ -1,0 +1,15 @@
+/* The plugins of --handler: loaded once, kept until the end. */
+#ifndef BIN_BROKER_PLUGINS_H
+#define BIN_BROKER_PLUGINS_H
+
+#include "broker/config/settings.h"
+
+/* Loads the plugins that the settings name, into them. On failure those that were loaded
+ * are to be unloaded too. */
+enum ph_err broker_plugins__load(struct settings *s, struct ph_log *log, struct diag *diag);
+/* When nobody calls them any more. */
+void broker_plugins__unload(struct settings *s);
+/* Gives other settings of the same command line the plugins of these. */
+void broker_plugins__share(const struct settings *from, struct settings *to);
+
+#endif
