@@ -1,22 +1,13 @@
 /* Hub commands: an operation on each connection of a scope. */
-#include "base/buf.h"
 #include "broker/core/farewell.h"
-#include "broker/core/state.h"
+#include "broker/core/group_state.h"
+#include "broker/core/listing.h"
+#include "broker/core/walk.h"
 #include "broker/filter/filter.h"
 
 /* A REST caller's close reason is cut here, so that the log and the frame stay readable. */
 #define REASON_MAX 1024
 #define REASON_FIXED "Application server closed the connection."
-
-/* One command under way. */
-struct walk {
-    const struct hub_command *cmd;
-    struct hub *hub;
-    struct hub_result result;
-    uint64_t work; /* of the filter */
-    struct close_reason close;
-    struct frame *frames[FORMAT_COUNT]; /* the message in each wire format, made on first use */
-};
 
 /* --- Operations ------------------------------------------------------------ */
 
@@ -103,10 +94,23 @@ static void may(struct walk *w, struct session *s)
         w->result.matched--;
 }
 
+static void list(struct walk *w, struct session *s)
+{
+    struct listing **l = &w->result.listing;
+
+    if (w->cmd->after.ptr && listing__compare(session__id(s), w->cmd->after) <= 0)
+        return;
+    if (!*l)
+        *l = listing__new(w->cmd->limit);
+    if (!*l || !listing__offer(*l, session__id(s), session__user(s)))
+        w->result.failed = true;
+}
+
 /* One that is missing finds nobody. */
 static void (*const operations[HUB_MAY + 1])(struct walk *, struct session *) = {
-    [HUB_SEND] = send_to,   [HUB_EXISTS] = count_only, [HUB_JOIN] = join,     [HUB_LEAVE] = leave,
-    [HUB_CLOSE] = close_it, [HUB_GRANT] = grant,       [HUB_REVOKE] = revoke, [HUB_MAY] = may,
+    [HUB_SEND] = send_to,  [HUB_EXISTS] = count_only, [HUB_JOIN] = join,
+    [HUB_LEAVE] = leave,   [HUB_CLOSE] = close_it,    [HUB_GRANT] = grant,
+    [HUB_REVOKE] = revoke, [HUB_MAY] = may,           [HUB_LIST] = list,
 };
 
 /* --- Filters --------------------------------------------------------------- */
@@ -131,7 +135,7 @@ static bool passes(struct walk *w, const struct session *s)
     return filter__match(w->cmd->filter, &subject, &w->work);
 }
 
-static void visit(struct walk *w, struct session *s)
+void walk__visit(struct walk *w, struct session *s)
 {
     if (s->ended || s->excluded || !operations[w->cmd->op] || (w->cmd->filter && !passes(w, s)))
         return;
@@ -146,7 +150,7 @@ static void walk_hub(struct walk *w)
     struct session *s;
 
     for (uint32_t at = 0; (s = map__next(&w->hub->connections, &at));)
-        visit(w, s);
+        walk__visit(w, s);
 }
 
 /* From the end, so that a member may leave while it is visited: whoever takes its place
@@ -156,7 +160,7 @@ static void walk_group(struct walk *w)
     struct group *g = map__get(&w->hub->groups, w->cmd->name);
 
     for (uint32_t i = g ? g->count : 0; i-- > 0;)
-        visit(w, g->members[i].session);
+        walk__visit(w, g->members[i].session);
 }
 
 static void walk_user(struct walk *w)
@@ -164,7 +168,7 @@ static void walk_user(struct walk *w)
     struct user *u = map__get(&w->hub->users, w->cmd->name);
 
     for (struct session *s = u ? u->first : NULL; s; s = s->user_next)
-        visit(w, s);
+        walk__visit(w, s);
 }
 
 static void walk_connection(struct walk *w)
@@ -172,7 +176,7 @@ static void walk_connection(struct walk *w)
     struct session *s = map__get(&w->hub->connections, w->cmd->name);
 
     if (s)
-        visit(w, s);
+        walk__visit(w, s);
 }
 
 static void (*const scopes[])(struct walk *) = {
@@ -181,6 +185,18 @@ static void (*const scopes[])(struct walk *) = {
     [SCOPE_USER] = walk_user,
     [SCOPE_CONNECTION] = walk_connection,
 };
+
+/* To know that there is one, the first one will do. */
+static void look_for_one(struct walk *w)
+{
+    struct group *g = w->cmd->scope == SCOPE_GROUP ? map__get(&w->hub->groups, w->cmd->name) : NULL;
+    struct user *u = w->cmd->scope == SCOPE_USER ? map__get(&w->hub->users, w->cmd->name) : NULL;
+
+    for (uint32_t i = g ? g->count : 0; i-- > 0 && w->result.matched == 0;)
+        walk__visit(w, g->members[i].session);
+    for (struct session *s = u ? u->first : NULL; s && w->result.matched == 0; s = s->user_next)
+        walk__visit(w, s);
+}
 
 /* --- The command ----------------------------------------------------------- */
 
@@ -198,9 +214,10 @@ static void mark_excluded(struct walk *w, bool excluded)
 
 /* Closed by REST: code 1000, no text, and a frame that says who did it
  * (client-and-rest section 3; official-emulator section 2.7). */
-static void word_close(struct walk *w, struct buf *text)
+static void word_close(struct walk *w)
 {
     struct str reason = w->cmd->reason;
+    struct buf *text = &w->close_text;
 
     buf__str(text, STR(REASON_FIXED));
     if (reason.len > 0)
@@ -214,10 +231,43 @@ static void word_close(struct walk *w, struct buf *text)
     };
 }
 
+void walk__begin(struct walk *w, struct hub *hub, const struct hub_command *cmd)
+{
+    *w = (struct walk){.cmd = cmd, .hub = hub};
+    buf__init(&w->close_text, REASON_MAX);
+    if (cmd->op == HUB_CLOSE)
+        word_close(w);
+}
+
+void walk__enter(struct walk *w)
+{
+    mark_excluded(w, true);
+}
+
+void walk__leave(struct walk *w)
+{
+    mark_excluded(w, false);
+}
+
+void walk__end(struct walk *w)
+{
+    for (size_t i = 0; i < FORMAT_COUNT; i++)
+        frame__unref(w->frames[i]);
+    buf__free(&w->close_text);
+    if (w->result.listing)
+        listing__sort(w->result.listing);
+}
+
+void hub_result__free(struct hub_result *result)
+{
+    listing__free(result->listing);
+    result->listing = NULL;
+}
+
 void core__apply(struct core *core, const struct hub_command *cmd, struct hub_result *result)
 {
-    struct walk w = {.cmd = cmd, .hub = map__get(&core->hubs, cmd->hub)};
-    struct buf close_text;
+    struct hub *hub = map__get(&core->hubs, cmd->hub);
+    struct walk w;
 
     if (result)
         *result = (struct hub_result){0};
@@ -225,19 +275,20 @@ void core__apply(struct core *core, const struct hub_command *cmd, struct hub_re
         group_state__apply(core, cmd);
         return;
     }
-    if (!w.hub)
+    if (!hub)
         return;
-    buf__init(&close_text, REASON_MAX);
+    walk__begin(&w, hub, cmd);
     core__enter(core);
-    if (cmd->op == HUB_CLOSE)
-        word_close(&w, &close_text);
-    mark_excluded(&w, true);
-    scopes[cmd->scope](&w);
-    mark_excluded(&w, false);
+    walk__enter(&w);
+    if (cmd->op == HUB_EXISTS && (cmd->scope == SCOPE_GROUP || cmd->scope == SCOPE_USER))
+        look_for_one(&w);
+    else
+        scopes[cmd->scope](&w);
+    walk__leave(&w);
     core__leave(core);
-    for (size_t i = 0; i < FORMAT_COUNT; i++)
-        frame__unref(w.frames[i]);
-    buf__free(&close_text);
+    walk__end(&w);
     if (result)
         *result = w.result;
+    else
+        hub_result__free(&w.result);
 }

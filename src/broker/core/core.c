@@ -1,8 +1,8 @@
 #include "broker/core/core.h"
 
 #include "broker/core/farewell.h"
-#include "broker/core/state.h"
 #include "broker/core/stream.h"
+#include "broker/core/walk.h"
 
 #include <stdlib.h>
 
@@ -19,6 +19,8 @@ struct core *core__new(const struct core_config *config)
     list__init(&core->ended);
     list__init(&core->closing);
     list__init(&core->owing);
+    list__init(&core->walks);
+    core->room = CORE_TURN_WORK;
     return core;
 }
 
@@ -37,6 +39,7 @@ void core__free(struct core *core)
 
     if (!core)
         return;
+    walk__drop_all(core);
     for (uint32_t at = 0; (hub = map__next(&core->hubs, &at));)
         free_hub(hub);
     while (!list__empty(&core->closing))

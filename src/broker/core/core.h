@@ -17,6 +17,7 @@
 struct core;
 struct filter;      /* of broker/filter */
 struct group_state; /* of group_state.h */
+struct listing;     /* listing.h */
 struct session;
 struct transport;     /* of broker/net; the core only remembers which one a session has */
 struct upstream_peer; /* of broker/upstream; likewise */
@@ -87,7 +88,11 @@ struct hub_result {
     size_t matched; /* connections of this shard that the scope named */
     bool conflict;  /* HUB_GRANT, HUB_REVOKE: somebody has as many names as there may be in a
                        permission; nothing was changed there */
+    bool failed;    /* HUB_LIST: memory was out */
+    struct listing *listing; /* HUB_LIST: sorted, owned; NULL: nobody */
 };
+
+void hub_result__free(struct hub_result *result);
 
 /* Why a session ends, and what the client is told (client-and-rest section 3). */
 struct close_reason {
@@ -163,12 +168,37 @@ struct core_config {
 };
 
 struct core *core__new(const struct core_config *config);
-/* Frees everything without effects. */
+/* Frees everything without effects, but that started commands are dropped. */
 void core__free(struct core *core);
 
 /* Applies a command to this shard. Order of calls is the order of delivery. `result`
- * may be NULL. */
+ * may be NULL; else it is freed with hub_result__free. */
 void core__apply(struct core *core, const struct hub_command *cmd, struct hub_result *result);
+
+/* --- Commands that take long ------------------------------------------------------------ */
+
+/* A filter, or closing or moving very many connections, would hold up the loop. Such a
+ * command is started, and goes on in slices of counted work between which anything else may
+ * happen: about 50 ns a unit, hence 2 ms in a turn of the loop at the most. It is for the
+ * connections that the hub has when it is started. */
+#define CORE_TURN_WORK 40000
+#define CORE_WALKS_WORK 30000 /* of these for what was started; the rest is for short ones */
+#define CORE_SLICE_WORK 10000 /* before the next one has its turn */
+
+/* NULL: the core is freed, and the command was not done to the end. */
+typedef void core_done_fn(void *arg, struct hub_result *result);
+
+/* Is there more to do than what is left of this turn? If not, it counts as done. */
+bool core__takes_long(struct core *core, const struct hub_command *cmd);
+/* `cmd` must stay as it is until `done`, which gets the result to keep, and is called from
+ * core__continue or core__free alone. False: the hub does not exist, the scope is a connection,
+ * or memory is out. */
+bool core__start(struct core *core, const struct hub_command *cmd, core_done_fn *done, void *arg);
+/* The next slices; once a turn. Returns the work they were. */
+uint64_t core__continue(struct core *core);
+bool core__has_walks(const struct core *core);
+
+/* --- The loop's side --------------------------------------------------------------------- */
 
 size_t core__session_count(const struct core *core);
 /* Those of them that have no transport now. */

@@ -1,6 +1,6 @@
 #include "broker/core/hub.h"
 
-#include "broker/core/state.h"
+#include "broker/core/walk.h"
 
 #include <stdlib.h>
 
@@ -41,6 +41,8 @@ struct hub *hub__get(struct core *core, struct str name)
     map__init(&hub->users, user_key, &core->config.seed);
     map__init(&hub->state_rooms, state_room__key, &core->config.seed);
     hub->counted = metrics__hub(core->config.metrics, name);
+    list__init(&hub->sessions);
+    list__init(&hub->walks);
     memcpy(hub->name, name.ptr, name.len);
     hub->name[name.len] = '\0';
     if (!map__add(&core->hubs, hub)) {
@@ -63,6 +65,7 @@ void hub__free(struct hub *hub)
 {
     void *item;
 
+    walk__forget_hub(hub);
     for (uint32_t at = 0; (item = map__next(&hub->groups, &at));)
         group__free(item);
     for (uint32_t at = 0; (item = map__next(&hub->users, &at));)
@@ -106,6 +109,7 @@ static bool enter_user(struct hub *hub, struct session *s, struct str id)
     if (u->first)
         u->first->user_prev = s;
     u->first = s;
+    u->count++;
     return true;
 }
 
@@ -121,6 +125,7 @@ static void leave_user(struct hub *hub, struct session *s)
         s->user_prev->user_next = s->user_next;
     else
         u->first = s->user_next;
+    u->count--;
     s->user = NULL;
     s->user_next = s->user_prev = NULL;
     if (!u->first) {
@@ -137,6 +142,7 @@ bool hub__enter(struct hub *hub, struct session *s, struct str user_id)
         map__remove(&hub->connections, session__id(s));
         return false;
     }
+    list__append(&hub->sessions, &s->in_hub);
     metrics__up(hub->counted);
     return true;
 }
@@ -146,6 +152,8 @@ void hub__leave(struct hub *hub, struct session *s)
     group_state__end(s);
     group__leave_all(hub, s);
     leave_user(hub, s);
+    walk__forget(hub, s);
+    list__remove(&s->in_hub);
     map__remove(&hub->connections, session__id(s));
     metrics__down(hub->counted);
 }

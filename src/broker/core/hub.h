@@ -6,20 +6,24 @@
 
 #include "broker/core/core.h"
 #include "broker/core/group.h"
+#include "broker/core/list.h"
 
 struct hub {
     struct map connections; /* struct session by id */
     struct map groups;
     struct map users;
+    struct link sessions;    /* in the order in which they came */
+    struct link walks;       /* that go along them */
     struct map state_rooms;  /* groups with states of any shard, or subscribers (group_state.h) */
     metrics_number *counted; /* connections, for the metrics; NULL: nowhere */
     struct hub_rules rules;
-    char name[];             /* lower case, with a NUL */
+    char name[]; /* lower case, with a NUL */
 };
 
 /* The connections of one user id: a list through the sessions. */
 struct user {
     struct session *first;
+    uint32_t count;
     size_t id_len;
     char id[]; /* with a NUL */
 };

@@ -60,6 +60,7 @@ static struct session *allocate(struct core *core, const struct session_config *
     memcpy(s->id, config->connection_id.ptr, s->id_len);
     list__init(&s->dirty);
     list__init(&s->waiting);
+    list__init(&s->in_hub);
     return s;
 }
 

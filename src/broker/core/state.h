@@ -19,6 +19,8 @@ struct core {
     struct link ended;          /* to be taken out of their hubs when nobody walks these any more */
     struct link closing;        /* out of everything; their transports still send the rest */
     struct link owing;          /* the streams of sessions that are to be sent streamAck */
+    struct link walks;          /* commands that go in slices; the next to have its turn first */
+    uint64_t room;              /* work that still fits into this turn */
     struct deadlines deadlines; /* of timers */
     size_t sessions;            /* that have not ended */
     size_t attached;            /* of them: have a transport */
@@ -55,6 +57,7 @@ struct session {
     struct hub *hub; /* NULL once it is taken out */
     struct user *user;
     struct session *user_prev, *user_next;
+    struct link in_hub; /* on hub->sessions */
     struct upstream_peer *peer;
     struct memberships groups;
     struct permissions permissions;

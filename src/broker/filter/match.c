@@ -309,6 +309,11 @@ static struct value eval(struct match *m, uint32_t at)
     }
 }
 
+uint64_t filter__cost(const struct filter *f)
+{
+    return f->count;
+}
+
 bool filter__match(const struct filter *f, const struct filter_subject *subject, uint64_t *work)
 {
     struct match m; /* not zeroed: the scratch is large */

@@ -2,6 +2,7 @@
 
 #include "broker/core/connection_id.h"
 #include "broker/core/group_state.h"
+#include "broker/core/listing.h"
 #include "broker/filter/filter.h"
 
 #include <stdlib.h>
@@ -27,6 +28,7 @@ struct parcel {
 
 static void parcel_free(struct parcel *p)
 {
+    hub_result__free(&p->result);
     message__unref(p->command.message);
     filter__unref(p->command.filter);
     group_state__unref(p->command.state);
@@ -137,21 +139,34 @@ static struct parcel *parcel_new(const struct hub_command *cmd)
 
 /* --- On the way --------------------------------------------------------------- */
 
-static void settle(struct call *call, const struct hub_result *result)
+static void add_result(struct hub_result *sum, struct hub_result *result)
 {
-    call->sum.matched += result->matched;
-    call->sum.conflict |= result->conflict;
+    bool listed = sum->listing || result->listing;
+
+    sum->matched += result->matched;
+    sum->conflict |= result->conflict;
+    sum->listing = listing__merge(sum->listing, result->listing);
+    sum->failed |= result->failed || (listed && !sum->listing);
+    result->listing = NULL;
+}
+
+static void settle(struct call *call, struct hub_result *result)
+{
+    add_result(&call->sum, result);
     if (--call->waiting > 0)
         return;
     call->done(call->arg, &call->sum);
+    hub_result__free(&call->sum);
     free(call);
 }
 
 /* The broker has stopped; all threads have ended. */
 static void drop_parcel(struct parcel *p)
 {
-    if (p->call && --p->call->waiting == 0)
+    if (p->call && --p->call->waiting == 0) {
+        hub_result__free(&p->call->sum);
         free(p->call);
+    }
     parcel_free(p);
 }
 
@@ -167,19 +182,47 @@ static void open_result(struct letter *letter, void *reader)
     }
 }
 
+static void send_back(struct parcel *p)
+{
+    if (!p->call) {
+        drop_parcel(p);
+        return;
+    }
+    p->letter.open = open_result;
+    shard__post(p->from, &p->letter);
+}
+
+static void on_walked(void *arg, struct hub_result *result)
+{
+    struct parcel *p = arg;
+
+    if (!result) {
+        drop_parcel(p);
+        return;
+    }
+    p->result = *result;
+    send_back(p);
+}
+
+/* One that would hold up the loop goes on beside it. Better late than never: without memory
+ * for that it is done at once. */
+static void apply_parcel(struct shard *s, struct parcel *p, bool takes_long)
+{
+    if (takes_long && core__start(s->core, &p->command, on_walked, p))
+        return;
+    core__apply(s->core, &p->command, &p->result);
+    send_back(p);
+}
+
 static void open_command(struct letter *letter, void *reader)
 {
     struct parcel *p = (struct parcel *)letter;
     struct shard *s = reader;
 
     if (s)
-        core__apply(s->core, &p->command, &p->result);
-    if (s && p->call) {
-        p->letter.open = open_result;
-        shard__post(p->from, &p->letter);
-    } else {
+        apply_parcel(s, p, core__takes_long(s->core, &p->command));
+    else
         drop_parcel(p);
-    }
 }
 
 /* --- Who is concerned ------------------------------------------------------------ */
@@ -203,6 +246,24 @@ static void concerned(const struct shard *s, const struct hub_command *cmd, size
     *last = owner + 1u;
 }
 
+/* For one of the shards, in front of *out; false when memory is out. */
+static bool pack_one(struct shard *from, struct shard *to, const struct hub_command *cmd,
+                     struct call *call, struct letter **out)
+{
+    struct parcel *p = parcel_new(cmd);
+
+    if (!p)
+        return false;
+    p->letter = (struct letter){.next = *out, .size = parcel_size(cmd), .open = open_command};
+    p->from = from;
+    p->to = to;
+    p->call = call;
+    *out = &p->letter;
+    if (call)
+        call->waiting++;
+    return true;
+}
+
 /* Parcels for all other shards concerned, linked; false when memory is out. */
 static bool pack(struct shard *s, const struct hub_command *cmd, struct call *call,
                  struct letter **out)
@@ -212,20 +273,8 @@ static bool pack(struct shard *s, const struct hub_command *cmd, struct call *ca
     *out = NULL;
     concerned(s, cmd, &first, &last);
     for (size_t i = first; i < last; i++) {
-        struct parcel *p;
-
-        if (i == s->index)
-            continue;
-        p = parcel_new(cmd);
-        if (!p)
+        if (i != s->index && !pack_one(s, s->broker->shards[i], cmd, call, out))
             return false;
-        p->letter = (struct letter){.next = *out, .size = parcel_size(cmd), .open = open_command};
-        p->from = s;
-        p->to = s->broker->shards[i];
-        p->call = call;
-        *out = &p->letter;
-        if (call)
-            call->waiting++;
     }
     return true;
 }
@@ -278,41 +327,52 @@ void relay__publish(struct shard *s, const struct hub_command *cmd)
                "out of memory: a message did not reach the clients on other threads");
 }
 
-static void apply_here(struct shard *s, const struct hub_command *cmd, struct hub_result *result)
+static bool is_concerned(const struct shard *s, const struct hub_command *cmd)
 {
     size_t first, last;
 
-    *result = (struct hub_result){0};
     concerned(s, cmd, &first, &last);
-    if (s->index >= first && s->index < last)
+    return s->index >= first && s->index < last;
+}
+
+/* This shard's part. What takes long is in `own`, linked in front of the others. */
+static struct letter *apply_here(struct shard *s, const struct hub_command *cmd,
+                                 struct letter *letters, bool own, struct hub_result *result)
+{
+    struct letter *others = own ? letters->next : letters;
+
+    if (own)
+        apply_parcel(s, (struct parcel *)letters, true);
+    else if (is_concerned(s, cmd))
         core__apply(s->core, cmd, result);
+    return others;
 }
 
 enum relay_outcome relay__call(struct shard *s, const struct hub_command *cmd,
                                struct hub_result *result, relay_done_fn *done, void *arg)
 {
-    struct letter *letters;
+    bool own = is_concerned(s, cmd) && core__takes_long(s->core, cmd);
+    struct letter *letters = NULL;
     struct call *call;
 
-    if (s->broker->shard_count == 1) {
-        apply_here(s, cmd, result);
+    *result = (struct hub_result){0};
+    if (s->broker->shard_count == 1 && !own) {
+        apply_here(s, cmd, NULL, false, result);
         return RELAY_DONE;
     }
-    letters = NULL;
     call = calloc(1, sizeof(*call));
-    if (!call || !pack(s, cmd, call, &letters)) {
+    if (!call || !pack(s, cmd, call, &letters) || (own && !pack_one(s, s, cmd, call, &letters))) {
         drop(letters);
         free(call);
         return RELAY_FAILED;
     }
-    apply_here(s, cmd, result);
     if (!letters) {
         free(call);
+        apply_here(s, cmd, NULL, false, result);
         return RELAY_DONE;
     }
-    call->sum = *result;
     call->done = done;
     call->arg = arg;
-    post_all(letters);
+    post_all(apply_here(s, cmd, letters, own, &call->sum));
     return RELAY_WAIT;
 }

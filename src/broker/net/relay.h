@@ -13,7 +13,7 @@ void relay__publish(struct shard *s, const struct hub_command *cmd);
 bool relay__congested(const struct shard *s);
 
 enum relay_outcome {
-    RELAY_DONE,   /* *result is the sum of all shards */
+    RELAY_DONE,   /* *result is the sum of all shards, for hub_result__free */
     RELAY_WAIT,   /* `done` is called with the sum later, never from inside */
     RELAY_FAILED, /* out of memory, applied nowhere */
 };

@@ -174,6 +174,7 @@ static bool rest_work(struct request *r)
     switch (relay__call(r->shard, &r->rest.command, &result, rest_done, r)) {
     case RELAY_DONE:
         rest_finish(r, &result);
+        hub_result__free(&result);
         return true;
     case RELAY_FAILED:
         rest_unavailable(r, "out of memory");

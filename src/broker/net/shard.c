@@ -266,13 +266,14 @@ static void on_turn(uv_prepare_t *handle)
     upstream__tick(s->upstream, now);
     at = front__tick(s->front);
     at = sooner(at, transports__tick(&s->transports));
+    core__continue(s->core);
     transports__flush(&s->transports, s->core);
     /* Writing may have detached sessions, whose time runs now, or ended them, which
      * raises events. */
     at = sooner(at, core__tick(s->core, now));
     at = sooner(at, upstream__tick(s->upstream, now));
     at = sooner(at, hold_back(s, now));
-    if (front__has_work(s->front) || core__has_dirty(s->core))
+    if (front__has_work(s->front) || core__has_dirty(s->core) || core__has_walks(s->core))
         at = now;
     shard__gauge(s);
     check_drained(s);
