@@ -157,6 +157,58 @@ static void test_chunked(void **state)
     assert_int_equal(send_chunked(17, MAX_BODY / 16), 413);
 }
 
+/* A client that never ends its body reads the refusal all the same. */
+static void test_endless_chunks(void **state)
+{
+    struct buf request;
+
+    (void)state;
+    for (int kind = 0; kind < 2; kind++) {
+        buf__init(&request, 16u << 20);
+        buf__printf(&request,
+                    "POST " SEND_ALL " HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
+                    "Transfer-Encoding: chunked\r\nAuthorization: Bearer ",
+                    kit.port);
+        broker_kit__token(&kit, SEND_ALL, NULL, &request);
+        /* one byte too much, and far too much */
+        buf__printf(&request, "\r\n\r\n%x\r\n", kind ? 8 * MAX_BODY : MAX_BODY + 1);
+        for (size_t i = 0; i < (kind ? 4 * MAX_BODY : MAX_BODY + 1); i++)
+            buf__byte(&request, 'x');
+        assert_false(request.failed);
+        expect_status(buf__view(&request), 413);
+        buf__free(&request);
+    }
+}
+
+/* Who asks before it sends is told at once. */
+static void test_expect_continue(void **state)
+{
+    static const struct {
+        const char *line;
+        bool token;
+        int status;
+    } rows[] = {
+        {"Content-Length: 1048576", true, 100},     {"Content-Length: 1048577", true, 413},
+        {"Content-Length: 8", false, 401},          {"Transfer-Encoding: chunked", true, 100},
+        {"Transfer-Encoding: chunked", false, 401},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct buf request;
+
+        buf__init(&request, 8192);
+        buf__printf(&request,
+                    "POST " SEND_ALL " HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nExpect: 100-continue\r\n"
+                    "%s\r\nAuthorization: Bearer ",
+                    kit.port, rows[i].line);
+        broker_kit__token(&kit, rows[i].token ? SEND_ALL : "/other", NULL, &request);
+        buf__str(&request, STR("\r\n\r\n"));
+        expect_status(buf__view(&request), rows[i].status);
+        buf__free(&request);
+    }
+}
+
 /* A request has a deadline as a whole: each byte of this client comes in time. */
 static void test_slow_request(void **state)
 {
@@ -289,6 +341,8 @@ int main(void)
         cmocka_unit_test(test_upgrade_with_body),
         cmocka_unit_test(test_body_limits),
         cmocka_unit_test(test_chunked),
+        cmocka_unit_test(test_endless_chunks),
+        cmocka_unit_test(test_expect_continue),
         cmocka_unit_test(test_refused_body_in_flight),
         cmocka_unit_test(test_kept_connection),
         cmocka_unit_test(test_hanging_connect_handler),

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "broker/net/entra_keys.h"
 #include "broker/net/listener.h"
 #include "broker/net/shard.h"
 
@@ -81,8 +82,41 @@ static bool make_shards(struct broker *b, const struct settings *settings, int *
     return true;
 }
 
+/* There are shards when this is called, because the thread is started behind them. */
+static void on_keys_settled(void *ctx)
+{
+    struct broker *b = ctx;
+
+    for (size_t i = 0; i < b->shard_count; i++)
+        shard__keys_settled(b->shards[i]);
+}
+
+static bool open_keys(struct broker *b, const struct settings *settings, struct diag *diag)
+{
+    const struct entra_keys_config config = {.settings = settings,
+                                             .refresh_seconds = b->limits.key_seconds,
+                                             .log = b->log,
+                                             .settled = on_keys_settled,
+                                             .ctx = b};
+
+    if (!settings->entra.audience.ptr)
+        return true;
+    b->entra = entra_keys__new(&config, diag);
+    return b->entra;
+}
+
+static bool start_keys(struct broker *b, struct diag *diag)
+{
+    if (!b->entra || entra_keys__start(b->entra))
+        return true;
+    diag__set(diag, PH_ERR_SYSTEM, "cannot start a thread for the keys of Entra");
+    return false;
+}
+
+/* The keys' thread is the first to go, for it posts to the others. */
 static void halt(struct broker *b)
 {
+    entra_keys__stop(b->entra);
     for (size_t i = 0; i < b->shard_count; i++) {
         if (b->shards[i])
             shard__halt(b->shards[i]);
@@ -97,6 +131,7 @@ static void broker_free(struct broker *b)
 {
     for (size_t i = 0; i < b->shard_count; i++)
         shard__free(b->shards[i]);
+    entra_keys__free(b->entra);
     sem_destroy(&b->drained);
     free(b->shards);
     free(b);
@@ -136,7 +171,8 @@ struct broker *broker__start(const struct settings *settings, const struct broke
     }
     for (size_t i = 0; i < b->shard_count; i++)
         fds[i] = -1;
-    started = open_sockets(b, settings, fds, diag) == PH_OK && make_shards(b, settings, fds, diag);
+    started = open_sockets(b, settings, fds, diag) == PH_OK && open_keys(b, settings, diag) &&
+              make_shards(b, settings, fds, diag) && start_keys(b, diag);
     for (size_t i = 0; i < b->shard_count; i++) {
         if (fds[i] >= 0)
             close(fds[i]);

@@ -7,6 +7,7 @@
 
 #include <semaphore.h>
 
+struct entra_keys;
 struct shard;
 
 struct broker_limits {
@@ -20,9 +21,10 @@ struct broker_limits {
     unsigned request_seconds;  /* for a whole request, and for the wait before it; 30 */
     unsigned close_seconds;    /* from the wish to close a WebSocket to the end of its socket; 5 */
     unsigned drain_seconds;    /* for clients and `disconnected` events at shutdown; 5 */
+    unsigned key_seconds;      /* at least, between two readings of Entra's keys; 30 */
 };
 #define BROKER_LIMITS_DEFAULT                                                                      \
-    ((struct broker_limits){CORE_LIMITS_DEFAULT, 0, 1024, 4u << 20, 4096, 30, 5, 5})
+    ((struct broker_limits){CORE_LIMITS_DEFAULT, 0, 1024, 4u << 20, 4096, 30, 5, 5, 30})
 
 struct broker {
     struct ph_log *log;
@@ -31,8 +33,9 @@ struct broker {
     char own_host[300]; /* HOST:PORT as clients reach it, from the settings */
     size_t shard_count;
     struct shard **shards;
-    int64_t start_ms; /* Unix time */
-    sem_t drained;    /* posted once by each shard that has nothing left to do */
+    struct entra_keys *entra; /* NULL: services have access keys alone */
+    int64_t start_ms;         /* Unix time */
+    sem_t drained;            /* posted once by each shard that has nothing left to do */
 };
 
 /* Listens and starts the shards' threads; accepts connections when it returns. References

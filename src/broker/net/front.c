@@ -148,6 +148,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
         return MHD_NO;
     if (r->stage == REQUEST_NEW)
         return request__head(r, method, version);
+    if (r->stage == REQUEST_HELD)
+        return request__judge(r);
     *size = 0;
     if (len > 0)
         return request__body(r, data, len);
@@ -272,6 +274,12 @@ bool front__is_busy(const struct front *f)
     return r;
 }
 
+void front__keys_settled(struct front *f)
+{
+    for (struct request *r = f->requests; r; r = r->next)
+        request__release(r);
+}
+
 void front__quiesce(struct front *f)
 {
     MHD_socket fd = MHD_quiesce_daemon(f->daemon);
@@ -280,7 +288,7 @@ void front__quiesce(struct front *f)
         close(fd);
     f->quiet = true;
     for (struct request *r = f->requests; r; r = r->next) {
-        if (request__waits_for_handler(r))
+        if (request__waits_for_others(r))
             request__give_up(r);
     }
     MHD_run(f->daemon);

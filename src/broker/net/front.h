@@ -20,9 +20,11 @@ struct front;
 /* Takes over the listening socket, also on failure. NULL: `diag` says why. */
 struct front *front__open(struct shard *s, int listen_fd, struct diag *diag);
 /* Stops accepting, and answers new requests and those that wait for a connect handler
- * with 503. Calls that wait for other shards get their answer from them. */
+ * or for keys with 503. Calls that wait for other shards get their answer from them. */
 void front__quiesce(struct front *f);
 bool front__is_quiet(const struct front *f);
+/* Requests that wait for Entra's keys are judged again. */
+void front__keys_settled(struct front *f);
 /* Does a request wait for an answer of ours? */
 bool front__is_busy(const struct front *f);
 /* Closes all connections. NULL is fine. */

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "broker/metrics/metrics_text.h"
+#include "broker/net/entra_keys.h"
 #include "broker/net/front.h"
 #include "broker/net/metrics_page.h"
 #include "broker/net/relay.h"
@@ -9,13 +10,16 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
+#define HOLD (-1) /* of endpoint.begin: try again when request__release says so */
+#define MAX_RAW_HEAD 4096
 #define SHUTDOWN_TEXT "the service is shutting down"
 
 static const struct http_limits head_limits = {FRONT_MAX_HEADERS, FRONT_MAX_HEADER_BYTES};
 
-/* What answers a request. `begin` judges its head: 0, or a status with the response
- * filled in. `work` has the body too and returns true when the response is there, false
+/* What answers a request. `begin` judges its head: 0, a status with the response
+ * filled in, or HOLD. `work` has the body too and returns true when the response is there, false
  * when request_answered will say so. */
 struct endpoint {
     bool (*serves)(struct str path);
@@ -117,10 +121,12 @@ static void text_unavailable(struct request *r, const char *why)
 
 static struct rest_world rest_world(const struct request *r)
 {
-    return (struct rest_world){.settings = r->shard->settings,
-                               .own_host = str__of(r->shard->broker->own_host),
-                               .now = clock__unix_ms() / 1000,
-                               .loop_ms = shard__now(r->shard)};
+    return (struct rest_world){
+        .settings = r->shard->settings,
+        .own_host = str__of(r->shard->broker->own_host),
+        .now = clock__unix_ms() / 1000,
+        .loop_ms = shard__now(r->shard),
+        .entra = r->shard->broker->entra ? entra_keys__settings(r->shard->broker->entra) : NULL};
 }
 
 /* The answer is there without a command. */
@@ -132,12 +138,35 @@ static void rest_answered(struct request *r, const struct diag *diag)
                   r->response.status, diag->text);
 }
 
+/* One look with the keys of now. *hope says what to do when they did not do. */
+static int rest_judge(struct request *r, struct rest_world *world, struct diag *diag,
+                      enum entra_keys_hope *hope)
+{
+    struct entra_keys *source = r->shard->broker->entra;
+    const struct jwks *keys = source ? entra_keys__get(source) : NULL;
+    int status;
+
+    world->entra_keys = keys;
+    status = rest__begin(&r->arena, &r->http, world, &r->rest, diag);
+    if (status == REST_WANTS_KEYS)
+        *hope = entra_keys__want(source, keys);
+    jwks__unref(keys);
+    return status;
+}
+
 static int rest_begin(struct request *r)
 {
-    const struct rest_world world = rest_world(r);
+    enum entra_keys_hope hope = ENTRA_KEYS_FINAL;
+    struct rest_world world = rest_world(r);
     struct diag diag = {""};
-    int status = rest__begin(&r->arena, &r->http, &world, &r->rest, &diag);
+    int status;
 
+    world.entra_keys_final = r->held;
+    while ((status = rest_judge(r, &world, &diag, &hope)) == REST_WANTS_KEYS) {
+        if (hope == ENTRA_KEYS_COMING)
+            return HOLD;
+        world.entra_keys_final = hope == ENTRA_KEYS_FINAL;
+    }
     if (status != 0)
         rest_answered(r, &diag);
     return status;
@@ -386,24 +415,39 @@ enum MHD_Result request__head(struct request *r, const char *method, const char 
         r->endpoint->unavailable(r, SHUTDOWN_TEXT);
         return answer_early(r);
     }
-    if (r->endpoint->begin(r) != 0)
+    return request__judge(r);
+}
+
+/* libmicrohttpd asks again for the head of a connection that was suspended at it; until
+ * then nothing of the body is read, and no 100 (Continue) is sent. */
+static enum MHD_Result hold(struct request *r)
+{
+    r->stage = REQUEST_HELD;
+    r->held = true;
+    r->suspended = true;
+    MHD_suspend_connection(r->mhd);
+    return MHD_YES;
+}
+
+enum MHD_Result request__judge(struct request *r)
+{
+    int status = r->endpoint->begin(r);
+
+    if (status == HOLD)
+        return hold(r);
+    if (status != 0)
         return answer_early(r);
     r->stage = REQUEST_BODY;
     return MHD_YES;
 }
 
-/* libmicrohttpd cannot answer in the middle of a body: one that is too long is read to
- * its end, but not if that is far away. One byte over the limit is kept of it, by which
- * rest__body sees that it is. */
-enum MHD_Result request__body(struct request *r, const char *data, size_t len)
+void request__release(struct request *r)
 {
-    size_t room = r->body.max - r->body.len;
-
-    if (r->stage != REQUEST_BODY)
-        return MHD_NO;
-    r->received += len;
-    buf__append(&r->body, data, len < room ? len : room);
-    return r->received > 4 * (size_t)REST_MAX_BODY ? MHD_NO : MHD_YES;
+    if (r->stage != REQUEST_HELD || !r->suspended)
+        return;
+    r->suspended = false;
+    MHD_resume_connection(r->mhd);
+    front__run(r->shard->front);
 }
 
 static bool work(struct request *r)
@@ -414,6 +458,47 @@ static bool work(struct request *r)
     }
     r->http.body = buf__view(&r->body);
     return r->endpoint->work(r);
+}
+
+/* libmicrohttpd cannot answer in the middle of a body, so this is written past it. Nothing
+ * else is on its way to the client, whose buffers are empty: it fits. */
+static void answer_past(struct request *r)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const struct http_response *response = &r->response;
+    struct buf out;
+
+    buf__init(&out, MAX_RAW_HEAD + response->body.len);
+    buf__printf(&out, "HTTP/1.1 %d %s\r\n", response->status, http__reason(response->status));
+    for (size_t i = 0; i < response->headers.count; i++)
+        buf__printf(&out, "%.*s: %.*s\r\n", STR_FMT(response->headers.items[i].name),
+                    STR_FMT(response->headers.items[i].value));
+    buf__printf(&out, "Connection: close\r\nContent-Length: %zu\r\n\r\n", response->body.len);
+    buf__str(&out, response->body);
+    count(r);
+    if (info && !out.failed &&
+        send(info->connect_fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        log__debug(r->shard->broker->log, LOG_NONE, "the client left during its request: %m");
+    buf__free(&out);
+}
+
+/* A body whose length is not known before is refused with the byte that is too much, by
+ * which rest__body sees it. The rest of it is drained for a while, so that the client gets
+ * to read the answer (linger.h). */
+enum MHD_Result request__body(struct request *r, const char *data, size_t len)
+{
+    size_t room = r->body.max - r->body.len;
+
+    if (r->stage != REQUEST_BODY)
+        return MHD_NO;
+    buf__append(&r->body, data, len < room ? len : room);
+    if (r->body.len < r->body.max)
+        return MHD_YES;
+    r->unread = true;
+    if (work(r))
+        answer_past(r);
+    return MHD_NO;
 }
 
 enum MHD_Result request__complete(struct request *r)
@@ -430,9 +515,9 @@ enum MHD_Result request__complete(struct request *r)
     return MHD_YES;
 }
 
-bool request__waits_for_handler(const struct request *r)
+bool request__waits_for_others(const struct request *r)
 {
-    return r->suspended && r->endpoint->work == client_work;
+    return r->suspended && (r->stage == REQUEST_HELD || r->endpoint->work == client_work);
 }
 
 void request__give_up(struct request *r)

@@ -12,6 +12,7 @@ struct endpoint;
 
 enum request_stage {
     REQUEST_NEW,     /* the request line has come */
+    REQUEST_HELD,    /* suspended until its head can be judged */
     REQUEST_BODY,    /* the head is accepted, the body is coming */
     REQUEST_WAITING, /* suspended until somebody answers */
     REQUEST_ANSWERED /* `response` is complete */
@@ -28,10 +29,10 @@ struct request {
     const struct endpoint *endpoint;
     enum request_stage stage;
     bool suspended;
+    bool held;    /* it has waited for keys once */
     bool unread;  /* answered without reading the body: the connection ends */
     bool upgrade; /* the answer is a 101 */
     struct buf body;
-    size_t received; /* bytes of the body, kept or not */
     struct http_response response;
     struct rest_call rest;
     struct admission admission;
@@ -44,10 +45,14 @@ void request__free(struct request *r);
 
 /* The steps of libmicrohttpd's access handler. */
 enum MHD_Result request__head(struct request *r, const char *method, const char *version);
+enum MHD_Result request__judge(struct request *r);
 enum MHD_Result request__body(struct request *r, const char *data, size_t len);
 enum MHD_Result request__complete(struct request *r);
 
-bool request__waits_for_handler(const struct request *r);
+/* For whom shutdown does not wait. */
+bool request__waits_for_others(const struct request *r);
+/* A held request goes on; others are left as they are. */
+void request__release(struct request *r);
 /* Shutdown: whoever it waits for must not answer any more; 503 goes out instead. */
 void request__give_up(struct request *r);
 

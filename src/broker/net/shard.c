@@ -421,6 +421,28 @@ void shard__free(struct shard *s)
     free(s);
 }
 
+/* --- Keys ------------------------------------------------------------------------------- */
+
+static void open_keys(struct letter *letter, void *reader)
+{
+    struct shard *s = reader;
+
+    (void)letter;
+    if (!s)
+        return;
+    /* First of all, so that keys that are read from now on are not missed. */
+    atomic_store(&s->keys_posted, false);
+    front__keys_settled(s->front);
+}
+
+void shard__keys_settled(struct shard *s)
+{
+    if (atomic_exchange(&s->keys_posted, true))
+        return;
+    s->keys_letter.open = open_keys;
+    shard__post(s, &s->keys_letter);
+}
+
 /* --- Other settings --------------------------------------------------------------------- */
 
 struct reform {

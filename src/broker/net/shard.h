@@ -36,6 +36,8 @@ struct shard {
     struct inproc *inproc;
     pthread_t thread;
     bool started;
+    struct letter keys_letter; /* of shard__keys_settled, again and again */
+    atomic_bool keys_posted;
     int64_t drain_until; /* 0: not draining */
     bool drained;
 };
@@ -47,6 +49,8 @@ struct shard *shard__new(const struct broker *b, const struct settings *settings
 bool shard__start(struct shard *s);
 /* Any thread: go on with other settings, to which it takes a reference. */
 void shard__configure(struct shard *s, const struct settings *settings);
+/* Any thread: Entra's keys were read again, or could not be. */
+void shard__keys_settled(struct shard *s);
 /* Any thread: begin to shut down; `broker->drained` is posted when that is done. */
 void shard__drain(struct shard *s);
 /* Any thread: leave the loop. */
