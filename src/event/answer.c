@@ -219,8 +219,12 @@ enum ph_err response__decode(struct arena *a, enum ph_event_kind kind,
     enum ph_err err = PH_OK;
 
     *out = (struct answer){.status = res->status};
-    if (res->status < 200 || res->status > 299)
-        return PH_OK; /* state and cookies of a failure do not count (section 3.5) */
+    if (res->status < 200 || res->status > 299) {
+        /* State and cookies of a failure do not count (section 3.5). */
+        out->refusal = res->body;
+        out->refusal_type = http__get(&res->headers, STR("Content-Type"));
+        return PH_OK;
+    }
     err = read_success(&d, kind);
     if (err == PH_OK)
         out->success = true;

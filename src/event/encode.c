@@ -69,7 +69,7 @@ static enum ph_err add_type(struct encoder *e)
     return text ? add(e, STR("ce-type"), str__of(text)) : out_of_memory(e);
 }
 
-/* Always the long form; documents print a short one for some events (section 2.1). */
+/* The long form, which documents print for all events but some (section 2.1). */
 static enum ph_err add_default_source(struct encoder *e)
 {
     char *source;
@@ -121,6 +121,20 @@ static enum ph_err add_headers(struct encoder *e, struct str signature)
     return err == PH_OK ? add_metadata(e) : err;
 }
 
+/* Documents print a charset, the emulator sends one with text (section 2.1). */
+static enum ph_err add_content_type(struct encoder *e, enum ph_data_type type)
+{
+    static const struct str with_charset[] = {
+        [PH_DATA_TEXT] = {"text/plain; charset=utf-8", 25},
+        [PH_DATA_JSON] = {"application/json; charset=utf-8", 31},
+        [PH_DATA_BINARY] = {NULL, 0},
+        [PH_DATA_PROTOBUF] = {NULL, 0},
+    };
+    bool charset = e->ev->charset && with_charset[type].ptr;
+
+    return add(e, STR("Content-Type"), charset ? with_charset[type] : event__content_type(type));
+}
+
 static enum ph_err set_body(struct encoder *e)
 {
     struct buf body;
@@ -128,7 +142,7 @@ static enum ph_err set_body(struct encoder *e)
 
     if (e->ev->kind == PH_EVENT_USER) {
         e->out->body = e->ev->data;
-        return add(e, STR("Content-Type"), event__content_type(e->ev->type));
+        return add_content_type(e, e->ev->type);
     }
     buf__init(&body, ENCODE_MAX_BODY);
     body__encode(&body, e->ev);
@@ -136,7 +150,7 @@ static enum ph_err set_body(struct encoder *e)
         copy = arena__strdup(e->arena, buf__view(&body));
     e->out->body = str__n(copy, body.len);
     buf__free(&body);
-    return copy ? add(e, STR("Content-Type"), event__content_type(PH_DATA_JSON)) : out_of_memory(e);
+    return copy ? add_content_type(e, PH_DATA_JSON) : out_of_memory(e);
 }
 
 enum ph_err event__encode(struct arena *a, const struct ph_event *ev, struct str signature,

@@ -45,6 +45,7 @@ struct ph_event {
     struct str data;   /* user events; when decoded, the body of the others too */
     struct str reason; /* disconnected */
     struct str group;  /* joined, left */
+    bool charset;      /* to be encoded: the Content-Type of text and JSON names UTF-8 */
     struct event_fields claims, query, headers;
     struct metadata metadata; /* user events */
     const struct str *subprotocols;
@@ -158,6 +159,8 @@ struct answer {
     struct str state;       /* absent: keep */
     struct str cookies[16]; /* values of Set-Cookie */
     size_t cookie_count;
+    /* of a failure: what the handler says about it, in this Content-Type */
+    struct str refusal, refusal_type;
 };
 /* PH_OK with success or not; PH_ERR_SYNTAX, PH_ERR_UNSUPPORTED when a 2xx answer
  * breaks the contract, which counts as a failure (`diag` says what is wrong). */
@@ -165,7 +168,7 @@ enum ph_err response__decode(struct arena *a, enum ph_event_kind kind,
                              const struct http_response *res, struct answer *out,
                              struct diag *diag);
 
-/* Content-Type of a data type, and back (false: none of ours). */
+/* Content-Type of a data type, without charset, and back (false: none of ours). */
 struct str event__content_type(enum ph_data_type type);
 bool event__data_type(struct str content_type, enum ph_data_type *out);
 

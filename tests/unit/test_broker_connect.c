@@ -120,11 +120,39 @@ static void test_refusal(void **state)
     }
 }
 
+/* event-handler section 3.8: both values of each are what the two settings say. */
+static void test_compatibility(void **state)
+{
+    struct hub_compatibility *as = &kit.settings.hubs[0].compatibility;
+    struct client c;
+
+    (void)state;
+    as->forward_connect_body = as->user_id_required = true;
+    open_as(&c, "refuse");
+    assert_int_equal(c.status, 403);
+    c.at = 0;
+    assert_non_null(strstr(c.in.data, "\r\n\r\na secret of the handler"));
+    assert_non_null(strstr(c.in.data, "Content-Type: text/plain; charset=utf-8\r\n"));
+    client__close(&c);
+    open_as(&c, "fail"); /* says nothing */
+    c.at = 0;
+    assert_non_null(strstr(c.in.data, "\r\n\r\nInternal Server Error"));
+    client__close(&c);
+    open_as(&c, "nobody");
+    assert_int_equal(c.status, 401);
+    client__close(&c);
+    open_as(&c, "keep");
+    assert_int_equal(c.status, 101);
+    client__close(&c);
+    as->forward_connect_body = as->user_id_required = false;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_user),
         cmocka_unit_test(test_refusal),
+        cmocka_unit_test(test_compatibility),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

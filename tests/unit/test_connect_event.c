@@ -90,12 +90,31 @@ static void test_headers_and_query(void **state)
     assert_int_equal(find(&event.query, "A")->count, 1);
 }
 
+/* event-handler section 3.8: the token of the query is shown, or not. */
+static void test_shown_token(void **state)
+{
+    struct url_param params[] = {{STR("a"), STR("1")}};
+    struct http_headers headers = {0};
+    struct handshake h = {.hub = STR("chat"), .query = {params, 1}};
+    struct ph_event event;
+
+    (void)state;
+    make(&h, &headers, &event);
+    assert_int_equal(event.query.count, 1);
+    h.shown_token = STR("secret");
+    make(&h, &headers, &event);
+    assert_int_equal(event.query.count, 2);
+    assert_str(find(&event.query, "access_token")->values[0], "secret");
+    assert_str(find(&event.query, "a")->values[0], "1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_claims, setup, teardown),
         cmocka_unit_test_setup_teardown(test_anonymous, setup, teardown),
         cmocka_unit_test_setup_teardown(test_headers_and_query, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_shown_token, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -581,6 +581,37 @@ static void memory_may_run_out_anywhere(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+/* event-handler sections 2.1 and 3.8 */
+static void charset_is_named_or_not(void **state)
+{
+    static const struct {
+        enum ph_data_type type;
+        const char *without, *with;
+    } rows[] = {
+        {PH_DATA_TEXT, "text/plain", "text/plain; charset=utf-8"},
+        {PH_DATA_JSON, "application/json", "application/json; charset=utf-8"},
+        {PH_DATA_BINARY, "application/octet-stream", "application/octet-stream"},
+        {PH_DATA_PROTOBUF, "application/x-protobuf", "application/x-protobuf"},
+    };
+    struct fixture *f = *state;
+    struct ph_event ev = minimal(PH_EVENT_USER, "message");
+
+    ev.data = STR("1");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        ev.type = rows[i].type;
+        ev.charset = false;
+        round_trip(f, &ev);
+        assert_str(http__get(&f->req.headers, STR("Content-Type")), rows[i].without);
+        ev.charset = true;
+        round_trip(f, &ev);
+        assert_str(http__get(&f->req.headers, STR("Content-Type")), rows[i].with);
+    }
+    ev = minimal(PH_EVENT_CONNECTED, "connected");
+    ev.charset = true;
+    round_trip(f, &ev);
+    assert_str(http__get(&f->req.headers, STR("Content-Type")), "application/json; charset=utf-8");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -594,6 +625,7 @@ int main(void)
         TEST(json_depth_is_limited),
         TEST(values_of_a_connect_body_are_limited_those_of_data_are_not),
         TEST(joined_and_left_name_the_group),
+        TEST(charset_is_named_or_not),
         TEST(every_kind_survives_the_round_trip),
         TEST(every_data_type_survives_the_round_trip),
         TEST(connect_survives_the_round_trip_with_all_it_can_hold),

@@ -422,6 +422,24 @@ static void client_paths(void **state)
     assert_false(handshake__is_client_path(STR("/api/health")));
 }
 
+/* event-handler section 3.8; the query itself never has it. */
+static void token_for_the_connect_event(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(connect_chat(f, "", "&a=1", ""), 0);
+    assert_null(f->h.shown_token.ptr);
+    assert_int_equal(
+        settings__parse_file(
+            &f->settings, "f",
+            STR("{\"hubs\":{\"chat\":{\"compatibility\":{\"accessTokenInConnectQuery\":true}}}}"),
+            &f->diag),
+        PH_OK);
+    assert_int_equal(connect_chat(f, "", "&a=1", ""), 0);
+    assert_str(f->h.shown_token, f->token.data);
+    assert_int_equal(f->h.query.count, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -435,6 +453,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(claims_are_judged, setup, teardown),
         cmocka_unit_test_setup_teardown(raw_mode_is_read, setup, teardown),
         cmocka_unit_test_setup_teardown(recovery_needs_no_token, setup, teardown),
+        cmocka_unit_test_setup_teardown(token_for_the_connect_event, setup, teardown),
         cmocka_unit_test(client_paths),
     };
 

@@ -17,7 +17,8 @@ struct sent {
     struct exchange *x; /* NULL: answered or cancelled */
     char method[8];
     char url[256];
-    char id[24], event[64], type[64], guid[40], state[64], cookie[128], signature[160], user[64];
+    char id[24], event[64], type[64], source[96], content_type[64], guid[40], state[64],
+        cookie[128], signature[160], user[64];
     char body[128], trace[64];
     bool has_state;
     void *app;
@@ -71,6 +72,8 @@ static bool fake_send(void *ctx, struct exchange *x, const struct upstream_reque
     copy(s->id, sizeof(s->id), http__get(h, STR("ce-id")));
     copy(s->event, sizeof(s->event), http__get(h, STR("ce-eventName")));
     copy(s->type, sizeof(s->type), http__get(h, STR("ce-type")));
+    copy(s->source, sizeof(s->source), http__get(h, STR("ce-source")));
+    copy(s->content_type, sizeof(s->content_type), http__get(h, STR("Content-Type")));
     copy(s->guid, sizeof(s->guid), http__get(h, STR("x-ms-client-request-id")));
     copy(s->state, sizeof(s->state), http__get(h, STR("ce-connectionState")));
     copy(s->cookie, sizeof(s->cookie), http__get(h, STR("Cookie")));
@@ -1157,6 +1160,35 @@ static void free_cancels_all(void **state)
     assert_int_equal(f->cancelled, 2);
 }
 
+/* --- what services differ in (event-handler section 3.8) ----------------------------------- */
+
+static void sources_and_charsets_follow_the_hub(void **state)
+{
+    static const char *const names[] = {"json.webpubsub.azure.v1", "custom"};
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+
+    for (int i = 0; i < 4; i++) {
+        bool pubsub = i < 2, compatible = i % 2 == 1;
+
+        f->hubs[0].compatibility.short_source = f->hubs[0].compatibility.charset = compatible;
+        upstream__connected(p, f, STR("u"), str__of(names[pubsub ? 0 : 1]), f->now, 0);
+        assert_string_equal(last_sent(f)->source,
+                            "/hubs/chat/client/0f9c97a2f0bf4706afe87a14e0797b11");
+        assert_string_equal(last_sent(f)->content_type,
+                            compatible ? "application/json; charset=utf-8" : "application/json");
+        answer(f, last_sent(f), 204);
+        message(f, p, "a");
+        assert_string_equal(last_sent(f)->source,
+                            compatible && pubsub
+                                ? "/client/0f9c97a2f0bf4706afe87a14e0797b11"
+                                : "/hubs/chat/client/0f9c97a2f0bf4706afe87a14e0797b11");
+        assert_string_equal(last_sent(f)->content_type,
+                            compatible ? "text/plain; charset=utf-8" : "text/plain");
+        answer(f, last_sent(f), 204);
+    }
+}
+
 /* --- group presence -------------------------------------------------------------------- */
 
 static void presence_is_told_in_order_and_numbered(void **state)
@@ -1408,6 +1440,7 @@ int main(void)
         WITH_FIXTURE(event_from_inside_an_outcome),
         WITH_FIXTURE(disconnected_event_failure_is_logged),
         WITH_FIXTURE(free_cancels_all),
+        WITH_FIXTURE(sources_and_charsets_follow_the_hub),
         WITH_FIXTURE(presence_is_told_in_order_and_numbered),
         WITH_FIXTURE(presence_without_handler_is_nothing),
         WITH_FIXTURE(presence_is_bounded),

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define FORWARD_MAX 8192 /* bytes of a handler's answer that a client may see */
+
 /* Why a client stays out goes to the log: most clients show no more than the status. */
 static bool refuse(struct admission *a, int status, const char *why)
 {
@@ -175,6 +177,27 @@ static bool apply(struct admission *a, const struct answer *answer)
             keep_all(a->arena, &h->groups, &h->group_count, answer->groups, answer->group_count));
 }
 
+/* Documents have it that the client sees the handler's answer, the emulator keeps all but
+ * the status from it (event-handler sections 3.2 and 3.8). */
+static void forward_body(struct admission *a, const struct answer *answer)
+{
+    const struct hub_settings *hub = settings__hub(a->shard->settings, a->handshake.hub);
+
+    if (!hub->compatibility.forward_connect_body || answer->refusal.len == 0 ||
+        answer->refusal.len > FORWARD_MAX)
+        return;
+    if (keep(a->arena, &a->body, answer->refusal) && answer->refusal_type.ptr)
+        keep(a->arena, &a->body_type, answer->refusal_type);
+}
+
+/* Documents drop a client without user id, and allow anonymous ones (event-handler sections
+ * 3.1 and 3.8). */
+static bool lacks_user_id(const struct admission *a)
+{
+    return !a->handshake.user_id.ptr &&
+           settings__hub(a->shard->settings, a->handshake.hub)->compatibility.user_id_required;
+}
+
 static void let_in(struct admission *a, const struct answer *answer)
 {
     struct diag diag = {""};
@@ -185,6 +208,10 @@ static void let_in(struct admission *a, const struct answer *answer)
         refuse(a, 503, "out of memory");
     else if (handshake__choose(&a->handshake, subprotocol, &diag) != PH_OK)
         refuse_for_handler(a, 500, diag.text);
+    else if (lacks_user_id(a))
+        refuse(a, 401,
+               "neither the access token nor the connect handler names a user; put one into the "
+               "token, or set compatibility.userIdRequired of the hub to false");
 }
 
 void admission__decided(void *token, int status, const struct answer *answer, const char *why)
@@ -198,6 +225,8 @@ void admission__decided(void *token, int status, const struct answer *answer, co
     } else {
         a->peer = NULL; /* upstream frees it */
         refuse_for_handler(a, status, why);
+        if (answer)
+            forward_body(a, answer);
     }
     a->ready(a->arg);
 }

@@ -83,11 +83,14 @@ static bool read_claims(struct arena *a, const struct json *claims, struct event
     return true;
 }
 
-static bool read_query(struct arena *a, const struct url_query *query, struct event_fields *out)
+static bool read_query(struct arena *a, const struct handshake *h, struct event_fields *out)
 {
+    const struct url_query *query = &h->query;
     struct fields f;
 
-    if (!fields_init(&f, a, query->count, false))
+    if (!fields_init(&f, a, query->count + 1, false))
+        return false;
+    if (h->shown_token.ptr && !fields_add(&f, STR("access_token"), h->shown_token))
         return false;
     for (size_t i = 0; i < query->count; i++) {
         if (!fields_add(&f, query->params[i].name, query->params[i].value))
@@ -129,6 +132,6 @@ bool connect_event__make(struct arena *a, const struct handshake *h,
         .subprotocols = h->offered,
         .subprotocol_count = h->offered_count,
     };
-    return read_claims(a, h->claims, &out->claims) && read_query(a, &h->query, &out->query) &&
+    return read_claims(a, h->claims, &out->claims) && read_query(a, h, &out->query) &&
            read_headers(a, headers, &out->headers);
 }

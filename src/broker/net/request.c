@@ -31,11 +31,16 @@ struct endpoint {
 
 /* --- Responses ------------------------------------------------------------------- */
 
+static void respond_as(struct request *r, int status, struct str body, struct str type)
+{
+    r->response = (struct http_response){.status = status, .body = body};
+    http__add(&r->arena, &r->response.headers, STR("Content-Type"),
+              type.ptr ? type : STR("text/plain; charset=utf-8"));
+}
+
 static void respond(struct request *r, int status, struct str text)
 {
-    r->response = (struct http_response){.status = status, .body = text};
-    http__add(&r->arena, &r->response.headers, STR("Content-Type"),
-              STR("text/plain; charset=utf-8"));
+    respond_as(r, status, text, STR_NONE);
 }
 
 static enum MHD_Result queue(struct request *r, struct MHD_Response *out)
@@ -242,7 +247,10 @@ static void client_respond(struct request *r)
     const struct admission *a = &r->admission;
 
     if (a->status != 0) {
-        respond(r, a->status, str__of(a->why));
+        if (a->body.ptr)
+            respond_as(r, a->status, a->body, a->body_type);
+        else
+            respond(r, a->status, str__of(a->why));
         if (a->status == 426) /* RFC 6455 section 4.4 */
             http__add(&r->arena, &r->response.headers, STR("Sec-WebSocket-Version"), STR("13"));
         return;

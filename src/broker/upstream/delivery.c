@@ -277,8 +277,7 @@ static void tell_connect(struct upstream_peer *p, const struct queued_event *q,
         if (status < 400 || status > 599)
             status = 500;
     }
-    config->ops->connect_done(config->ctx, q->token, status, out->success ? out->answer : NULL,
-                              out->why);
+    config->ops->connect_done(config->ctx, q->token, status, out->answer, out->why);
 }
 
 static void tell(struct upstream_peer *p, const struct queued_event *q, const struct outcome *out)
@@ -308,12 +307,9 @@ static void tell(struct upstream_peer *p, const struct queued_event *q, const st
 }
 
 static const enum metric_event metric_of[] = {
-    [PH_EVENT_CONNECT] = METRIC_CONNECT,
-    [PH_EVENT_CONNECTED] = METRIC_CONNECTED,
-    [PH_EVENT_USER] = METRIC_USER,
-    [PH_EVENT_DISCONNECTED] = METRIC_DISCONNECTED,
-    [PH_EVENT_JOINED] = METRIC_JOINED,
-    [PH_EVENT_LEFT] = METRIC_LEFT,
+    [PH_EVENT_CONNECT] = METRIC_CONNECT, [PH_EVENT_CONNECTED] = METRIC_CONNECTED,
+    [PH_EVENT_USER] = METRIC_USER,       [PH_EVENT_DISCONNECTED] = METRIC_DISCONNECTED,
+    [PH_EVENT_JOINED] = METRIC_JOINED,   [PH_EVENT_LEFT] = METRIC_LEFT,
 };
 
 static enum metric_failure failure_of(const struct upstream_peer *p,

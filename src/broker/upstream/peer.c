@@ -144,14 +144,29 @@ static bool sign(struct upstream_peer *p)
     return p->signature;
 }
 
+/* Custom events of PubSub clients, for which documents print another source (event-handler
+ * sections 2.1 and 3.8). */
+static bool has_short_source(const struct upstream_peer *p, const struct queued_event *q)
+{
+    static const struct str suffix = {".webpubsub.azure.v1", 19};
+    struct str name = str__of(p->subprotocol);
+
+    return q->kind == PH_EVENT_USER && name.len > suffix.len &&
+           str__eq_nocase(str__n(name.ptr + name.len - suffix.len, suffix.len), suffix);
+}
+
 enum ph_err peer__encode(struct upstream_peer *p, const struct ph_event *ev,
                          const struct queued_event *q, struct str url, struct diag *diag)
 {
+    const struct hub_compatibility *as = &settings__hub(q->settings, p->hub)->compatibility;
     struct ph_event full = *ev;
     struct str cookie = url.ptr ? cookies__header(&p->cookies, &p->work, url) : STR_NONE;
     enum ph_err err;
 
     full.kind = q->kind;
+    full.charset = as->charset;
+    if (as->short_source && has_short_source(p, q))
+        full.source = str__of(arena__printf(&p->work, "/client/%.*s", STR_FMT(p->connection_id)));
     full.hub = p->hub;
     full.connection_id = p->connection_id;
     full.name = q->name;

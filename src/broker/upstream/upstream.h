@@ -53,7 +53,8 @@ struct upstream_ops {
     /* Nobody waits for it any more; do not report on `x` again. */
     void (*cancel)(void *ctx, struct exchange *x);
     /* Outcome of upstream__connect. `status` 0: accept, as `answer` says (NULL: no
-     * handler, as the token says); else refuse with this HTTP status. The peer lives
+     * handler, as the token says); else refuse with this HTTP status (`answer` has what the
+     * handler said, NULL if it did not answer). The peer lives
      * on if accepted and is freed after this call if refused. `why` is NULL when accepted. */
     void (*connect_done)(void *ctx, void *token, int status, const struct answer *answer,
                          const char *why);

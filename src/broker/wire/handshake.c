@@ -211,6 +211,9 @@ static int authenticate(struct reader *r)
 {
     enum ph_err err;
 
+    /* Sources disagree on it (event-handler sections 2.3 and 3.8). */
+    if (settings__hub(r->settings, r->out->hub)->compatibility.token_in_connect_query)
+        r->out->shown_token = r->token;
     if (r->token.len == 0)
         r->token = access__bearer(&r->req->headers);
     if (r->token.len == 0)

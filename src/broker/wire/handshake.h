@@ -20,6 +20,7 @@ struct handshake {
     size_t group_count;
     const struct json *claims; /* NULL for an anonymous client */
     struct url_query query;    /* decoded, access_token removed */
+    struct str shown_token;    /* the access_token of the query, if the connect event has it */
     struct str *offered;       /* subprotocols in the client's order */
     size_t offered_count;
     struct str subprotocol;      /* to echo in the client's own spelling; absent: none */
