@@ -259,6 +259,14 @@ static void subprotocols_are_negotiated(void **state)
          "Sec-WebSocket-Protocol: ,json.reliable.webpubsub.azure.v1\n",
          "json.webpubsub.azure.v1", &format_json, 2},
         {"Sec-WebSocket-Protocol: custom, other\n", NULL, &format_raw, 2},
+        {"Sec-WebSocket-Protocol: protobuf.webpubsub.azure.v1\n", "protobuf.webpubsub.azure.v1",
+         &format_protobuf, 1},
+        {"Sec-WebSocket-Protocol: json.webpubsub.azure.v2, Protobuf.Reliable.WebPubSub.Azure.v1, "
+         "json.webpubsub.azure.v1\n",
+         "Protobuf.Reliable.WebPubSub.Azure.v1", &format_protobuf_reliable, 3},
+        /* of a name that comes twice, in the spelling that came first */
+        {"Sec-WebSocket-Protocol: JSON.webpubsub.azure.v1, json.webpubsub.azure.v1\n",
+         "JSON.webpubsub.azure.v1", &format_json, 2},
     };
     struct fixture *f = *state;
 
@@ -291,6 +299,22 @@ static void connect_handler_chooses_among_those_offered(void **state)
                      PH_ERR_CONFIG);
     assert_non_null(strstr(f->diag.text, "did not offer"));
     assert_ptr_equal(f->h.format, &format_json);
+}
+
+/* What is not the service's own is told apart by case, as long as it can be. */
+static void connect_handler_means_what_it_writes(void **state)
+{
+    static const struct {
+        const char *chosen, *echoed;
+    } rows[] = {{"game", "game"}, {"Game", "Game"}, {"GAME", "Game"}};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        assert_int_equal(connect_chat(f, "", "", "Sec-WebSocket-Protocol: Game, game\n"), 0);
+        assert_int_equal(handshake__choose(&f->h, str__of(rows[i].chosen), &f->diag), PH_OK);
+        assert_str(f->h.subprotocol, rows[i].echoed);
+        assert_ptr_equal(f->h.format, &format_raw);
+    }
 }
 
 static void subprotocol_count_is_limited(void **state)
@@ -449,6 +473,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(subprotocols_are_negotiated, setup, teardown),
         cmocka_unit_test_setup_teardown(connect_handler_chooses_among_those_offered, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(connect_handler_means_what_it_writes, setup, teardown),
         cmocka_unit_test_setup_teardown(subprotocol_count_is_limited, setup, teardown),
         cmocka_unit_test_setup_teardown(claims_are_judged, setup, teardown),
         cmocka_unit_test_setup_teardown(raw_mode_is_read, setup, teardown),

@@ -337,22 +337,33 @@ void handshake__read(struct arena *a, const struct http_request *req,
         out->status = run(&r, of_new_clients);
 }
 
+/* Names of the client's own may differ in case alone: the one meant is the one written. */
+static const struct str *find_offered(const struct handshake *h, struct str subprotocol)
+{
+    const struct str *found = NULL;
+
+    for (size_t i = 0; i < h->offered_count; i++) {
+        if (str__eq(h->offered[i], subprotocol))
+            return &h->offered[i];
+        if (!found && str__eq_nocase(h->offered[i], subprotocol))
+            found = &h->offered[i];
+    }
+    return found;
+}
+
 enum ph_err handshake__choose(struct handshake *h, struct str subprotocol, struct diag *diag)
 {
+    const struct str *offered = find_offered(h, subprotocol);
+    const struct format *format = formats__find(subprotocol);
+
     if (subprotocol.len == 0)
         return PH_OK;
-    for (size_t i = 0; i < h->offered_count; i++) {
-        const struct format *format;
-
-        if (!str__eq_nocase(h->offered[i], subprotocol))
-            continue;
-        format = formats__find(subprotocol);
-        h->format = format ? format : &format_raw;
-        h->subprotocol = h->offered[i];
-        return PH_OK;
-    }
-    return diag__set(diag, PH_ERR_CONFIG,
-                     "the connect handler chose subprotocol \"%.*s\", which the client did not "
-                     "offer: choose one of those in the connect event, or none",
-                     STR_FMT(subprotocol));
+    if (!offered)
+        return diag__set(diag, PH_ERR_CONFIG,
+                         "the connect handler chose subprotocol \"%.*s\", which the client did not "
+                         "offer: choose one of those in the connect event, or none",
+                         STR_FMT(subprotocol));
+    h->format = format ? format : &format_raw;
+    h->subprotocol = *offered;
+    return PH_OK;
 }
