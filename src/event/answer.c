@@ -6,6 +6,7 @@
 #define ANSWER_MAX_BODY (16u << 20) /* section 3.6 */
 #define ANSWER_JSON_DEPTH 512
 #define ANSWER_MAX_VALUES 100000 /* groups and roles of one connect answer */
+#define MAX_REFUSAL 1024
 #define MAX_COOKIES (sizeof(((struct answer *)NULL)->cookies) / sizeof(struct str))
 
 struct decoder {
@@ -210,6 +211,17 @@ static enum ph_err read_success(struct decoder *d, enum ph_event_kind kind)
     if (err == PH_OK)
         read_headers(d);
     return err;
+}
+
+struct str answer__refusal_text(const struct answer *answer)
+{
+    enum ph_data_type type;
+    bool is_text = event__data_type(answer->refusal_type, &type) && type == PH_DATA_TEXT;
+
+    return answer->status / 100 == 4 && is_text && answer->refusal.len <= MAX_REFUSAL &&
+                   utf8__valid(answer->refusal)
+               ? answer->refusal
+               : STR_NONE;
 }
 
 enum ph_err response__decode(struct arena *a, enum ph_event_kind kind,

@@ -142,6 +142,7 @@ enum ph_err response__encode(struct arena *a, const struct ph_event *ev,
 struct answer {
     bool success;
     int status;
+    struct str refusal; /* text of a failure with status 4xx, if it is one and short */
     /* connect */
     struct str user_id; /* absent: keep the token's */
     struct str *groups; /* group_count 0: keep */

@@ -96,6 +96,14 @@ static void on_hub_rules(void *ctx, struct str hub, struct hub_rules *out)
         *out = ((struct kit *)ctx)->rules;
 }
 
+static void on_cancel_event(void *ctx, struct session *s, uint64_t ticket)
+{
+    struct kit *kit = ctx;
+
+    buf__printf(&kit->effects, "cancel %.*s #%llu\n", STR_FMT(session__id(s)),
+                (unsigned long long)ticket);
+}
+
 static void on_relieve(void *ctx, struct transport *t)
 {
     (void)ctx;
@@ -149,6 +157,7 @@ static const struct core_ops ops = {
     .event = on_event,
     .presence = on_presence,
     .hub_rules = on_hub_rules,
+    .cancel_event = on_cancel_event,
     .relieve = on_relieve,
     .close = on_close,
     .abort = on_abort,

@@ -820,6 +820,79 @@ static void one_under_way_per_connection(void **state)
     assert_string_equal(last_sent(f)->id, "3");
 }
 
+static void one_event_can_be_taken_back(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+    int sent = f->sent_count;
+
+    raise_event(f, p, "e", PH_DATA_TEXT, STR("a"), 11);
+    raise_event(f, p, "e", PH_DATA_TEXT, STR("b"), 12);
+    raise_event(f, p, "e", PH_DATA_TEXT, STR("c"), 13);
+    upstream__cancel(p, 99, f->now);
+    upstream__cancel(p, 12, f->now); /* waits: just gone */
+    assert_int_equal(f->cancelled, 0);
+    assert_int_equal(upstream__pending(f->up), 2);
+    upstream__cancel(p, 11, f->now); /* under way: the next one has its turn */
+    assert_int_equal(f->cancelled, 1);
+    assert_int_equal(f->sent_count, sent + 2);
+    assert_string_equal(last_sent(f)->body, "c");
+    answer(f, last_sent(f), 204);
+    assert_int_equal(f->event.calls, 1);
+    assert_int_equal(f->event.ticket, 13);
+    assert_int_equal(upstream__pending(f->up), 0);
+    upstream__cancel(p, 13, f->now);
+}
+
+static void a_retry_can_be_taken_back(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+    int sent;
+
+    raise_event(f, p, "e", PH_DATA_TEXT, STR("a"), 11);
+    answer(f, last_sent(f), 500);
+    sent = f->sent_count;
+    upstream__cancel(p, 11, f->now);
+    assert_int_equal(after(f, 60000), INT64_MAX);
+    assert_int_equal(f->sent_count, sent);
+    assert_int_equal(f->event.calls, 0);
+    message(f, p, "b");
+    assert_string_equal(last_sent(f)->body, "b");
+}
+
+static void the_text_of_a_refusal_is_handed_on(void **state)
+{
+    static const struct {
+        int status;
+        const char *type, *body, *want;
+    } rows[] = {
+        {400, "text/plain; charset=utf-8", "no such room", "no such room"},
+        {403, "text/plain", "", ""},
+        {400, "text/html", "<p>no", NULL},
+        {400, NULL, "no type", NULL},
+        {400, "text/plain", "\xff", NULL},
+        {501, "text/plain", "stack trace", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct http_header type = {STR("Content-Type"), str__of(rows[i].type)};
+        struct http_response res = {.status = rows[i].status,
+                                    .headers = {&type, rows[i].type ? 1 : 0, 1},
+                                    .body = str__of(rows[i].body)};
+        struct answer answer;
+
+        assert_int_equal(response__decode(NULL, PH_EVENT_USER, &res, &answer, NULL), PH_OK);
+        assert_false(answer.success);
+        assert_int_equal(answer.status, rows[i].status);
+        if (rows[i].want)
+            assert_str(answer.refusal, rows[i].want);
+        else
+            assert_null(answer.refusal.ptr);
+    }
+}
+
 static void connected_keeps_its_place(void **state)
 {
     struct fixture *f = *state;
@@ -1421,6 +1494,9 @@ int main(void)
         WITH_FIXTURE(user_event_fails_without_consent),
         WITH_FIXTURE(events_of_a_connection_are_sent_in_order),
         WITH_FIXTURE(one_under_way_per_connection),
+        WITH_FIXTURE(one_event_can_be_taken_back),
+        WITH_FIXTURE(a_retry_can_be_taken_back),
+        cmocka_unit_test(the_text_of_a_refusal_is_handed_on),
         WITH_FIXTURE(connected_keeps_its_place),
         WITH_FIXTURE(ids_are_taken_even_when_no_handler_wants_the_event),
         WITH_FIXTURE(metadata_goes_with_the_event),

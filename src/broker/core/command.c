@@ -1,6 +1,7 @@
 /* What a client asks for, in the order of official-emulator section 2.4: ping, sequence
  * ack, repeated request, permission, operation. */
 #include "broker/core/farewell.h"
+#include "broker/core/invocation.h"
 #include "broker/core/state.h"
 #include "broker/core/stream.h"
 
@@ -42,52 +43,6 @@ static void refuse_duplicate(struct session *s, uint64_t id)
                        (unsigned long long)id);
 
     acknowledge(s, id, &(struct ack_error){"Duplicate", str__n(text, (size_t)len)});
-}
-
-/* Events that wait for their handler. There are as many as the handler's queue lets
- * wait, they come and go at the ends: a plain array does. */
-static bool is_in_flight(const struct session *s, uint64_t ack_id)
-{
-    for (uint32_t i = 0; i < s->in_flight_count; i++) {
-        if (s->in_flight[i].ack_id == ack_id)
-            return true;
-    }
-    return false;
-}
-
-/* The ticket of the new entry; 0: memory is out. */
-static uint64_t add_in_flight(struct session *s, uint64_t ack_id)
-{
-    if (s->in_flight_count == s->in_flight_size) {
-        uint32_t size = s->in_flight_size ? s->in_flight_size * 2 : 2;
-        struct in_flight *items = realloc(s->in_flight, size * sizeof(*items));
-
-        if (!items)
-            return 0;
-        s->in_flight = items;
-        s->in_flight_size = size;
-    }
-    s->in_flight[s->in_flight_count++] = (struct in_flight){++s->last_ticket, ack_id};
-    return s->last_ticket;
-}
-
-/* False when there is none of that ticket. */
-static bool take_in_flight(struct session *s, uint64_t ticket, struct in_flight *out)
-{
-    uint32_t i = 0;
-
-    while (i < s->in_flight_count && s->in_flight[i].ticket != ticket)
-        i++;
-    if (i == s->in_flight_count)
-        return false;
-    *out = s->in_flight[i];
-    s->in_flight[i] = s->in_flight[--s->in_flight_count];
-    if (s->in_flight_count == 0) {
-        free(s->in_flight);
-        s->in_flight = NULL;
-        s->in_flight_size = 0;
-    }
-    return true;
 }
 
 /* --- Operations ------------------------------------------------------------ */
@@ -225,12 +180,12 @@ static enum outcome send_event(struct session *s, const struct command *cmd)
     struct in_flight taken;
     const char *why;
 
-    if (cmd->has_ack_id && (event.ticket = add_in_flight(s, cmd->ack_id)) == 0)
+    if (cmd->has_ack_id && (event.ticket = in_flight__add(s, cmd->ack_id, NULL)) == 0)
         return FAILED;
     why = core->config.ops->event(core->config.ctx, s, &event);
     if (!why)
         return LATER;
-    take_in_flight(s, event.ticket, &taken);
+    in_flight__take(s, event.ticket, &taken);
     explain_failure(s, why);
     return FAILED;
 }
@@ -304,7 +259,7 @@ static void request(struct session *s, const struct command *cmd)
     }
     /* Sent again while the handler still works on it: one run and one ack answer both. A
      * Duplicate now would promise a success that may not come. */
-    if (cmd->has_ack_id && is_in_flight(s, cmd->ack_id))
+    if (cmd->has_ack_id && in_flight__has_ack_id(s, cmd->ack_id))
         return;
     if (verb->guarded && !permissions__allow(&s->permissions, verb->action, cmd->group)) {
         refuse_forbidden(s, cmd, verb);
@@ -349,9 +304,19 @@ static void sequence_ack(struct session *s, const struct command *cmd)
     outbox__ack(&s->outbox, cmd->sequence_id);
 }
 
+/* Nobody invokes clients, so there is nothing that it could answer. */
+static void ignore(struct session *s, const struct command *cmd)
+{
+    (void)s;
+    (void)cmd;
+}
+
 static void (*const statements[COMMAND_COUNT])(struct session *s, const struct command *cmd) = {
     [COMMAND_PING] = ping,
     [COMMAND_SEQUENCE_ACK] = sequence_ack,
+    [COMMAND_INVOKE] = invocation__start,
+    [COMMAND_CANCEL_INVOCATION] = invocation__cancel,
+    [COMMAND_INVOKE_RESPONSE] = ignore,
     [COMMAND_STREAM_DATA] = stream__data,
     [COMMAND_STREAM_END] = stream__end,
 };
@@ -406,23 +371,32 @@ static const char *answer_problem(const struct session *s, const struct event_an
     return NULL;
 }
 
+static void finish_event(struct session *s, bool has_ack_id, uint64_t ack_id,
+                         const struct event_answer *answer, const char *problem)
+{
+    if (problem || !answer->success || !deliver_answer(s, answer)) {
+        explain_failure(s, problem ? problem : "out of memory");
+        fail_event(s, has_ack_id, ack_id, answer->no_handler);
+    } else if (has_ack_id && !s->ended) {
+        acknowledge_success(s, ack_id);
+    }
+}
+
 bool session__event_answer(struct session *s, uint64_t ticket, const struct event_answer *answer)
 {
     struct core *core = s->core;
     const char *problem = answer_problem(s, answer);
     struct in_flight asked = {0};
-    bool lives, has_ack_id;
+    bool lives, waits;
 
     if (s->ended)
         return false;
     core__enter(core);
-    has_ack_id = take_in_flight(s, ticket, &asked);
-    if (problem || !answer->success || !deliver_answer(s, answer)) {
-        explain_failure(s, problem ? problem : "out of memory");
-        fail_event(s, has_ack_id, asked.ack_id, answer->no_handler);
-    } else if (has_ack_id && !s->ended) {
-        acknowledge_success(s, asked.ack_id);
-    }
+    waits = in_flight__take(s, ticket, &asked);
+    if (asked.invocation)
+        invocation__answer(asked.invocation, answer, problem);
+    else
+        finish_event(s, waits, asked.ack_id, answer, problem);
     lives = !s->ended;
     core__leave(core);
     return lives;

@@ -37,6 +37,7 @@ struct core_limits {
     size_t states_per_group;              /* connections with a state in it; 10000 */
     size_t streams;                       /* open ones of a connection; 100 */
     int64_t stream_idle_ms;               /* of a stream that names no limit itself; 300000 */
+    int64_t invocation_ms;                /* until an invocation is answered; 60000 */
 };
 #define CORE_LIMITS_DEFAULT                                                                        \
     ((struct core_limits){.queue = {1000, 16u << 20},                                              \
@@ -47,7 +48,8 @@ struct core_limits {
                           .states_per_connection = 100,                                            \
                           .states_per_group = 10000,                                               \
                           .streams = 100,                                                          \
-                          .stream_idle_ms = 300000})
+                          .stream_idle_ms = 300000,                                                \
+                          .invocation_ms = 60000})
 
 /* Whom a hub command is about. */
 enum scope { SCOPE_HUB, SCOPE_GROUP, SCOPE_USER, SCOPE_CONNECTION };
@@ -132,6 +134,9 @@ struct core_ops {
      * session__event_answer, or never if the session ends first. Copies what it keeps.
      * NULL; else why it was not taken, for the log: the core then fails the event itself. */
     const char *(*event)(void *ctx, struct session *s, const struct user_event *event);
+    /* The event of that ticket is not wanted any more, whether it waits or is under way;
+     * there will be no answer. */
+    void (*cancel_event)(void *ctx, struct session *s, uint64_t ticket);
     /* The session is in the group now, or is not any more. Only for hubs with
      * hub_rules.presence, behind session__present. */
     void (*presence)(void *ctx, struct session *s, bool joined, struct str group);
@@ -207,7 +212,8 @@ size_t core__detached_count(const struct core *core);
  * list is empty. Called once per loop turn until then. */
 struct session *core__next_dirty(struct core *core);
 bool core__has_dirty(const struct core *core);
-/* Ends detached sessions whose recovery time is over, and streams on which nothing comes.
+/* Ends detached sessions whose recovery time is over, streams on which nothing comes, and
+ * invocations that nobody answers.
  * Returns the next deadline on the same clock, or INT64_MAX. */
 int64_t core__tick(struct core *core, int64_t now_ms);
 /* Ends every session (shutdown): clients are closed with this reason. */

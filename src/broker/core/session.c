@@ -1,6 +1,7 @@
 #include "broker/core/session.h"
 
 #include "broker/core/farewell.h"
+#include "broker/core/invocation.h"
 #include "broker/core/role.h"
 #include "broker/core/state.h"
 #include "broker/core/stream.h"
@@ -184,6 +185,7 @@ void session__attach(struct session *s, struct transport *t, struct str reconnec
     s->transport = t;
     list__remove(&s->waiting);
     outbox__rewind(&s->outbox);
+    invocation__forgive(s);
     if (greet(s, reconnection_token))
         stream__resume(s);
     else
@@ -333,6 +335,7 @@ void session__retire(struct session *s)
     struct hub *hub = s->hub;
 
     stream__cancel_all(s);
+    in_flight__free_all(s);
     hub__leave(hub, s);
     hub__release(s->core, hub);
     s->hub = NULL;
@@ -353,7 +356,7 @@ void session__free(struct session *s)
     stream__free_all(s);
     outbox__free(&s->outbox);
     ack_ids__free(s->ack_ids);
-    free(s->in_flight);
+    in_flight__free_all(s);
     free(s->publish_group);
     free(s);
 }

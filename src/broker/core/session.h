@@ -59,9 +59,12 @@ struct event_answer {
     struct metadata metadata;
     const char *failure; /* for the log: why it failed and what to change */
     bool no_handler;
+    int status;         /* of a handler that answered */
+    struct str refusal; /* its text, for a client that waits for it; absent or empty: none */
 };
-/* `ticket` is that of struct user_event. Queues the message, then the ack; a failed
- * event of a raw client closes it with 1011. May end the session: true if `s` still lives. */
+/* `ticket` is that of struct user_event. Queues the message, then the ack, or the response
+ * to an invocation; a failed event of a raw client closes it with 1011. May end the session: true
+ * if `s` still lives. */
 bool session__event_answer(struct session *s, uint64_t ticket, const struct event_answer *answer);
 
 /* --- The queue of what goes out, as the transport sees it ------------------- */

@@ -6,6 +6,7 @@
 #include "broker/core/ack_ids.h"
 #include "broker/core/group_state.h"
 #include "broker/core/hub.h"
+#include "broker/core/in_flight.h"
 #include "broker/core/list.h"
 #include "broker/core/membership.h"
 #include "broker/core/outbox.h"
@@ -31,12 +32,6 @@ struct core {
 struct timer {
     struct deadline due; /* first member */
     void (*ring)(struct timer *t, int64_t now_ms);
-};
-
-/* An event that waits for its answer, of a client that waits for an ack. */
-struct in_flight {
-    uint64_t ticket;
-    uint64_t ack_id;
 };
 
 /* An idle client costs one of these and its entries in maps and groups: keep it small.

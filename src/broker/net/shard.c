@@ -71,6 +71,11 @@ static void on_hub_rules(void *ctx, struct str hub, struct hub_rules *out)
         out->presence |= settings->handlers[i].presence_events != 0;
 }
 
+static void on_cancel_event(void *ctx, struct session *session, uint64_t ticket)
+{
+    upstream__cancel(session__peer(session), ticket, shard__now(ctx));
+}
+
 static void on_relieve(void *ctx, struct transport *t)
 {
     (void)ctx;
@@ -111,6 +116,7 @@ static const struct core_ops core_ops = {
     .event = on_event,
     .presence = on_presence,
     .hub_rules = on_hub_rules,
+    .cancel_event = on_cancel_event,
     .relieve = on_relieve,
     .close = on_close,
     .abort = on_abort,
@@ -152,6 +158,10 @@ static void on_event_done(void *ctx, void *owner, uint64_t ticket, const struct 
         .success = answer && answer->success, .failure = why, .no_handler = no_handler};
 
     (void)ctx;
+    if (answer && !answer->success) {
+        a.status = answer->status;
+        a.refusal = answer->refusal;
+    }
     if (a.success && answer->has_data) {
         a.has_data = true;
         a.type = answer->type;

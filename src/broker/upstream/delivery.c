@@ -144,24 +144,52 @@ bool delivery__prepare_connect(struct upstream_peer *p, const struct ph_event *c
            own_request(&p->work, &p->http);
 }
 
+/* Is the first event being worked on? While an outcome is told, the event that it is of
+ * has left the queue already. */
+static bool first_is_under_way(const struct upstream_peer *p)
+{
+    return p->active && !p->delivering;
+}
+
+static void stop_first(struct upstream_peer *p)
+{
+    validation__leave(&p->waiter);
+    exchange__stop(&p->exchange);
+    arena__reset(&p->work);
+    p->active = false;
+}
+
+static void drop_user_event(struct upstream_peer *p, struct queued_event **at)
+{
+    queued_event__free(peer__take(p, at));
+    metrics__event(p->up->config.metrics, METRIC_USER, OUTCOME_DROPPED);
+}
+
 void delivery__drop_user_events(struct upstream_peer *p)
 {
     struct queued_event **at = &p->first;
 
-    if (p->active && !p->delivering && p->first->kind == PH_EVENT_USER) {
-        validation__leave(&p->waiter);
-        exchange__stop(&p->exchange);
-        arena__reset(&p->work);
-        p->active = false;
-    }
+    if (first_is_under_way(p) && p->first->kind == PH_EVENT_USER)
+        stop_first(p);
     while (*at) {
-        if ((*at)->kind != PH_EVENT_USER) {
+        if ((*at)->kind == PH_EVENT_USER)
+            drop_user_event(p, at);
+        else
             at = &(*at)->next;
-            continue;
-        }
-        queued_event__free(peer__take(p, at));
-        metrics__event(p->up->config.metrics, METRIC_USER, OUTCOME_DROPPED);
     }
+}
+
+void delivery__drop_user_event(struct upstream_peer *p, uint64_t ticket)
+{
+    struct queued_event **at = &p->first;
+
+    while (*at && !((*at)->kind == PH_EVENT_USER && (*at)->ticket == ticket))
+        at = &(*at)->next;
+    if (!*at)
+        return;
+    if (at == &p->first && first_is_under_way(p))
+        stop_first(p);
+    drop_user_event(p, at);
 }
 
 /* --- outcomes ------------------------------------------------------------------- */

@@ -14,6 +14,8 @@ bool delivery__prepare_connect(struct upstream_peer *p, const struct ph_event *c
 void delivery__proceed(struct upstream_peer *p, int64_t now_ms);
 /* Drops all user events; the one under way is cancelled. */
 void delivery__drop_user_events(struct upstream_peer *p);
+/* The same for the one of that ticket. Call delivery__proceed after it. */
+void delivery__drop_user_event(struct upstream_peer *p, uint64_t ticket);
 /* What a peer's exchange calls. */
 exchange_finished_fn delivery__finished;
 

@@ -174,6 +174,12 @@ void upstream__presence(struct upstream_peer *peer, bool joined, struct str grou
     delivery__proceed(peer, now_ms);
 }
 
+void upstream__cancel(struct upstream_peer *peer, uint64_t ticket, int64_t now_ms)
+{
+    delivery__drop_user_event(peer, ticket);
+    delivery__proceed(peer, now_ms);
+}
+
 void upstream__disconnected(struct upstream_peer *peer, struct str reason, int64_t now_ms,
                             int64_t unix_ms)
 {

@@ -114,6 +114,10 @@ const char *upstream__event(struct upstream_peer *peer, const struct upstream_ev
  * group any more. */
 void upstream__presence(struct upstream_peer *peer, bool joined, struct str group, int64_t now_ms,
                         int64_t unix_ms);
+/* Nobody waits for the outcome of the event with this ticket any more: event_done is not
+ * called for it, and it is not sent if it has not been. The handler's work on one that has
+ * been sent is not undone. */
+void upstream__cancel(struct upstream_peer *peer, uint64_t ticket, int64_t now_ms);
 /* The connection is gone for good: user events not yet answered are dropped (one
  * under way is cancelled), event_done is not called any more, `disconnected` is
  * raised behind what remains, and the peer frees itself after it. */
