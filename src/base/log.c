@@ -3,8 +3,10 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/log_limit.h"
 #include "base/utf8.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -20,6 +22,8 @@ struct ph_log {
     int fd;
     void (*sink)(void *arg, enum ph_log_level level, const char *line, size_t len);
     void *arg;
+    pthread_mutex_t lock; /* of `limits` */
+    struct log_limits limits;
 };
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
@@ -28,14 +32,13 @@ struct ph_log *ph_log_new(enum ph_log_level level, enum ph_log_format format)
 {
     struct ph_log *log = calloc(1, sizeof(*log));
 
-    if (log)
-        *log = (struct ph_log){.level = (int)level, .format = format, .fd = STDERR_FILENO};
+    if (!log)
+        return NULL;
+    log->level = (int)level;
+    log->format = format;
+    log->fd = STDERR_FILENO;
+    pthread_mutex_init(&log->lock, NULL);
     return log;
-}
-
-void ph_log_free(struct ph_log *log)
-{
-    free(log);
 }
 
 void ph_log_set_sink(struct ph_log *log,
@@ -129,27 +132,15 @@ static void write_json(struct buf *out, const char *time, enum ph_log_level leve
     buf__byte(out, '}');
 }
 
-void log__write(struct ph_log *log, enum ph_log_level level, const char *const *fields,
-                const char *fmt, ...)
+static void write_line(struct ph_log *log, enum ph_log_level level, const char *const *fields,
+                       struct str message)
 {
-    char message[MAX_MESSAGE], time[CLOCK_RFC3339_SIZE];
+    char time[CLOCK_RFC3339_SIZE];
     struct buf line;
-    va_list args;
-    int len;
 
-    if (!log__wants(log, level))
-        return;
-    va_start(args, fmt);
-    len = vsnprintf(message, sizeof(message), fmt, args);
-    va_end(args);
-    if (len < 0)
-        return;
-    if ((size_t)len >= sizeof(message))
-        len = sizeof(message) - 1;
     clock__rfc3339(time, clock__unix_ms(), 1);
     buf__init(&line, MAX_LINE);
-    (log->format == PH_LOG_JSON ? write_json : write_text)(&line, time, level, fields,
-                                                           str__n(message, (size_t)len));
+    (log->format == PH_LOG_JSON ? write_json : write_text)(&line, time, level, fields, message);
     buf__byte(&line, '\n');
     if (log->sink)
         log->sink(log->arg, level, buf__view(&line).ptr, line.len);
@@ -158,7 +149,69 @@ void log__write(struct ph_log *log, enum ph_log_level level, const char *const *
     buf__free(&line);
 }
 
+static void tell_left_out(struct ph_log *log, const struct log_kind *kind)
+{
+    char message[LOG_LIMIT_SAMPLE + 80];
+    int len = snprintf(message, sizeof(message), "%u lines more like this were left out: %s",
+                       kind->left_out, kind->sample);
+
+    write_line(log, PH_LOG_WARN, LOG_NONE, str__n(message, (size_t)len));
+}
+
+/* Many clients at once, or one that tries all the time, must not fill a disk. */
+static bool within_limits(struct ph_log *log, const char *fmt, struct str message)
+{
+    int64_t now = clock__mono_ms();
+    struct log_kind over;
+    bool take;
+
+    pthread_mutex_lock(&log->lock);
+    while (log_limit__over(&log->limits, now, &over))
+        tell_left_out(log, &over);
+    take = log_limit__take(&log->limits, log_limit__kind(fmt, message), message, now);
+    pthread_mutex_unlock(&log->lock);
+    return take;
+}
+
+void ph_log_free(struct ph_log *log)
+{
+    struct log_kind over;
+
+    if (!log)
+        return;
+    while (log_limit__over(&log->limits, INT64_MAX, &over))
+        tell_left_out(log, &over);
+    pthread_mutex_destroy(&log->lock);
+    free(log);
+}
+
+void log__write(struct ph_log *log, enum ph_log_level level, const char *const *fields,
+                const char *fmt, ...)
+{
+    char text[MAX_MESSAGE];
+    struct str message;
+    va_list args;
+    int len;
+
+    if (!log__wants(log, level))
+        return;
+    va_start(args, fmt);
+    len = vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    if (len < 0)
+        return;
+    message = str__n(text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1);
+    if (level == PH_LOG_DEBUG || within_limits(log, fmt, message))
+        write_line(log, level, fields, message);
+}
+
+/* What an application logs is its own business. */
 void ph_log_write(struct ph_log *log, enum ph_log_level level, const char *message)
 {
-    log__write(log, level, LOG_NONE, "%s", message);
+    struct str text = str__of(message);
+
+    if (text.len >= MAX_MESSAGE)
+        text.len = MAX_MESSAGE - 1;
+    if (log__wants(log, level))
+        write_line(log, level, LOG_NONE, text);
 }

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/jwt.h"
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "base/map.h"
 #include "base/names.h"
 #include "base/url.h"
@@ -504,6 +505,120 @@ static void log_lines_cannot_be_forged(void **state)
     ph_log_free(log);
 }
 
+/* Limits of the log ------------------------------------------------------------------- */
+
+static void log_lines_of_a_kind_are_limited(void **state)
+{
+    static struct log_limits l;
+    struct log_kind over;
+
+    (void)state;
+    l = (struct log_limits){0};
+    for (int i = 0; i < LOG_LIMIT_LINES; i++)
+        assert_true(log_limit__take(&l, 1, STR("a"), 1000));
+    assert_false(log_limit__take(&l, 1, STR("one too many"), 1001));
+    assert_false(log_limit__take(&l, 1, STR("the last"), 1000 + LOG_LIMIT_MS - 1));
+    assert_true(log_limit__take(&l, 2, STR("b"), 1001)); /* another kind */
+    assert_false(log_limit__over(&l, 1000 + LOG_LIMIT_MS - 1, &over));
+    assert_true(log_limit__over(&l, 1000 + LOG_LIMIT_MS, &over));
+    assert_int_equal(over.left_out, 2);
+    assert_string_equal(over.sample, "the last");
+    assert_false(log_limit__over(&l, INT64_MAX, &over));
+    assert_true(log_limit__take(&l, 1, STR("a"), 1000 + LOG_LIMIT_MS));
+}
+
+static void a_kind_that_is_quiet_begins_anew(void **state)
+{
+    static struct log_limits l;
+
+    (void)state;
+    l = (struct log_limits){0};
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < LOG_LIMIT_LINES; i++)
+            assert_true(log_limit__take(&l, 7, STR("a"), round * LOG_LIMIT_MS));
+    }
+}
+
+static void more_kinds_than_slots_push_out_the_oldest(void **state)
+{
+    static struct log_limits l;
+
+    (void)state;
+    l = (struct log_limits){0};
+    for (int i = 0; i < LOG_LIMIT_LINES; i++)
+        assert_true(log_limit__take(&l, 1000, STR("a"), 5));
+    for (int i = 0; i < LOG_LIMIT_KINDS - 1; i++)
+        assert_true(log_limit__take(&l, (uint64_t)i, STR("b"), 6));
+    assert_false(log_limit__take(&l, 1000, STR("a"), 7)); /* still there */
+    assert_true(log_limit__take(&l, 2000, STR("c"), 8));  /* takes its slot */
+    assert_true(log_limit__take(&l, 1000, STR("a"), 9));
+}
+
+static void kinds_are_told_by_origin_and_beginning(void **state)
+{
+    static const int here = 1, there = 2;
+
+    (void)state;
+    assert_true(log_limit__kind(&here, STR("closed (SlowClient): x1")) !=
+                log_limit__kind(&here, STR("closed (Normal): x1")));
+    assert_true(log_limit__kind(&here, STR("a")) != log_limit__kind(&there, STR("a")));
+    assert_true(log_limit__kind(&here, STR("event handler http://host/1")) ==
+                log_limit__kind(&here, STR("event handler http://host/2")));
+}
+
+static void count_lines(void *arg, enum ph_log_level level, const char *line, size_t len)
+{
+    struct buf *all = arg;
+
+    (void)level;
+    buf__append(all, line, len);
+}
+
+static void a_log_tells_how_many_lines_it_left_out(void **state)
+{
+    struct ph_log *log = ph_log_new(PH_LOG_INFO, PH_LOG_TEXT);
+    struct buf all;
+    size_t lines = 0;
+
+    (void)state;
+    buf__init(&all, 1u << 20);
+    ph_log_set_sink(log, count_lines, &all);
+    for (int i = 0; i < LOG_LIMIT_LINES + 5; i++)
+        log__info(log, LOG_NONE, "again and again and again %d", i);
+    log__info(log, LOG_NONE, "something else");
+    ph_log_free(log);
+    buf__byte(&all, '\0');
+    for (const char *at = all.data; (at = strchr(at, '\n')); at++)
+        lines++;
+    assert_int_equal(lines, LOG_LIMIT_LINES + 2);
+    assert_non_null(strstr(all.data, "something else\n"));
+    assert_non_null(strstr(all.data, "5 lines more like this were left out: again and again and "
+                                     "again 104\n"));
+    buf__free(&all);
+}
+
+static void debug_and_applications_have_no_limit(void **state)
+{
+    struct ph_log *log = ph_log_new(PH_LOG_DEBUG, PH_LOG_TEXT);
+    struct buf all;
+    size_t lines = 0;
+
+    (void)state;
+    buf__init(&all, 1u << 20);
+    ph_log_set_sink(log, count_lines, &all);
+    for (int i = 0; i < 2 * LOG_LIMIT_LINES; i++) {
+        log__debug(log, LOG_NONE, "x");
+        ph_log_write(log, PH_LOG_INFO, "y");
+    }
+    log__set_level(log, PH_LOG_WARN);
+    log__info(log, LOG_NONE, "not wanted any more");
+    ph_log_free(log);
+    for (size_t i = 0; i < all.len; i++)
+        lines += all.data[i] == '\n';
+    assert_int_equal(lines, 4 * LOG_LIMIT_LINES);
+    buf__free(&all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -529,6 +644,12 @@ int main(void)
         cmocka_unit_test(utf8_at_every_split),
         cmocka_unit_test(urls),
         cmocka_unit_test(http_refuses_smuggling),
+        cmocka_unit_test(log_lines_of_a_kind_are_limited),
+        cmocka_unit_test(a_kind_that_is_quiet_begins_anew),
+        cmocka_unit_test(more_kinds_than_slots_push_out_the_oldest),
+        cmocka_unit_test(kinds_are_told_by_origin_and_beginning),
+        cmocka_unit_test(a_log_tells_how_many_lines_it_left_out),
+        cmocka_unit_test(debug_and_applications_have_no_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

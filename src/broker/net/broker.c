@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "broker/net/entra_keys.h"
 #include "broker/net/listener.h"
+#include "broker/net/news.h"
 #include "broker/net/shard.h"
 
 #include <stdio.h>
@@ -132,6 +133,7 @@ static void broker_free(struct broker *b)
     for (size_t i = 0; i < b->shard_count; i++)
         shard__free(b->shards[i]);
     entra_keys__free(b->entra);
+    news__free(b->news);
     sem_destroy(&b->drained);
     free(b->shards);
     free(b);
@@ -151,8 +153,11 @@ static struct broker *broker_new(const struct settings *settings,
     b->limits = *limits;
     if (b->limits.transports == 0)
         share_files(&b->limits, b->shard_count);
-    if (b->shards && random__bytes(&b->seed, sizeof(b->seed)) && sem_init(&b->drained, 0, 0) == 0)
+    b->news = news__new(&b->seed);
+    if (b->shards && b->news && random__bytes(&b->seed, sizeof(b->seed)) &&
+        sem_init(&b->drained, 0, 0) == 0)
         return b;
+    news__free(b->news);
     free(b->shards);
     free(b);
     return NULL;

@@ -35,6 +35,7 @@ struct broker {
     struct shard **shards;
     struct entra_keys *entra; /* NULL: services have access keys alone */
     int64_t start_ms;         /* Unix time */
+    struct news *news;        /* what the log has heard of */
     sem_t drained;            /* posted once by each shard that has nothing left to do */
 };
 

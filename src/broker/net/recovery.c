@@ -1,6 +1,7 @@
 #include "broker/net/recovery.h"
 
 #include "base/clock.h"
+#include "base/names.h"
 #include "broker/core/access.h"
 #include "broker/core/connection_id.h"
 #include "broker/wire/ws.h"
@@ -48,12 +49,14 @@ bool recovery__attach(struct shard *s, struct session *session, int fd, struct s
     return attached;
 }
 
-static void refuse(struct shard *s, struct str id, int fd, const char *why)
+static void refuse(struct shard *s, struct str hub, struct str id, int fd, const char *why)
 {
-    char connection[CONNECTION_ID_LEN + 1];
+    char connection[CONNECTION_ID_LEN + 1], hub_name[NAMES_HUB_MAX + 1];
 
     snprintf(connection, sizeof(connection), "%.*s", STR_FMT(id));
-    log__info(s->broker->log, LOG_FIELDS("connection", connection), "recovery refused: %s", why);
+    snprintf(hub_name, sizeof(hub_name), "%.*s", STR_FMT(hub));
+    log__info(s->broker->log, LOG_FIELDS("hub", hub_name, "connection", connection),
+              "recovery refused with 1008, so that the client makes a new connection: %s", why);
     metrics__add(s->metrics, METRIC_RECOVERY_REFUSED, 1);
     transport__refuse(&s->transports, fd, WS_CLOSE_POLICY,
                       STR("The connection could not be recovered."));
@@ -66,7 +69,7 @@ static void recover(struct shard *s, struct str hub, struct str id, int fd, stru
     if (session && session__format(session)->reliable)
         metrics__add(s->metrics, METRIC_RECOVERED, recovery__attach(s, session, fd, early));
     else
-        refuse(s, id, fd, "there is no such connection, or its time for recovery is over");
+        refuse(s, hub, id, fd, "there is no such connection, or its time for recovery is over");
 }
 
 static void open_recovery(struct letter *letter, void *reader)
@@ -133,9 +136,9 @@ void recovery__begin(struct shard *s, struct str hub, struct str connection_id, 
 
     if (!connection_id__owner(connection_id, &node, &owner) || node != 0 ||
         owner >= s->broker->shard_count)
-        refuse(s, connection_id, fd, "the connection id is none of this broker's");
+        refuse(s, hub, connection_id, fd, "the connection id is none of this broker's");
     else if (!token_ok(s, connection_id, token, &diag))
-        refuse(s, connection_id, fd, diag.text);
+        refuse(s, hub, connection_id, fd, diag.text);
     else if (owner == s->index)
         recover(s, hub, connection_id, fd, early);
     else

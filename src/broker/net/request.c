@@ -9,6 +9,9 @@
 #include "broker/rest/route.h"
 
 #include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -28,6 +31,39 @@ struct endpoint {
     void (*unavailable)(struct request *r, const char *why); /* fills in a 503 */
     void (*end)(struct request *r);
 };
+
+/* --- Refusals --------------------------------------------------------------------- */
+
+#define PEER_MAX (NI_MAXHOST + NI_MAXSERV)
+
+/* Address and port of the peer, which may be a proxy. */
+static void put_peer(const struct request *r, char out[PEER_MAX])
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *at = info ? info->client_addr : NULL;
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    socklen_t len = 0;
+
+    out[0] = '\0';
+    if (at)
+        len = at->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    if (at && getnameinfo(at, len, host, sizeof(host), port, sizeof(port),
+                          NI_NUMERICHOST | NI_NUMERICSERV) == 0)
+        snprintf(out, PEER_MAX, "%s:%s", host, port);
+}
+
+/* Without the query, which may hold a token. */
+static void log_refusal(struct request *r, const char *what, int status, const char *why)
+{
+    char peer[PEER_MAX];
+    const char *call =
+        arena__printf(&r->arena, "%.*s %.*s", STR_FMT(r->http.method), STR_FMT(r->http.path));
+
+    put_peer(r, peer);
+    log__info(r->shard->broker->log, LOG_FIELDS("from", peer, "call", call),
+              "%s refused with %d: %s", what, status, why);
+}
 
 /* --- Responses ------------------------------------------------------------------- */
 
@@ -139,8 +175,7 @@ static void rest_answered(struct request *r, const struct diag *diag)
 {
     r->response = r->rest.response;
     if (r->response.status >= 400)
-        log__info(r->shard->broker->log, LOG_NONE, "REST call refused with %d: %s",
-                  r->response.status, diag->text);
+        log_refusal(r, "REST call", r->response.status, diag->text);
 }
 
 /* One look with the keys of now. *hope says what to do when they did not do. */
@@ -399,7 +434,7 @@ static enum MHD_Result answer_early(struct request *r)
 
 static enum MHD_Result refuse(struct request *r, int status, const char *why)
 {
-    log__info(r->shard->broker->log, LOG_NONE, "request refused with %d: %s", status, why);
+    log_refusal(r, "request", status, why);
     respond(r, status, str__of(arena__printf(&r->arena, "%s\n", why)));
     return answer_early(r);
 }

@@ -5,6 +5,7 @@
 #include "base/url.h"
 #include "broker/net/admission.h"
 #include "broker/net/front.h"
+#include "broker/net/news.h"
 #include "broker/net/relay.h"
 #include "broker/wire/ws.h"
 
@@ -185,8 +186,21 @@ static void on_make_guid(void *ctx, char out[37])
              b[14], b[15]);
 }
 
-static const struct upstream_ops upstream_ops = {on_send, on_cancel, on_connect_done, on_event_done,
-                                                 on_make_guid};
+static bool on_is_news(void *ctx, struct str url, bool consent)
+{
+    const struct shard *s = ctx;
+
+    return news__is(s->broker->news, url, consent);
+}
+
+static const struct upstream_ops upstream_ops = {
+    .send = on_send,
+    .cancel = on_cancel,
+    .connect_done = on_connect_done,
+    .event_done = on_event_done,
+    .make_guid = on_make_guid,
+    .is_news = on_is_news,
+};
 
 static void on_report(void *ctx, struct exchange *x, const struct exchange_result *result)
 {

@@ -64,6 +64,9 @@ struct upstream_ops {
                        bool no_handler, const char *why);
     /* A fresh GUID (x-ms-client-request-id), 36 characters and a NUL. */
     void (*make_guid)(void *ctx, char out[37]);
+    /* For the log, which need not hear it from each shard: is the verdict on this URL
+     * another one than any shard was told before? NULL: always. */
+    bool (*is_news)(void *ctx, struct str url, bool consent);
 };
 
 struct upstream_config {

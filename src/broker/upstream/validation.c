@@ -87,8 +87,10 @@ static int64_t backoff_ms(unsigned refusals)
 
 static void settle(struct validation *v, bool consent, bool down, int64_t now_ms)
 {
-    struct ph_log *log = v->exchange.up->config.log;
+    const struct upstream_config *config = &v->exchange.up->config;
+    struct ph_log *log = config->log;
     bool changed = !v->known || v->consent != consent;
+    bool news = !config->ops->is_news || config->ops->is_news(config->ctx, v->url, consent);
 
     v->checking = false;
     v->known = true;
@@ -96,7 +98,7 @@ static void settle(struct validation *v, bool consent, bool down, int64_t now_ms
     v->refusals = consent || down ? 0 : v->refusals + 1;
     v->stale_ms = now_ms + (consent ? VALIDATION_FRESH_MS : backoff_ms(v->refusals));
     arena__reset(&v->work);
-    if (consent && changed)
+    if (consent && changed && news)
         log__info(log, LOG_FIELDS("handler", route__bare(v->target)), "%s is validated", v->target);
     else if (!consent && !v->first) /* else those who wait report it */
         log__warn(log, LOG_FIELDS("handler", route__bare(v->target)), "%s", v->why);

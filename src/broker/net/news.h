@@ -1,0 +1,17 @@
+/* What the shards found out, each for itself, and the log shall hear once. */
+#ifndef BROKER_NET_NEWS_H
+#define BROKER_NET_NEWS_H
+
+#include "base/map.h"
+
+#define NEWS_MAX 4096 /* things known; beyond that everything is news */
+
+struct news;
+
+/* NULL: memory is out. `seed` outlives it. */
+struct news *news__new(const struct map_seed *seed);
+void news__free(struct news *n);
+/* Any thread: is this not what was said of it last? */
+bool news__is(struct news *n, struct str of, bool value);
+
+#endif
