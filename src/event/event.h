@@ -142,7 +142,6 @@ enum ph_err response__encode(struct arena *a, const struct ph_event *ev,
 struct answer {
     bool success;
     int status;
-    struct str refusal; /* text of a failure with status 4xx, if it is one and short */
     /* connect */
     struct str user_id; /* absent: keep the token's */
     struct str *groups; /* group_count 0: keep */
@@ -168,6 +167,9 @@ struct answer {
 enum ph_err response__decode(struct arena *a, enum ph_event_kind kind,
                              const struct http_response *res, struct answer *out,
                              struct diag *diag);
+/* What a handler says against an event, if it is for the client: a status of 4xx with a
+ * short text. Else absent. */
+struct str answer__refusal_text(const struct answer *answer);
 
 /* Content-Type of a data type, without charset, and back (false: none of ours). */
 struct str event__content_type(enum ph_data_type type);

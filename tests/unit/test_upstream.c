@@ -887,9 +887,9 @@ static void the_text_of_a_refusal_is_handed_on(void **state)
         assert_false(answer.success);
         assert_int_equal(answer.status, rows[i].status);
         if (rows[i].want)
-            assert_str(answer.refusal, rows[i].want);
+            assert_str(answer__refusal_text(&answer), rows[i].want);
         else
-            assert_null(answer.refusal.ptr);
+            assert_null(answer__refusal_text(&answer).ptr);
     }
 }
 

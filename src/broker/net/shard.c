@@ -161,7 +161,7 @@ static void on_event_done(void *ctx, void *owner, uint64_t ticket, const struct 
     (void)ctx;
     if (answer && !answer->success) {
         a.status = answer->status;
-        a.refusal = answer->refusal;
+        a.refusal = answer__refusal_text(answer);
     }
     if (a.success && answer->has_data) {
         a.has_data = true;
