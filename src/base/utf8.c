@@ -61,3 +61,12 @@ bool utf8__valid(struct str s)
 
     return utf8__feed(&state, s.ptr, s.len) && utf8__complete(&state);
 }
+
+size_t utf8__count(struct str s)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < s.len; i++)
+        count += ((unsigned char)s.ptr[i] & 0xc0) != 0x80;
+    return count;
+}

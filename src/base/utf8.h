@@ -22,4 +22,12 @@ static inline bool utf8__complete(const struct utf8 *state)
 }
 bool utf8__valid(struct str s);
 
+/* Characters of text that is UTF-8. */
+size_t utf8__count(struct str s);
+/* Has it more characters than that? No more are counted than need be. */
+static inline bool utf8__longer(struct str s, size_t characters)
+{
+    return s.len > characters && utf8__count(s) > characters;
+}
+
 #endif

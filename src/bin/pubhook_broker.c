@@ -176,7 +176,7 @@ static void say_ready(const struct settings *s, const struct broker *b)
 
 static int serve(struct program *p)
 {
-    const struct broker_limits limits = BROKER_LIMITS_DEFAULT;
+    const struct broker_limits limits = broker__limits(&p->current->limits);
     struct diag diag = {""};
 
     signal(SIGPIPE, SIG_IGN);

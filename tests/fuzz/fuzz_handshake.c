@@ -14,6 +14,7 @@ static struct settings *settings_of_all_runs(void)
     static struct hub_settings open = {.name = {"open", 4}, .anonymous_allowed = true};
 
     if (settings.key_count == 0) {
+        settings.limits = LIMITS_DEFAULT;
         settings.keys[settings.key_count++] = mac__key_new(STR(SETTINGS_DEFAULT_KEY));
         settings.hubs = &open;
         settings.hub_count = 1;

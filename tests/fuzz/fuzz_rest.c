@@ -12,15 +12,19 @@ static struct settings *settings_of_all_runs(void)
 {
     static struct settings settings;
 
-    if (settings.key_count == 0)
+    if (settings.key_count == 0) {
+        settings.limits = LIMITS_DEFAULT;
         settings.keys[settings.key_count++] = mac__key_new(STR(SETTINGS_DEFAULT_KEY));
+    }
     return &settings;
 }
 
 static void run(struct arena *a, const struct http_request *req)
 {
-    const struct rest_world world = {
-        .settings = settings_of_all_runs(), .own_host = STR("127.0.0.1:8080"), .now = NOW};
+    const struct rest_world world = {.settings = settings_of_all_runs(),
+                                     .own_host = STR("127.0.0.1:8080"),
+                                     .now = NOW,
+                                     .max_body = 1u << 20};
     struct rest_call call;
     struct diag diag = {""};
     int status = rest__begin(a, req, &world, &call, &diag);

@@ -9,6 +9,7 @@
 #include "unit.h"
 
 #define NOW 1800000000
+#define MAX_BODY (1u << 20)
 #define OWN "127.0.0.1:8080"
 #define HOST "http://localhost:8080"
 #define TEXT "Content-Type: text/plain\n"
@@ -31,8 +32,12 @@ static int setup(void **state)
     arena__init(&f.arena, NULL, 0, 256 << 10);
     f.settings.keys[0] = mac__key_new(STR(SETTINGS_DEFAULT_KEY));
     f.settings.key_count = 1;
-    f.world = (struct rest_world){
-        .settings = &f.settings, .own_host = STR(OWN), .now = NOW, .loop_ms = 5000};
+    f.settings.limits = LIMITS_DEFAULT;
+    f.world = (struct rest_world){.settings = &f.settings,
+                                  .own_host = STR(OWN),
+                                  .now = NOW,
+                                  .loop_ms = 5000,
+                                  .max_body = MAX_BODY};
     buf__init(&f.token, JWT_MAX_LEN);
     *state = &f;
     return 0;
@@ -673,10 +678,10 @@ static void nested_json_is_refused_past_64_levels(void **state)
 static void body_may_have_one_mebibyte(void **state)
 {
     struct fixture *f = *state;
-    static char body[REST_MAX_BODY + 1];
+    static char body[MAX_BODY + 1];
 
-    for (size_t len = REST_MAX_BODY - 1; len <= REST_MAX_BODY + 1; len++) {
-        int want = len <= REST_MAX_BODY ? 0 : 413;
+    for (size_t len = MAX_BODY - 1; len <= MAX_BODY + 1; len++) {
+        int want = len <= MAX_BODY ? 0 : 413;
 
         /* refused by the header before the body is read, and by the body when chunked */
         assert_int_equal(call(f, "POST", "/api/hubs/chat/:send",
@@ -695,7 +700,7 @@ static void body_may_have_one_mebibyte(void **state)
 static void longest_body_has_room_to_grow(void **state)
 {
     struct fixture *f = *state;
-    static char body[REST_MAX_BODY];
+    static char body[MAX_BODY];
 
     memset(body, 0xe9, sizeof(body));
     assert_int_equal(call(f, "POST", "/api/hubs/chat/:send",

@@ -12,7 +12,8 @@
 
 bool settings__init(struct settings *s)
 {
-    *s = (struct settings){.log_level = PH_LOG_INFO, .log_format = PH_LOG_TEXT};
+    *s = (struct settings){
+        .log_level = PH_LOG_INFO, .log_format = PH_LOG_TEXT, .limits = LIMITS_DEFAULT};
     arena__init(&s->arena, NULL, 0, MAX_ARENA);
     if (settings__set_listen(s, SETTINGS_DEFAULT_LISTEN, NULL) == PH_OK)
         return true;

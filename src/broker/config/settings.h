@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "base/mac.h"
+#include "broker/config/limits.h"
 #include "pubhook/log.h"
 
 #include <stdatomic.h>
@@ -133,6 +134,7 @@ struct settings {
     enum ph_log_level log_level;
     enum ph_log_format log_format;
     struct str ca_file; /* of handlers that have none of their own */
+    struct limits limits;
     struct hub_settings *hubs;
     size_t hub_count;
     struct public_endpoint *endpoints;

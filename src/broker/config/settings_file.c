@@ -683,6 +683,40 @@ static enum ph_err read_log_format(struct reader *r, const struct json *value, v
     return settings__set_log_format(target, value->string.ptr, r->diag);
 }
 
+/* limits --------------------------------------------------------------------------- */
+
+static enum ph_err read_limit(struct reader *r, const struct json *value, void *target)
+{
+    struct limits *limits = target;
+    const struct limit_row *row;
+    unsigned number;
+    enum ph_err err;
+    size_t count;
+
+    row = limits__rows(&count);
+    while (!str__eq(row->name, value->key))
+        row++;
+    err = read_number(r, value, row->least, row->most, &number);
+    if (!err)
+        limits__set(limits, row, number);
+    return err;
+}
+
+#define LIMIT_KEY(member, name, preset, least, most)                                               \
+    {STR(name), TYPE(JSON_NUMBER), "a whole number", read_limit},
+
+static const struct key limit_keys[] = {LIMITS_TABLE(LIMIT_KEY)};
+
+static const struct table limit_table = {"limits", limit_keys,
+                                         sizeof(limit_keys) / sizeof(*limit_keys)};
+
+static enum ph_err read_limits(struct reader *r, const struct json *value, void *target)
+{
+    struct settings *settings = target;
+
+    return read_object(r, &limit_table, value, &settings->limits);
+}
+
 static enum ph_err read_global_ca_file(struct reader *r, const struct json *value, void *target)
 {
     struct settings *settings = target;
@@ -717,6 +751,7 @@ static const struct key file_keys[] = {
      read_log_level},
     {STR("logFormat"), TYPE(JSON_STRING), "\"text\" or \"json\"", read_log_format},
     {STR("caFile"), TYPE(JSON_STRING), "the path of a file", read_global_ca_file},
+    {STR("limits"), TYPE(JSON_OBJECT), "an object", read_limits},
     {STR("metrics"), TYPE(JSON_BOOL), "true or false", read_metrics},
 };
 

@@ -84,9 +84,9 @@ bool ack_ids__add(struct ack_ids **set, uint64_t id, size_t limit)
         return true;
     if (limit > MAX_SIZE)
         limit = MAX_SIZE;
-    if (*set && (*set)->count == limit)
+    while (*set && (*set)->count >= limit) /* more than one when the limit was lowered */
         forget_oldest(*set);
-    else if ((!*set || (*set)->count == (*set)->size) && !grow(set))
+    if ((!*set || (*set)->count == (*set)->size) && !grow(set))
         return false;
     put(*set, id);
     return true;

@@ -1,5 +1,6 @@
 /* What a client asks for, in the order of official-emulator section 2.4: ping, sequence
  * ack, repeated request, permission, operation. */
+#include "base/utf8.h"
 #include "broker/core/farewell.h"
 #include "broker/core/invocation.h"
 #include "broker/core/state.h"
@@ -248,6 +249,21 @@ static void fail_event(struct session *s, bool has_ack_id, uint64_t ack_id, bool
         session__end(s, &why);
 }
 
+static void refuse_long_name(struct session *s, const struct command *cmd)
+{
+    char text[80];
+    int len = snprintf(text, sizeof(text), "The name of a group has at most %zu characters.",
+                       s->core->config.limits.group_characters);
+    const struct ack_error error = {"BadRequest", str__n(text, (size_t)len)};
+
+    log__info(s->core->config.log, LOG_FIELDS("hub", s->hub->name, "connection", s->id),
+              "refused: the name of the group is longer than limits.groupNameCharacters");
+    if (cmd->has_ack_id)
+        acknowledge(s, cmd->ack_id, &error);
+    if (cmd->stream_id.ptr)
+        stream__refuse(s, cmd->stream_id, &error);
+}
+
 static void request(struct session *s, const struct command *cmd)
 {
     const struct verb *verb = &verbs[cmd->kind];
@@ -261,6 +277,10 @@ static void request(struct session *s, const struct command *cmd)
      * Duplicate now would promise a success that may not come. */
     if (cmd->has_ack_id && in_flight__has_ack_id(s, cmd->ack_id))
         return;
+    if (utf8__longer(cmd->group, s->core->config.limits.group_characters)) {
+        refuse_long_name(s, cmd);
+        return;
+    }
     if (verb->guarded && !permissions__allow(&s->permissions, verb->action, cmd->group)) {
         refuse_forbidden(s, cmd, verb);
         return;

@@ -63,6 +63,11 @@ void core__leave(struct core *core)
     core->depth--;
 }
 
+void core__set_limits(struct core *core, const struct core_limits *limits)
+{
+    core->config.limits = *limits;
+}
+
 size_t core__session_count(const struct core *core)
 {
     return core->sessions;

@@ -38,6 +38,7 @@ struct core_limits {
     size_t streams;                       /* open ones of a connection; 100 */
     int64_t stream_idle_ms;               /* of a stream that names no limit itself; 300000 */
     int64_t invocation_ms;                /* until an invocation is answered; 60000 */
+    size_t group_characters;              /* of a group's name; 1024 */
 };
 #define CORE_LIMITS_DEFAULT                                                                        \
     ((struct core_limits){.queue = {1000, 16u << 20},                                              \
@@ -49,7 +50,8 @@ struct core_limits {
                           .states_per_group = 10000,                                               \
                           .streams = 100,                                                          \
                           .stream_idle_ms = 300000,                                                \
-                          .invocation_ms = 60000})
+                          .invocation_ms = 60000,                                                  \
+                          .group_characters = 1024})
 
 /* Whom a hub command is about. */
 enum scope { SCOPE_HUB, SCOPE_GROUP, SCOPE_USER, SCOPE_CONNECTION };
@@ -204,6 +206,8 @@ uint64_t core__continue(struct core *core);
 bool core__has_walks(const struct core *core);
 
 /* --- The loop's side --------------------------------------------------------------------- */
+/* Other limits for what comes from now on. */
+void core__set_limits(struct core *core, const struct core_limits *limits);
 
 size_t core__session_count(const struct core *core);
 /* Those of them that have no transport now. */

@@ -28,10 +28,13 @@ static const struct {
     struct str category;
     const char *advice;
 } advices[] = {
-    {STR("SlowClient"), "it reads more slowly than messages arrive: send it less, or let it "
-                        "read in another thread than the one that works"},
+    {STR("SlowClient"), "it reads more slowly than messages arrive: send it less, let it read "
+                        "in another thread than the one that works, or raise "
+                        "limits.queueMessages and limits.queueBytes"},
     {STR("UnackedClient"), "it does not acknowledge messages in time: use an SDK that sends "
-                           "sequenceAck, or a subprotocol that is not reliable"},
+                           "sequenceAck, or a subprotocol that is not reliable, or raise "
+                           "limits.unackedMessages and limits.unackedBytes"},
+    {STR("Throttled"), "let it send less in a second, or raise limits.framesPerSecond"},
     {STR("Unauthorized"), "give its access token the role webpubsub.sendToGroup.GROUP"},
     {STR("SendEventFailed"), "see why the event handler failed, in the line before; raw clients "
                              "are closed by it, clients of a JSON subprotocol get an ack"},

@@ -206,7 +206,8 @@ static void let_in(struct admission *a, const struct answer *answer)
     if (answer && (!apply(a, answer) ||
                    (answer->subprotocol.ptr && !keep(a->arena, &subprotocol, answer->subprotocol))))
         refuse(a, 503, "out of memory");
-    else if (handshake__choose(&a->handshake, subprotocol, &diag) != PH_OK)
+    else if (handshake__check_lengths(&a->handshake, &a->shard->settings->limits, &diag) != PH_OK ||
+             handshake__choose(&a->handshake, subprotocol, &diag) != PH_OK)
         refuse_for_handler(a, 500, diag.text);
     else if (lacks_user_id(a))
         refuse(a, 401,

@@ -19,6 +19,28 @@
 #define RESERVED_FILES_PER_SHARD 256
 #define MIN_SHARE 64
 
+struct broker_limits broker__limits(const struct limits *set)
+{
+    struct broker_limits limits = BROKER_LIMITS_DEFAULT;
+
+    limits.message_bytes = set->message_bytes;
+    limits.frames_per_second = set->frames_per_second;
+    limits.core = (struct core_limits){
+        .queue = {set->queue_messages, set->queue_bytes},
+        .unacked = {set->unacked_messages, set->unacked_bytes},
+        .ack_ids = set->ack_ids,
+        .permissions = {set->permission_names, set->permission_patterns + 1},
+        .recovery_ms = 1000 * (int64_t)set->recovery_seconds,
+        .states_per_connection = set->group_states,
+        .states_per_group = set->states_per_group,
+        .streams = set->streams,
+        .stream_idle_ms = 1000 * (int64_t)set->stream_idle_seconds,
+        .invocation_ms = 1000 * (int64_t)set->invocation_seconds,
+        .group_characters = set->group_characters,
+    };
+    return limits;
+}
+
 static size_t at_least(size_t count, size_t least)
 {
     return count < least ? least : count;

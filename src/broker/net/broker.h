@@ -12,19 +12,24 @@ struct shard;
 
 struct broker_limits {
     struct core_limits core;
-    size_t transports;         /* of one shard; 0: as many as the limit on open files allows */
-    size_t webhooks;           /* connections of one shard to event handlers; 1024, and a
-                                * quarter of what the descriptors allow */
-    size_t mailbox_bytes;      /* waiting for a shard; while it is more, the others do not read
-                                * from their clients; 4 MiB */
-    unsigned http_connections; /* of one shard at a time; upgraded ones do not count; 4096 */
-    unsigned request_seconds;  /* for a whole request, and for the wait before it; 30 */
-    unsigned close_seconds;    /* from the wish to close a WebSocket to the end of its socket; 5 */
-    unsigned drain_seconds;    /* for clients and `disconnected` events at shutdown; 5 */
-    unsigned key_seconds;      /* at least, between two readings of Entra's keys; 30 */
+    size_t transports;          /* of one shard; 0: as many as the limit on open files allows */
+    size_t webhooks;            /* connections of one shard to event handlers; 1024, and a
+                                 * quarter of what the descriptors allow */
+    size_t mailbox_bytes;       /* waiting for a shard; while it is more, the others do not read
+                                 * from their clients; 4 MiB */
+    unsigned http_connections;  /* of one shard at a time; upgraded ones do not count; 4096 */
+    unsigned request_seconds;   /* for a whole request, and for the wait before it; 30 */
+    unsigned close_seconds;     /* from the wish to close a WebSocket to the end of its socket; 5 */
+    unsigned drain_seconds;     /* for clients and `disconnected` events at shutdown; 5 */
+    unsigned key_seconds;       /* at least, between two readings of Entra's keys; 30 */
+    uint32_t message_bytes;     /* of a client's message; 1 MiB */
+    uint32_t frames_per_second; /* of a connection; 0: as many as come */
 };
 #define BROKER_LIMITS_DEFAULT                                                                      \
-    ((struct broker_limits){CORE_LIMITS_DEFAULT, 0, 1024, 4u << 20, 4096, 30, 5, 5, 30})
+    ((struct broker_limits){CORE_LIMITS_DEFAULT, 0, 1024, 4u << 20, 4096, 30, 5, 5, 30, 1u << 20,  \
+                            0})
+/* The defaults, but for what the settings say. */
+struct broker_limits broker__limits(const struct limits *set);
 
 struct broker {
     struct ph_log *log;

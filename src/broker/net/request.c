@@ -167,6 +167,7 @@ static struct rest_world rest_world(const struct request *r)
         .own_host = str__of(r->shard->broker->own_host),
         .now = clock__unix_ms() / 1000,
         .loop_ms = shard__now(r->shard),
+        .max_body = r->body.max - 1,
         .entra = r->shard->broker->entra ? entra_keys__settings(r->shard->broker->entra) : NULL};
 }
 
@@ -404,7 +405,7 @@ struct request *request__new(struct shard *s, struct MHD_Connection *mhd, const 
     r->mhd = mhd;
     r->raw_target = target;
     arena__init(&r->arena, r->memory, sizeof(r->memory), REQUEST_MEMORY);
-    buf__init(&r->body, REST_MAX_BODY + 1);
+    buf__init(&r->body, s->settings->limits.rest_body_bytes + (size_t)1);
     r->target = arena__strdup(&r->arena, str__of(target));
     if (r->target)
         return r;

@@ -351,6 +351,8 @@ static bool open_transports(struct shard *s)
     if (!transports__open(&s->transports, &s->loop, s->broker->limits.close_seconds, now_of, s))
         return false;
     s->transports.metrics = s->metrics;
+    transports__set_limits(&s->transports, s->broker->limits.message_bytes,
+                           s->broker->limits.frames_per_second);
     return true;
 }
 
@@ -474,6 +476,14 @@ struct reform {
     const struct settings *settings;
 };
 
+static void set_limits(struct shard *s, const struct limits *set)
+{
+    const struct broker_limits limits = broker__limits(set);
+
+    core__set_limits(s->core, &limits.core);
+    transports__set_limits(&s->transports, limits.message_bytes, limits.frames_per_second);
+}
+
 static void open_reform(struct letter *letter, void *reader)
 {
     struct reform *reform = (struct reform *)letter;
@@ -485,6 +495,7 @@ static void open_reform(struct letter *letter, void *reader)
         s->settings = settings__ref(reform->settings);
         upstream__configure(s->upstream, s->settings);
         core__ask_rules(s->core);
+        set_limits(s, &s->settings->limits);
         settings__unref(old);
     }
     settings__unref(reform->settings);

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define DECODE_MEMORY (8u << 20) /* of one message of 1 MiB, decoded */
+#define DECODE_GROWTH 8          /* memory of a decoded message, by its largest size */
 #define DECODE_FIRST (16u << 10) /* of it, kept at hand so that small ones allocate nothing */
 
 enum transport_state {
@@ -44,6 +44,7 @@ struct transport {
     int fd;
     uint32_t written;   /* bytes of the first item in the queue */
     uint32_t seen_s;    /* when the client was last heard */
+    uint32_t frames;    /* that came in that second */
     uint8_t keep_alive; /* seconds; 0: none */
     enum transport_state state : 8;
     bool listed : 1;  /* in all->pending: has something of its own to write */
@@ -389,6 +390,29 @@ static void on_error(struct transport *t, const struct ws_event *ev)
     fail(t, ev->code, ev->data, STR("BadRequest"));
 }
 
+static void note_life(struct transport *t)
+{
+    uint32_t now = now_s(t->all);
+
+    if (t->seen_s != now)
+        t->frames = 0;
+    t->seen_s = now;
+    t->pinged = false;
+}
+
+/* Counts messages, pings and pongs alike. Once it has said so, the session is over, and
+ * the client's close frame is all that it waits for. */
+static bool too_fast(struct transport *t)
+{
+    uint32_t limit = t->all->frames_per_second;
+
+    if (limit == 0 || t->state != TRANSPORT_OPEN || ++t->frames <= limit)
+        return false;
+    fail(t, WS_CLOSE_POLICY, STR("The client sends too many messages in a second."),
+         STR("Throttled"));
+    return true;
+}
+
 /* Works through bytes in the shared buffer. `t` may be gone after. */
 static void receive(struct transport *t, size_t len)
 {
@@ -396,9 +420,10 @@ static void receive(struct transport *t, size_t len)
     struct ws_event ev;
 
     metrics__add(t->all->metrics, METRIC_BYTES_IN, len);
-    t->seen_s = now_s(t->all);
-    t->pinged = false;
+    note_life(t);
     while (ws__next(&t->ws, &at, end, &ev) != WS_NEED_MORE) {
+        if (too_fast(t))
+            continue;
         if (ev.type == WS_MESSAGE)
             on_message(t, &ev);
         else if (ev.type == WS_PING)
@@ -455,7 +480,7 @@ struct transport *transport__new(struct transports *all, int fd, struct session 
     t->fd = fd;
     t->seen_s = now_s(all);
     t->keep_alive = (uint8_t)keep_alive_seconds;
-    ws__init(&t->ws, 0, 0);
+    ws__init(&t->ws, all->message_bytes, 0);
     all->count++;
     set_timer(t, keep_alive_seconds);
     return t;
@@ -479,6 +504,16 @@ void transport__refuse(struct transports *all, int fd, uint16_t code, struct str
 
 /* --- All of a shard ----------------------------------------------------------- */
 
+void transports__set_limits(struct transports *all, uint32_t message_bytes,
+                            uint32_t frames_per_second)
+{
+    all->message_bytes = message_bytes;
+    all->frames_per_second = frames_per_second;
+    arena__free(&all->arena);
+    arena__init(&all->arena, all->input + TRANSPORT_READ_SIZE, DECODE_FIRST,
+                DECODE_GROWTH * (size_t)message_bytes);
+}
+
 bool transports__open(struct transports *all, uv_loop_t *loop, unsigned close_seconds,
                       int64_t (*now_ms)(void *ctx), void *ctx)
 {
@@ -486,7 +521,7 @@ bool transports__open(struct transports *all, uv_loop_t *loop, unsigned close_se
     wheel__init(&all->wheel, now_ms(ctx));
     all->input = malloc(TRANSPORT_READ_SIZE + DECODE_FIRST);
     if (all->input)
-        arena__init(&all->arena, all->input + TRANSPORT_READ_SIZE, DECODE_FIRST, DECODE_MEMORY);
+        transports__set_limits(all, WS_DEFAULT_MAX_MESSAGE, 0);
     if (all->input && poller__open(&all->poller, loop))
         return true;
     free(all->input);

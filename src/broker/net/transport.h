@@ -25,6 +25,8 @@ struct transports {
     struct metrics *metrics;
     size_t count;
     size_t blocked;               /* of them: their socket is full */
+    uint32_t message_bytes;       /* of a client's message */
+    uint32_t frames_per_second;   /* of one client; 0: no limit */
     unsigned close_seconds;       /* from the wish to close to the end of the socket */
     int64_t (*now_ms)(void *ctx); /* monotonic, read once a turn */
     void *ctx;
@@ -32,6 +34,10 @@ struct transports {
 
 bool transports__open(struct transports *all, uv_loop_t *loop, unsigned close_seconds,
                       int64_t (*now_ms)(void *ctx), void *ctx);
+/* For messages of clients that come from now on, and frames at once. Not to be called
+ * while a message is worked on. */
+void transports__set_limits(struct transports *all, uint32_t message_bytes,
+                            uint32_t frames_per_second);
 /* Closes sockets without ceremony and detaches sessions. */
 void transports__close(struct transports *all);
 

@@ -43,7 +43,7 @@ static int read_list(struct judge *j, const struct json *list)
     if (!groups)
         return judge__no_memory(j);
     for (const struct json *item = list->child; item; item = item->next) {
-        if (item->type != JSON_STRING || !names__valid_group(item->string))
+        if (item->type != JSON_STRING || !judge__is_group(j, item->string))
             return bad_list(j);
         groups[count++] = item->string;
     }
@@ -90,7 +90,7 @@ int groups__read(struct judge *j)
     if (body__kind(&j->req->headers, &kind, j->diag) != PH_OK)
         return judge__unsupported_type(j);
     arena__init(&j->call->body, NULL, 0, MAX_TREE);
-    buf__init(&room, BODY_GROWTH * REST_MAX_BODY);
+    buf__init(&room, BODY_GROWTH * j->world->max_body);
     err = body__data(&kind, j->req->body, &room, &text, j->diag);
     if (err == PH_OK)
         status = read_tree(j, text);

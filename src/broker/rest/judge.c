@@ -1,5 +1,7 @@
 #include "broker/rest/judge.h"
 
+#include "base/names.h"
+#include "base/utf8.h"
 #include "broker/filter/filter.h"
 
 int judge__refuse(struct judge *j, int status, const char *code, const char *target)
@@ -24,8 +26,15 @@ int judge__no_memory(struct judge *j)
 /* Section 5.3 leaves the status open; 413 says what to change, and no SDK retries it. */
 int judge__too_large(struct judge *j)
 {
-    diag__set(j->diag, PH_ERR_LIMIT, "The request body is larger than %d bytes.", REST_MAX_BODY);
+    diag__set(j->diag, PH_ERR_LIMIT, "The request body is larger than %zu bytes.",
+              j->world->max_body);
     return judge__refuse(j, 413, "Error.PayloadTooLarge", "Request");
+}
+
+bool judge__is_group(const struct judge *j, struct str name)
+{
+    return names__valid_group(name) &&
+           !utf8__longer(name, j->world->settings->limits.group_characters);
 }
 
 int judge__unsupported_type(struct judge *j)
@@ -40,6 +49,11 @@ int judge__filter(struct judge *j, struct str text)
 
     if (text.len == 0)
         return 0;
+    if (text.len > j->world->settings->limits.filter_bytes) {
+        diag__set(j->diag, PH_ERR_LIMIT, "The filter is larger than %u bytes.",
+                  j->world->settings->limits.filter_bytes);
+        return judge__refuse(j, 400, ANSWER_BAD_REQUEST, "Request");
+    }
     err = filter__compile(text, &j->call->command.filter, j->diag);
     if (err == PH_ERR_MEMORY)
         return judge__no_memory(j);

@@ -24,6 +24,8 @@ int judge__refuse(struct judge *j, int status, const char *code, const char *tar
 int judge__bad_request(struct judge *j, const char *target, const char *message);
 int judge__no_memory(struct judge *j);
 int judge__too_large(struct judge *j);
+/* Is it the name of a group, and no longer than the settings allow? */
+bool judge__is_group(const struct judge *j, struct str name);
 /* With what body__kind said. */
 int judge__unsupported_type(struct judge *j);
 

@@ -86,7 +86,7 @@ static int read_reason(struct judge *j, struct str value)
 static int read_target(struct judge *j, struct str value)
 {
     j->call->command.target = value;
-    return names__valid_group(value)
+    return judge__is_group(j, value)
                ? 0
                : judge__bad_request(j, "Request",
                                     "targetName must be a group name: 1 to 1024 characters, not "
@@ -106,7 +106,7 @@ static int read_role(struct judge *j, struct str value)
 
 static int read_group(struct judge *j, struct str value)
 {
-    if (!names__valid_group(value))
+    if (!judge__is_group(j, value))
         return judge__bad_request(j, "Request", "Invalid group name.");
     return append(j, &j->call->token.groups, &j->call->token.group_count, value);
 }

@@ -87,7 +87,7 @@ static int read_names(struct judge *j)
 
     if (!decode_segment(j, &s->hub) || !names__valid_hub(s->hub))
         return judge__bad_request(j, "Request", "Invalid hub name.");
-    if (!decode_segment(j, &s->group) || (s->group.ptr && !names__valid_group(s->group)))
+    if (!decode_segment(j, &s->group) || (s->group.ptr && !judge__is_group(j, s->group)))
         return judge__bad_request(j, "Request", "Invalid group name.");
     if (!decode_segment(j, &s->user))
         return judge__bad_request(j, "Request", "Invalid user id.");
@@ -171,7 +171,7 @@ static int check_length(struct judge *j)
         return 0;
     if (!str__to_u64(str__trim(length), &bytes))
         return judge__bad_request(j, "Request", "Invalid Content-Length header.");
-    return bytes > REST_MAX_BODY ? judge__too_large(j) : 0;
+    return bytes > j->world->max_body ? judge__too_large(j) : 0;
 }
 
 static int check_type(struct judge *j)
@@ -211,7 +211,7 @@ static int read_message(struct judge *j)
 
     if (body__kind(&j->req->headers, &kind, j->diag) != PH_OK)
         return judge__unsupported_type(j);
-    buf__init(&room, BODY_GROWTH * REST_MAX_BODY);
+    buf__init(&room, BODY_GROWTH * j->world->max_body);
     err = body__data(&kind, j->req->body, &room, &data, j->diag);
     if (err == PH_OK)
         j->call->command.message = new_message(j, kind.type, data);
@@ -270,7 +270,7 @@ void rest__body(struct arena *a, const struct http_request *req, const struct re
         [ROUTE_NO_BODY] = no_body, [ROUTE_MESSAGE] = read_message, [ROUTE_GROUPS] = groups__read};
     struct judge j = {.arena = a, .req = req, .world = world, .call = call, .diag = diag};
     int status =
-        req->body.len > REST_MAX_BODY ? judge__too_large(&j) : readers[call->route->body](&j);
+        req->body.len > world->max_body ? judge__too_large(&j) : readers[call->route->body](&j);
 
     if (status == 0 && call->route->work == ROUTE_TOKEN)
         token__answer(&j);

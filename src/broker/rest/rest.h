@@ -3,7 +3,7 @@
  * the response. Routes are rows of a table (route.c).
  *
  * Where the contract leaves the status open:
- *   413  a body over REST_MAX_BODY, by its Content-Length before it is read;
+ *   413  a body over limits.restBodyBytes, by its Content-Length before it is read;
  *   415  a Content-Type other than those of section 5.3, or a charset that
  *        charset.h does not know (the known ones are converted to UTF-8);
  *   400  a body that is not in its charset, a name in the path that is none, a query
@@ -19,8 +19,6 @@
 #include "broker/config/settings.h"
 #include "broker/core/core.h"
 
-#define REST_MAX_BODY (1024 * 1024)
-
 struct rest_route;
 
 /* What a request is judged by, besides itself. */
@@ -29,6 +27,7 @@ struct rest_world {
     struct str own_host;                /* as in struct access_request */
     int64_t now;                        /* seconds since 1970 */
     int64_t loop_ms;                    /* the loops' clock, by which messages expire */
+    size_t max_body;                    /* bytes; limits.restBodyBytes as the request began */
     const struct entra_settings *entra; /* NULL: no tokens of Microsoft Entra */
     const struct jwks *entra_keys;      /* NULL: none are known yet */
     bool entra_keys_final;              /* there are no others to wait for */

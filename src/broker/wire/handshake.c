@@ -235,6 +235,11 @@ static int read_claim(struct reader *r, struct str name, struct str **items, siz
     return err == PH_ERR_MEMORY ? 503 : 400;
 }
 
+static int check_lengths(struct reader *r)
+{
+    return handshake__check_lengths(r->out, &r->settings->limits, r->diag) == PH_OK ? 0 : 400;
+}
+
 static int read_user(struct reader *r)
 {
     struct str user = json__get_string(r->out->claims, STR("sub"));
@@ -246,7 +251,7 @@ static int read_user(struct reader *r)
     if (!names__valid_id(user))
         return refuse(r, 400, "the token's `sub` holds a control character");
     r->out->user_id = user;
-    return 0;
+    return check_lengths(r);
 }
 
 static int read_roles(struct reader *r)
@@ -270,7 +275,7 @@ static int read_groups(struct reader *r)
                             "the token's `webpubsub.group` holds an invalid group name: expected "
                             "1 to 1024 characters, not all white space");
     }
-    return status;
+    return status ? status : check_lengths(r);
 }
 
 /* official-emulator section 2.6: checked for every client, used by raw ones. */
@@ -298,7 +303,7 @@ static int read_mode(struct reader *r)
                       "webpubsub_mode=sendToGroup needs &group= with 1 to 1024 characters, not all "
                       "white space");
     r->out->publish_group = group;
-    return 0;
+    return check_lengths(r);
 }
 
 /* --- All of it -------------------------------------------------------------- */
@@ -349,6 +354,31 @@ static const struct str *find_offered(const struct handshake *h, struct str subp
             found = &h->offered[i];
     }
     return found;
+}
+
+static bool any_longer(const struct str *names, size_t count, size_t characters)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (utf8__longer(names[i], characters))
+            return true;
+    }
+    return false;
+}
+
+enum ph_err handshake__check_lengths(const struct handshake *h, const struct limits *limits,
+                                     struct diag *diag)
+{
+    if (any_longer(&h->user_id, 1, limits->user_characters))
+        return diag__set(diag, PH_ERR_LIMIT,
+                         "the user id has more than %u characters (limits.userIdCharacters)",
+                         limits->user_characters);
+    if (any_longer(h->groups, h->group_count, limits->group_characters) ||
+        any_longer(&h->publish_group, 1, limits->group_characters))
+        return diag__set(diag, PH_ERR_LIMIT,
+                         "the name of a group has more than %u characters "
+                         "(limits.groupNameCharacters)",
+                         limits->group_characters);
+    return PH_OK;
 }
 
 enum ph_err handshake__choose(struct handshake *h, struct str subprotocol, struct diag *diag)

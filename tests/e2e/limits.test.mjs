@@ -1,0 +1,155 @@
+// The limits of client-and-rest section 6, each set to something small.
+
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import { setTimeout as pass } from "node:timers/promises";
+import {
+  accessUrl,
+  allRoles,
+  openJson,
+  openSocket,
+  refusedStatus,
+  reliableProtocol,
+  serviceClient,
+} from "./lib/clients.mjs";
+import { temporaryFolder } from "./lib/paths.mjs";
+import { startBroker } from "./lib/pubhook.mjs";
+
+async function limited(t, limits) {
+  const file = `${temporaryFolder(t)}/broker.json`;
+  writeFileSync(file, JSON.stringify({ limits }));
+  return startBroker(t, { args: ["--config", file] });
+}
+
+const text = { contentType: "text/plain" };
+const join = (group) => ({ type: "joinGroup", group, ackId: 1 });
+
+describe("limits", () => {
+  test("messageBytes: a longer message closes with 1009", async (t) => {
+    const broker = await limited(t, { messageBytes: 2000 });
+    const socket = await openJson(t, broker, "chat", { roles: allRoles });
+    const ping = (size) => socket.send('{"type":"ping"}'.padEnd(size));
+    ping(2000);
+    assert.deepEqual(await socket.nextJson(), { type: "pong" });
+    ping(2001);
+    assert.equal((await socket.closed).code, 1009);
+  });
+
+  test("framesPerSecond: who sends more is closed with 1008, and the log names the setting", async (t) => {
+    const broker = await limited(t, { framesPerSecond: 20 });
+    const socket = await openJson(t, broker, "chat");
+    for (let i = 0; i < 60; i++) socket.sendJson({ type: "ping" });
+    const { code, reason } = await socket.closed;
+    assert.deepEqual([code, reason], [1008, "The client sends too many messages in a second."]);
+    const frames = socket.inbox.rest.map((frame) => JSON.parse(frame));
+    // The second may have ended in between; both halves are within the limit then.
+    assert.ok(frames.filter((frame) => frame.type === "pong").length <= 40);
+    assert.equal(frames.at(-1).event, "disconnected");
+    await broker.logged(/closed \(Throttled\).*limits\.framesPerSecond/);
+  });
+
+  test("framesPerSecond: who stays below is left alone", async (t) => {
+    const broker = await limited(t, { framesPerSecond: 5 });
+    const socket = await openJson(t, broker, "chat");
+    for (let i = 0; i < 7; i++) {
+      socket.sendJson({ type: "ping" });
+      assert.deepEqual(await socket.nextJson(), { type: "pong" });
+      await pass(300); // the pace is what is tested
+    }
+  });
+
+  test("groupNameCharacters, of clients, tokens and services", async (t) => {
+    const broker = await limited(t, { groupNameCharacters: 4 });
+    const socket = await openJson(t, broker, "chat", { roles: allRoles, groups: ["äöüß"] });
+    socket.sendJson(join("five5"));
+    assert.equal((await socket.nextJson()).error.name, "BadRequest");
+    socket.sendJson(join("four"));
+    assert.equal((await socket.nextJson()).success, true);
+    assert.equal(await refusedStatus(await accessUrl(broker, "chat", { groups: ["five5"] })), 400);
+    await broker.logged(/refused with 400: .*limits\.groupNameCharacters/);
+    await assert.rejects(serviceClient(broker, "chat").group("five5").sendToAll("x", text), { statusCode: 400 });
+  });
+
+  test("userIdCharacters", async (t) => {
+    const broker = await limited(t, { userIdCharacters: 3 });
+    await openJson(t, broker, "chat", { userId: "ann" });
+    assert.equal(await refusedStatus(await accessUrl(broker, "chat", { userId: "anna" })), 400);
+    await broker.logged(/refused with 400: .*limits\.userIdCharacters/);
+  });
+
+  test("unackedMessages, of a reliable client that is away", async (t) => {
+    const broker = await limited(t, { unackedMessages: 2, recoverySeconds: 60 });
+    const service = serviceClient(broker, "chat");
+    const socket = await openJson(t, broker, "chat", {}, reliableProtocol);
+    const { connectionId } = socket.welcome;
+    for (let i = 0; i < 2; i++) await service.sendToConnection(connectionId, "x", text);
+    await socket.inbox.take(2);
+    assert.equal(await service.connectionExists(connectionId), true);
+    await service.sendToConnection(connectionId, "one too many", text);
+    assert.equal((await socket.closed).code, 1008);
+    await broker.logged(/closed \(UnackedClient\).*limits\.unackedMessages/);
+    assert.equal(await service.connectionExists(connectionId), false);
+  });
+
+  test("queueMessages, of a client that reads slowly", async (t) => {
+    const broker = await limited(t, { queueMessages: 3, queueBytes: 100_000_000 });
+    const service = serviceClient(broker, "chat");
+    const slow = await openJson(t, broker, "chat", { userId: "slow" });
+    slow.ws.pause();
+    const filler = "x".repeat(1_000_000);
+    for (let i = 0; i < 40; i++) await service.sendToUser("slow", filler, text);
+    await broker.logged(/closed \(SlowClient\).*limits\.queueMessages/);
+  });
+
+  test("recoverySeconds", async (t) => {
+    const broker = await limited(t, { recoverySeconds: 1 });
+    const service = serviceClient(broker, "chat");
+    const socket = await openJson(t, broker, "chat", {}, reliableProtocol);
+    socket.cut();
+    await broker.logged(/The connection recovery timeout expired/, 10_000);
+    assert.equal(await service.connectionExists(socket.welcome.connectionId), false);
+  });
+
+  test("ackIds", async (t) => {
+    const broker = await limited(t, { ackIds: 1 });
+    const socket = await openJson(t, broker, "chat", { roles: allRoles });
+    const again = async (ackId) => {
+      socket.sendJson({ ...join("g"), ackId });
+      return (await socket.nextJson()).success;
+    };
+    assert.deepEqual([await again(1), await again(1), await again(2), await again(1)], [true, false, true, true]);
+  });
+
+  test("permissionNames and permissionPatterns", async (t) => {
+    const broker = await limited(t, { permissionNames: 1, permissionPatterns: 1 });
+    const roles = ["joinLeaveGroup.a", "joinLeaveGroup.b", "joinLeaveGroups.c*", "joinLeaveGroups.d*"];
+    const socket = await openJson(t, broker, "chat", { roles: roles.map((role) => `webpubsub.${role}`) });
+    const got = [];
+    for (const [i, group] of ["a", "b", "cc", "dd"].entries()) {
+      socket.sendJson({ ...join(group), ackId: i + 1 });
+      got.push((await socket.nextJson()).success);
+    }
+    assert.deepEqual(got, [true, false, true, false]);
+    await broker.logged(/limits\.permissionNames or limits\.permissionPatterns/);
+  });
+
+  test("restBodyBytes and filterBytes", async (t) => {
+    const broker = await limited(t, { restBodyBytes: 1024, filterBytes: 20 });
+    const service = serviceClient(broker, "chat");
+    await service.sendToAll("x".repeat(1024), text);
+    await assert.rejects(service.sendToAll("x".repeat(1025), text), { statusCode: 413 });
+    await service.sendToAll("x", { ...text, filter: "userId eq '345678 0'" });
+    await assert.rejects(service.sendToAll("x", { ...text, filter: "userId eq '345678 01'" }), { statusCode: 400 });
+  });
+
+  test("a raw client's message has the same limit", async (t) => {
+    const broker = await limited(t, { messageBytes: 1024 });
+    const url = await accessUrl(broker, "chat", { roles: ["webpubsub.sendToGroup"], groups: ["g"] });
+    const raw = await openSocket(t, `${url}&webpubsub_mode=sendToGroup&group=g`);
+    raw.send("x".repeat(1024));
+    assert.equal((await raw.inbox.next()).length, 1024);
+    raw.send("x".repeat(1025));
+    assert.equal((await raw.closed).code, 1009);
+  });
+});

@@ -1,0 +1,179 @@
+/* The limits of client-and-rest section 6: their settings, and what the core makes of
+ * them. Each is tested at work by the module that keeps it. */
+#include "broker/config/settings.h"
+#include "broker/core/ack_ids.h"
+#include "broker/net/broker.h"
+#include "core_kit.h"
+#include "unit.h"
+
+#include <stdio.h>
+
+static uint32_t value_of(const struct limits *limits, const struct limit_row *row)
+{
+    uint32_t value;
+
+    memcpy(&value, (const char *)limits + row->offset, sizeof(value));
+    return value;
+}
+
+static enum ph_err parse(struct settings *s, const struct limit_row *row, long long value,
+                         struct diag *diag)
+{
+    char text[256];
+
+    snprintf(text, sizeof(text), "{\n\"limits\": {\n\"%.*s\": %lld}}", STR_FMT(row->name), value);
+    assert_true(settings__init(s));
+    return settings__parse_file(s, "file", str__of(text), diag);
+}
+
+static void each_has_a_range(void **state)
+{
+    const struct limit_row *rows;
+    size_t count;
+
+    (void)state;
+    rows = limits__rows(&count);
+    for (size_t i = 0; i < count; i++) {
+        const long long values[] = {rows[i].least, rows[i].most};
+        struct settings s;
+
+        for (size_t j = 0; j < 2; j++) {
+            assert_int_equal(parse(&s, &rows[i], values[j], NULL), PH_OK);
+            assert_int_equal(value_of(&s.limits, &rows[i]), values[j]);
+            settings__free(&s);
+        }
+    }
+}
+
+static void outside_of_it_they_are_refused(void **state)
+{
+    const struct limit_row *rows;
+    size_t count;
+
+    (void)state;
+    rows = limits__rows(&count);
+    for (size_t i = 0; i < count; i++) {
+        const long long values[] = {(long long)rows[i].least - 1, (long long)rows[i].most + 1,
+                                    1ll << 32};
+
+        for (size_t j = 0; j < 3; j++) {
+            struct diag diag = {""};
+            struct settings s;
+            char want[256];
+
+            snprintf(want, sizeof(want),
+                     "file:3: %.*s must be a whole number from %u to %u, got %lld",
+                     STR_FMT(rows[i].name), rows[i].least, rows[i].most, values[j]);
+            assert_int_equal(parse(&s, &rows[i], values[j], &diag), PH_ERR_CONFIG);
+            assert_string_equal(diag.text, want);
+            settings__free(&s);
+        }
+    }
+}
+
+static void unknown_ones_are_refused(void **state)
+{
+    struct diag diag = {""};
+    struct settings s;
+
+    (void)state;
+    assert_true(settings__init(&s));
+    assert_int_equal(
+        settings__parse_file(&s, "file", STR("{\"limits\": {\n\"messages\": 1}}"), &diag),
+        PH_ERR_CONFIG);
+    assert_non_null(strstr(diag.text, "file:2: unknown key \"messages\" in limits"));
+    assert_non_null(strstr(diag.text, "messageBytes"));
+    settings__free(&s);
+}
+
+/* The defaults are written down twice: for operators, and for the core by itself. */
+static void the_defaults_are_those_of_the_service(void **state)
+{
+    const struct broker_limits want = BROKER_LIMITS_DEFAULT;
+    struct broker_limits got;
+    struct settings s;
+
+    (void)state;
+    assert_true(settings__init(&s));
+    got = broker__limits(&s.limits);
+    assert_memory_equal(&got.core, &want.core, sizeof(want.core));
+    assert_int_equal(got.message_bytes, want.message_bytes);
+    assert_int_equal(got.frames_per_second, 0);
+    assert_int_equal(s.limits.rest_body_bytes, 1 << 20);
+    settings__free(&s);
+}
+
+#define JOIN(group) "{\"type\":\"joinGroup\",\"group\":\"" group "\",\"ackId\":1}"
+#define TOO_LONG                                                                                   \
+    "{\"type\":\"ack\",\"ackId\":1,\"success\":false,\"error\":{\"name\":\"BadRequest\","          \
+    "\"message\":\"The name of a group has at most 3 characters.\"}}\n"
+
+static void a_longer_group_name_is_a_bad_request(void **state)
+{
+    struct core_limits limits = CORE_LIMITS_DEFAULT;
+    struct transport *t;
+    struct kit kit;
+
+    (void)state;
+    limits.group_characters = 3;
+    kit__init(&kit, &limits);
+    t = kit__connect(&kit, &(struct client){.id = "a", .role = "webpubsub.joinLeaveGroup"});
+    kit__says(t, JOIN("abcd"));
+    assert_read(t, TOO_LONG);
+    kit__says(t, JOIN("\xc3\xa4\xc3\xb6\xc3\xbc")); /* characters, not bytes */
+    assert_read(t, "{\"type\":\"ack\",\"ackId\":1,\"success\":true}\n");
+    assert_non_null(strstr(kit.log.data, "limits.groupNameCharacters"));
+    kit__free(&kit);
+}
+
+static void other_limits_hold_from_now_on(void **state)
+{
+    struct core_limits limits = CORE_LIMITS_DEFAULT;
+    struct transport *a, *b;
+    struct session *s;
+    struct kit kit;
+
+    (void)state;
+    kit__init(&kit, NULL);
+    a = kit__connect(&kit, &(struct client){.id = "a", .format = &format_json_reliable});
+    b = kit__connect(&kit, &(struct client){.id = "b", .format = &format_json_reliable});
+    session__detach(a->session, 0, STR("gone"));
+    assert_int_equal(core__tick(kit.core, 0), 30000);
+    limits.recovery_ms = 1000;
+    core__set_limits(kit.core, &limits);
+    session__detach(b->session, 0, STR("gone"));
+    s = b->session;
+    assert_int_equal(core__tick(kit.core, 0), 1000); /* the later one is over first */
+    assert_int_equal(core__tick(kit.core, 1000), 30000);
+    assert_effects(&kit, "ended b: The connection recovery timeout expired.\n");
+    assert_ptr_not_equal(s, a->session);
+    kit__free(&kit);
+}
+
+static void fewer_ack_ids_are_remembered(void **state)
+{
+    struct ack_ids *set = NULL;
+
+    (void)state;
+    for (uint64_t id = 0; id < 100; id++)
+        assert_true(ack_ids__add(&set, id, 100));
+    assert_true(ack_ids__add(&set, 100, 10));
+    assert_false(ack_ids__has(set, 90));
+    assert_true(ack_ids__has(set, 91));
+    ack_ids__free(set);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_has_a_range),
+        cmocka_unit_test(outside_of_it_they_are_refused),
+        cmocka_unit_test(unknown_ones_are_refused),
+        cmocka_unit_test(the_defaults_are_those_of_the_service),
+        cmocka_unit_test(a_longer_group_name_is_a_bad_request),
+        cmocka_unit_test(other_limits_hold_from_now_on),
+        cmocka_unit_test(fewer_ack_ids_are_remembered),
+    };
+
+    return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
+}
