@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import protobuf from "protobufjs";
-import { accessUrl, allRoles, openSocket, serviceClient } from "./lib/clients.mjs";
+import { accessUrl, allRoles, openJson, openSocket, serviceClient } from "./lib/clients.mjs";
 import { Scope } from "./lib/cleanup.mjs";
 import { anyBytes, decodeDownstream, encodeUpstream, protobufProtocol, reliableProtobufProtocol, schemaFile } from "./lib/protobuf.mjs";
 import { startBroker } from "./lib/pubhook.mjs";
@@ -182,6 +182,42 @@ for (const protocol of [protobufProtocol, reliableProtobufProtocol]) {
         assert.equal((await client.socket.closed).code, code);
       });
     }
+    test("a stream: fragments, a gap, a repetition, its end", async (t) => {
+      const group = `stream ${protocol}`;
+      const [publisher, subscriber] = [await open(t, { roles: allRoles }), await open(t, { groups: [group] })];
+      const fragment = (streamSequenceId, textData) => ({ streamDataMessage: { streamId: "s", streamSequenceId, data: { textData } } });
+      const expects = (expectedSequenceId) => ({ streamAckMessage: { streamId: "s", expectedSequenceId } });
+      const heard = (textData, stream) => ({ from: "group", group, data: { textData }, stream: { streamId: "s", ...stream } });
+
+      const opening = { sendToGroupMessage: { group, stream: { streamId: "s", idleTimeoutMs: 60_000 } } };
+      assert.deepEqual(await publisher.ask(opening), expects(1));
+      assert.deepEqual(await publisher.ask(fragment(1, "one")), expects(2));
+      assert.deepEqual(await subscriber.nextData(), heard("one", { streamSequenceId: 1 }));
+      const { streamNackMessage } = await publisher.ask(fragment(3, "three"));
+      const { message, ...nack } = streamNackMessage;
+      assert.deepEqual(nack, { streamId: "s", name: "InvalidSequenceId", expectedSequenceId: 2 });
+      assert.ok(message);
+      assert.deepEqual(await publisher.ask(fragment(1, "again")), expects(2));
+      publisher.say({ streamDataMessage: { streamId: "s" } }); // keep-alive
+      assert.deepEqual(await publisher.ask(fragment(2, "two")), expects(3));
+      assert.deepEqual(await subscriber.nextData(), heard("two", { streamSequenceId: 2 }));
+
+      const end = { streamEndMessage: { streamId: "s", error: { message: "no more", userErrorCode: "E1" } } };
+      assert.deepEqual(await publisher.ask(end), { streamClosedMessage: { streamId: "s" } });
+      const error = { name: "UserError", message: "no more", userErrorCode: "E1" };
+      assert.deepEqual(await subscriber.nextData(), heard("", { streamSequenceId: 3, endOfStream: true, error }));
+      const { streamClosedMessage } = await publisher.ask({ streamDataMessage: { streamId: "other" } });
+      assert.equal(streamClosedMessage.error.name, "StreamNotFound");
+    });
+
+    test("what JSON clients call protobuf and is no Any comes as bytes", async (t) => {
+      const group = `no Any ${protocol}`;
+      const client = await open(t, { groups: [group] });
+      const sender = await openJson(t, broker, hub, { roles: allRoles });
+      sender.sendJson({ type: "sendToGroup", group, dataType: "protobuf", data: Buffer.from("no Any").toString("base64") });
+      assert.deepEqual((await client.nextData()).data, { binaryData: Buffer.from("no Any") });
+    });
+
     if (!reliable) {
       test("closed for a sequence ack", async (t) => {
         const client = await open(t);
@@ -196,16 +232,17 @@ for (const protocol of [protobufProtocol, reliableProtobufProtocol]) {
     const at = {};
     // The event's name says what is answered.
     const answers = {
-      text: { status: 200, headers: { "Content-Type": "text/plain" }, body: "re" },
-      json: { status: 200, headers: { "Content-Type": "application/json" }, body: '{"a": 1}' },
-      binary: { status: 200, headers: { "Content-Type": "application/octet-stream" }, body: Buffer.from([1, 0, 2]) },
-      protobuf: { status: 200, headers: { "Content-Type": "application/x-protobuf" }, body: anyOnWire },
-      noAny: { status: 200, headers: { "Content-Type": "application/x-protobuf" }, body: "no Any at all" },
-      nothing: { status: 204 },
-      failure: { status: 400 },
+      text: () => ({ status: 200, headers: { "Content-Type": "text/plain" }, body: "re" }),
+      json: () => ({ status: 200, headers: { "Content-Type": "application/json" }, body: '{"a": 1}' }),
+      binary: () => ({ status: 200, headers: { "Content-Type": "application/octet-stream" }, body: Buffer.from([1, 0, 2]) }),
+      protobuf: () => ({ status: 200, headers: { "Content-Type": "application/x-protobuf" }, body: anyOnWire }),
+      noAny: () => ({ status: 200, headers: { "Content-Type": "application/x-protobuf" }, body: "no Any at all" }),
+      nothing: () => ({ status: 204 }),
+      failure: () => ({ status: 400 }),
+      slow: () => new Promise((resolve) => at.answerSlowly(resolve)),
     };
     before(async () => {
-      at.hook = await startWebhook(scope, (request) => answers[request.headers["ce-eventname"]]);
+      at.hook = await startWebhook(scope, (request) => answers[request.headers["ce-eventname"]]?.());
       at.broker = await startBroker(scope, { upstreams: { [hub]: at.hook.url } });
     });
     const open = (t) => Client.open(t, at.broker, protocol);
@@ -231,6 +268,40 @@ for (const protocol of [protobufProtocol, reliableProtobufProtocol]) {
       assert.equal((await ask("noAny", 3)).error.name, "InternalServerError");
       await at.broker.logged(/must be a serialized google\.protobuf\.Any/);
       assert.deepEqual(await ask("nothing", 4), { ackId: 4, success: true }, "the client stays");
+    });
+
+    for (const [event, data] of Object.entries({
+      text: { textData: "re" }, json: { jsonData: '{"a": 1}' }, binary: { binaryData: Buffer.from([1, 0, 2]) },
+      protobuf: { protobufData: any }, nothing: undefined,
+    })) {
+      test(`an invocation whose answer is ${event}`, async (t) => {
+        const client = await open(t);
+        const answer = await client.ask({ invokeEventMessage: { event, invocationId: "i 1", data: { textData: "x" } } });
+        assert.deepEqual(answer, { invokeResponseMessage: { invocationId: "i 1", success: true, ...(data && { data }) } });
+      });
+    }
+
+    for (const [event, name] of [["failure", "BadRequest"], ["noAny", "InternalServerError"]]) {
+      test(`an invocation that ends in ${name}`, async (t) => {
+        const client = await open(t);
+        const { invokeResponseMessage } = await client.ask({ invokeEventMessage: { event, invocationId: "1" } });
+        const { error, ...others } = invokeResponseMessage;
+        assert.deepEqual([others, error.name], [{ invocationId: "1" }, name]);
+        assert.deepEqual(await client.ask({ pingMessage: {} }), { pongMessage: {} });
+      });
+    }
+
+    test("a cancelled invocation is not answered", async (t) => {
+      const client = await open(t);
+      const answered = new Promise((resolve) => (at.answerSlowly = resolve));
+      client.say({ invokeEventMessage: { event: "slow", invocationId: "1" } });
+      const answer = await answered; // the handler is asked
+      client.say({ cancelInvocationMessage: { invocationId: "1" } });
+      assert.deepEqual(await client.ask({ pingMessage: {} }), { pongMessage: {} });
+      answer(answers.text());
+      assert.deepEqual(await client.ask({ invokeEventMessage: { event: "nothing", invocationId: "1" } }), {
+        invokeResponseMessage: { invocationId: "1", success: true },
+      });
     });
 
     for (const [kind, data, type, body] of [

@@ -4,8 +4,8 @@ import { createServer } from "node:http";
 import { once } from "node:events";
 import { cleanup } from "./cleanup.mjs";
 
-// `answer(request, body)` returns {status, headers, body} of events; the validation of
-// the URL is answered here. Requests are kept in `requests`.
+// `answer(request, body)` returns {status, headers, body} of events, or a promise of it;
+// the validation of the URL is answered here. Requests are kept in `requests`.
 export async function startWebhook(t, answer) {
   const hook = { requests: [] };
   const server = createServer(async (request, response) => {
@@ -14,7 +14,7 @@ export async function startWebhook(t, answer) {
     for await (const chunk of request) chunks.push(chunk);
     const body = Buffer.concat(chunks);
     hook.requests.push({ headers: request.headers, body });
-    const { status = 204, headers = {}, body: text = "" } = answer(request, body) ?? {};
+    const { status = 204, headers = {}, body: text = "" } = (await answer(request, body)) ?? {};
     response.writeHead(status, headers).end(text);
   });
   server.listen(0, "127.0.0.1");
