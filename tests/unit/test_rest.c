@@ -1,6 +1,7 @@
 /* The REST API: client-and-rest section 5, official-emulator sections 2.2 and 2.3. */
 #include "base/json.h"
 #include "base/jwt.h"
+#include "broker/core/listing.h"
 #include "broker/rest/answer.h"
 #include "broker/rest/charset.h"
 #include "broker/rest/rest.h"
@@ -8,11 +9,14 @@
 #include "rsa_kit.h"
 #include "unit.h"
 
+#include <stdio.h>
+
 #define NOW 1800000000
 #define MAX_BODY (1u << 20)
 #define OWN "127.0.0.1:8080"
 #define HOST "http://localhost:8080"
 #define TEXT "Content-Type: text/plain\n"
+#define PAGE_TOKEN_TOO_LONG (2048 + 2)
 
 struct fixture {
     struct arena arena;
@@ -29,7 +33,7 @@ static int setup(void **state)
     static struct fixture f;
 
     memset(&f, 0, sizeof(f));
-    arena__init(&f.arena, NULL, 0, 256 << 10);
+    arena__init(&f.arena, NULL, 0, 4 << 20);
     f.settings.keys[0] = mac__key_new(STR(SETTINGS_DEFAULT_KEY));
     f.settings.key_count = 1;
     f.settings.limits = LIMITS_DEFAULT;
@@ -1006,6 +1010,208 @@ static void tokens_are_for_entra_callers_alone(void **state)
     assert_int_equal(call(f, "POST", "/api/hubs/chat/:generateToken", "", STR("")), 401);
 }
 
+/* --- Lists ------------------------------------------------------------------ */
+
+#define LIST "/api/hubs/Chat/groups/g%2F1%25%20%C3%9C/connections"
+
+/* The connections c001 to c`total` behind `after`, as the core would list them; every
+ * second one is anonymous. */
+static struct hub_result listed(struct fixture *f, unsigned total)
+{
+    const struct hub_command *cmd = &f->call.command;
+    struct hub_result result = {.listing = listing__new(cmd->limit)};
+    char id[16], user[16];
+
+    for (unsigned i = total; i >= 1; i--) {
+        snprintf(id, sizeof(id), "c%03u", i);
+        snprintf(user, sizeof(user), "u\"%u", i);
+        if (!cmd->after.ptr || listing__compare(str__of(id), cmd->after) > 0)
+            assert_true(
+                listing__offer(result.listing, str__of(id), i % 2 ? str__of(user) : STR_NONE));
+    }
+    listing__sort(result.listing);
+    return result;
+}
+
+/* How many connections a page shows, the first of them, and the path of the next link. */
+static unsigned page(struct fixture *f, const char *target, unsigned total, struct str *first,
+                     const char **next)
+{
+    struct hub_result result;
+    struct json *root;
+    struct str link;
+    int status = call(f, "GET", target, "", STR_NONE);
+
+    if (status != 0)
+        fail_msg("%s: %d %s", target, status, f->diag.text);
+    assert_int_equal(f->call.command.op, HUB_LIST);
+    assert_int_equal(f->call.command.scope, SCOPE_GROUP);
+    assert_str(f->call.command.hub, "chat");
+    assert_str(f->call.command.name, "g/1% \xc3\x9c");
+    result = listed(f, total);
+    rest__finish(&f->arena, &f->call, &result);
+    hub_result__free(&result);
+    assert_int_equal(f->call.response.status, 200);
+    assert_str(header(f, "Content-Type"), "application/json");
+    assert_int_equal(
+        json__parse(&f->arena, f->call.response.body, &JSON_LIMITS_DEFAULT, &root, NULL), PH_OK);
+    link = json__get_string(root, STR("nextLink"));
+    assert_non_null(json__get(root, STR("nextLink")));
+    assert_true(!link.ptr || str__starts_with(link, STR(HOST LIST "?api-version=2024-12-01&")));
+    *next = link.ptr
+                ? arena__strdup(&f->arena, str__n(link.ptr + strlen(HOST), link.len - strlen(HOST)))
+                : NULL;
+    *first = json__get_string(json__get(root, STR("value"))->child, STR("connectionId"));
+    return json__get(root, STR("value"))->count;
+}
+
+static void lists_come_in_pages(void **state)
+{
+    static const struct {
+        const char *query;
+        unsigned total, pages[5];
+    } rows[] = {
+        {"", 0, {0}},
+        {"", 200, {200}},
+        {"", 201, {200, 1}},
+        {"?maxpagesize=200", 401, {200, 200, 1}},
+        {"?maxpagesize=1", 3, {1, 1, 1}},
+        {"?MaxPageSize=2", 4, {2, 2}},
+        {"?maxpagesize=2", 5, {2, 2, 1}},
+        {"?maxpagesize=2&top=3", 10, {2, 1}},
+        {"?maxpagesize=2&top=4", 10, {2, 2}},
+        {"?maxpagesize=2&top=2", 10, {2}},
+        {"?maxpagesize=2&top=1", 10, {1}},
+        {"?top=2147483647", 3, {3}},
+        {"?top=201", 300, {200, 1}},
+        {"?top=7", 3, {3}},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const char *next = arena__printf(&f->arena, "%s%s", LIST, rows[i].query);
+        unsigned shown = 0, k = 0;
+        char want[16];
+
+        do {
+            struct str first;
+            unsigned count = page(f, next, rows[i].total, &first, &next);
+
+            if (count != rows[i].pages[k])
+                fail_msg("%s: page %u has %u", rows[i].query, k, count);
+            snprintf(want, sizeof(want), "c%03u", shown + 1);
+            if (count > 0)
+                assert_str(first, want);
+            shown += count;
+            k++;
+        } while (next);
+        assert_true(k == 5 || rows[i].pages[k] == 0);
+    }
+}
+
+static void users_are_listed_or_null(void **state)
+{
+    struct fixture *f = *state;
+    const char *next;
+    struct str first;
+
+    page(f, LIST, 2, &first, &next);
+    assert_str(f->call.response.body,
+               "{\"value\":[{\"connectionId\":\"c001\",\"userId\":\"u\\\"1\"},"
+               "{\"connectionId\":\"c002\",\"userId\":null}],"
+               "\"nextLink\":null}");
+    call(f, "GET", LIST, "", STR_NONE); /* nobody on any shard */
+    assert_int_equal(finish(f, 0), 200);
+    assert_str(f->call.response.body, "{\"value\":[],\"nextLink\":null}");
+    call(f, "GET", LIST, "", STR_NONE);
+    rest__finish(&f->arena, &f->call, &(struct hub_result){.failed = true});
+    assert_int_equal(f->call.response.status, 503);
+}
+
+/* A token is good for its hub and group, and for nothing else. */
+static void continuation_tokens_are_bound(void **state)
+{
+    static const struct {
+        const char *path;
+        bool good;
+    } rows[] = {
+        {LIST, true},
+        {"/api/hubs/chat/groups/g%2f1%25%20%C3%9C/connections", true},
+        {"/api/hubs/other/groups/g%2F1%25%20%C3%9C/connections", false},
+        {"/api/hubs/chat/groups/G%2F1%25%20%C3%9C/connections", false},
+        {"/api/hubs/chat/groups/g%252F1%25%20%C3%9C/connections", false},
+    };
+    struct fixture *f = *state;
+    const char *next, *token;
+    struct mac_key *old;
+    struct str first;
+
+    page(f, LIST "?maxpagesize=1", 2, &first, &next);
+    token = strstr(next, "continuationToken=");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        int status =
+            call(f, "GET", arena__printf(&f->arena, "%s?%s", rows[i].path, token), "", STR_NONE);
+
+        assert_int_equal(status, rows[i].good ? 0 : 400);
+        if (rows[i].good)
+            assert_str(f->call.command.after, "c001");
+        else
+            error_is(f, "Error.BadRequest", "Request");
+    }
+    for (size_t i = strlen("continuationToken="); i < strlen(token); i++) {
+        char *broken = arena__printf(&f->arena, "%s?%s", LIST, token);
+        char *at = broken + strlen(LIST "?") + i;
+
+        *at = *at == 'A' ? 'B' : 'A';
+        if (call(f, "GET", broken, "", STR_NONE) != 400 && i + 1 < strlen(token))
+            fail_msg("taken: %s", broken); /* the last digit may have bits that do not count */
+    }
+    /* Another key made it: as a secondary key, it still counts. */
+    old = f->settings.keys[0];
+    f->settings.keys[0] = mac__key_new(STR("another key, which is long enough for all"));
+    assert_int_equal(call(f, "GET", next, "", STR_NONE), 400);
+    f->settings.keys[1] = old;
+    f->settings.key_count = 2;
+    assert_int_equal(call(f, "GET", next, "", STR_NONE), 0);
+    mac__key_free(old);
+    f->settings.key_count = 1;
+}
+
+static void page_parameters_are_checked(void **state)
+{
+    static const char *const queries[] = {
+        "maxpagesize=0",
+        "maxpagesize=201",
+        "maxpagesize=-1",
+        "maxpagesize=",
+        "maxpagesize=x",
+        "maxpagesize=1&maxpagesize=1",
+        "top=0",
+        "top=2147483648",
+        "top=",
+        "top=1&top=1",
+        "continuationToken=",
+        "continuationToken=x",
+        "continuationToken=%20",
+        "continuationToken=AAAA",
+        "continuationToken=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    };
+    static char long_token[PAGE_TOKEN_TOO_LONG];
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(queries) / sizeof(*queries); i++) {
+        if (call(f, "GET", arena__printf(&f->arena, "%s?%s", LIST, queries[i]), "", STR_NONE) !=
+            400)
+            fail_msg("taken: %s", queries[i]);
+        error_is(f, "Error.BadRequest", "Request");
+    }
+    memset(long_token, 'A', sizeof(long_token) - 1);
+    assert_int_equal(call(f, "GET",
+                          arena__printf(&f->arena, "%s?continuationToken=%s", LIST, long_token), "",
+                          STR_NONE),
+                     400);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1020,6 +1226,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_lifetime_starts_with_the_call, setup, teardown),
         cmocka_unit_test_setup_teardown(excluded_repeats_and_reason_is_passed_on, setup, teardown),
         cmocka_unit_test_setup_teardown(permissions, setup, teardown),
+        cmocka_unit_test_setup_teardown(lists_come_in_pages, setup, teardown),
+        cmocka_unit_test_setup_teardown(users_are_listed_or_null, setup, teardown),
+        cmocka_unit_test_setup_teardown(continuation_tokens_are_bound, setup, teardown),
+        cmocka_unit_test_setup_teardown(page_parameters_are_checked, setup, teardown),
         cmocka_unit_test_setup_teardown(too_many_permissions_are_a_conflict, setup, teardown),
         cmocka_unit_test_setup_teardown(groups_come_in_the_body, setup, teardown),
         cmocka_unit_test_setup_teardown(at_most_1000_groups, setup, teardown),

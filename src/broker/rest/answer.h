@@ -5,7 +5,8 @@
 #include "base/http.h"
 
 /* Versions of the API, newest last, as answers list them (section 5.1). */
-#define ANSWER_VERSIONS "2021-10-01, 2022-11-01, 2023-07-01, 2024-01-01, 2024-12-01"
+#define ANSWER_NEWEST_VERSION "2024-12-01"
+#define ANSWER_VERSIONS "2021-10-01, 2022-11-01, 2023-07-01, 2024-01-01, " ANSWER_NEWEST_VERSION
 
 #define ANSWER_BAD_REQUEST "Error.BadRequest"
 

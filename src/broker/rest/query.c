@@ -2,6 +2,7 @@
 
 #include "base/names.h"
 #include "base/utf8.h"
+#include "broker/rest/page.h"
 
 #define MAX_PARAMS 1024
 #define MAX_TTL_SECONDS 300
@@ -146,6 +147,9 @@ static const struct row {
     {{"group", 5}, ROUTE_TOKEN_CLAIMS, true, read_group},
     {{"minutesToExpire", 15}, ROUTE_TOKEN_CLAIMS, false, read_minutes},
     {{"clientType", 10}, ROUTE_TOKEN_CLAIMS, false, read_client_type},
+    {{"maxpagesize", 11}, ROUTE_PAGE, false, page__read_size},
+    {{"top", 3}, ROUTE_PAGE, false, page__read_top},
+    {{"continuationToken", 17}, ROUTE_PAGE, false, page__read_token},
 };
 #define ROW_COUNT (sizeof(rows) / sizeof(*rows))
 

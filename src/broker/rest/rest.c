@@ -6,6 +6,7 @@
 #include "broker/rest/body.h"
 #include "broker/rest/caller.h"
 #include "broker/rest/groups.h"
+#include "broker/rest/page.h"
 #include "broker/rest/query.h"
 #include "broker/rest/token.h"
 
@@ -256,7 +257,8 @@ int rest__begin(struct arena *a, const struct http_request *head, const struct r
 {
     static step *const steps[] = {find_route,    caller__check, query__read,  query__check_version,
                                   answer_health, read_names,    make_command, query__apply,
-                                  read_metadata, check_length,  check_type,   NULL};
+                                  page__prepare, read_metadata, check_length, check_type,
+                                  NULL};
     struct judge j = {.arena = a, .req = head, .world = world, .call = call, .diag = diag};
 
     *call = (struct rest_call){0};
@@ -313,6 +315,8 @@ void rest__finish(struct arena *a, struct rest_call *call, const struct hub_resu
         answer_missing(a, call);
     else if (result->conflict)
         answer_conflict(a, call);
+    else if (call->route->op == HUB_LIST)
+        page__answer(a, call, result);
     else
         answer__status(a, &call->response, call->route->success);
 }
@@ -323,5 +327,7 @@ void rest__free(struct rest_call *call)
     call->command.message = NULL;
     filter__unref(call->command.filter);
     call->command.filter = NULL;
+    settings__unref(call->page.settings);
+    call->page.settings = NULL;
     arena__free(&call->body);
 }

@@ -46,6 +46,14 @@ struct rest_token {
     bool mqtt;
 };
 
+/* What of a list was asked for. */
+struct rest_page {
+    uint32_t size, link_size;        /* connections in this page, in the next ones */
+    uint32_t top;                    /* in this and the pages to come; 0: all */
+    struct str link;                 /* to the list, without a query */
+    const struct settings *settings; /* whose key signs the link; a reference */
+};
+
 struct rest_call {
     const struct rest_route *route;
     bool has_command; /* apply it, then rest__finish; otherwise `response` is the answer */
@@ -54,7 +62,8 @@ struct rest_call {
     struct metadata metadata;   /* of the message to come */
     uint32_t ttl_seconds;       /* of the message; 0: it does not expire */
     struct rest_token token;
-    struct arena body; /* what was read of a JSON body */
+    struct rest_page page;
+    struct arena body; /* what was read of a JSON body, or the body of a list */
     struct http_response response;
 };
 

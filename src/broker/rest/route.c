@@ -61,6 +61,12 @@ static const struct rest_route routes[] = {
      .missing = 404,
      .missing_code = "Warning.User.NotExisted"},
 
+    {.method = "GET",
+     .path = GROUP "/connections",
+     .op = HUB_LIST,
+     .scope = SCOPE_GROUP,
+     .params = ROUTE_PAGE,
+     .success = 200},
     {.method = "PUT",
      .path = GROUP "/connections/{connectionId}",
      .op = HUB_JOIN,

@@ -11,8 +11,9 @@ enum {
     ROUTE_FILTER = 2,
     ROUTE_TTL = 4, /* messageTtlSeconds */
     ROUTE_REASON = 8,
-    ROUTE_TARGET = 16,      /* targetName */
-    ROUTE_TOKEN_CLAIMS = 32 /* those of :generateToken */
+    ROUTE_TARGET = 16,       /* targetName */
+    ROUTE_TOKEN_CLAIMS = 32, /* those of :generateToken */
+    ROUTE_PAGE = 64          /* maxpagesize, top, continuationToken */
 };
 
 enum route_work {
