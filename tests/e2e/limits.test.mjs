@@ -14,6 +14,7 @@ import {
   serviceClient,
 } from "./lib/clients.mjs";
 import { temporaryFolder } from "./lib/paths.mjs";
+import { Peer } from "./lib/peers.mjs";
 import { startBroker } from "./lib/pubhook.mjs";
 
 async function limited(t, limits) {
@@ -34,6 +35,20 @@ describe("limits", () => {
     assert.deepEqual(await socket.nextJson(), { type: "pong" });
     ping(2001);
     assert.equal((await socket.closed).code, 1009);
+  });
+
+  // Its parts need more memory than its bytes, in either encoding.
+  test("messageBytes: a short message may have many parts", async (t) => {
+    const broker = await limited(t, { messageBytes: 1024 });
+    const metadata = Object.fromEntries([...Array(60).keys()].map((n) => [`k${n}`, ""]));
+    for (const dialect of ["json", "protobuf"]) {
+      const peer = await Peer.open(t, broker, "chat", dialect, { roles: allRoles, groups: ["g"] });
+      peer.say({ type: "sendToGroup", group: "g", dataType: "text", data: "x", metadata });
+      assert.deepEqual((await peer.next()).metadata, metadata);
+    }
+    const peer = await Peer.open(t, broker, "chat", "protobuf");
+    peer.socket.send(Buffer.alloc(1024, Buffer.from("4a00", "hex"))); // 512 times `ping`: the last counts
+    assert.deepEqual(await peer.next(), { type: "pong" });
   });
 
   test("framesPerSecond: who sends more is closed with 1008, and the log names the setting", async (t) => {

@@ -11,7 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define DECODE_GROWTH 8          /* memory of a decoded message, by its largest size */
+#define DECODE_GROWTH 8          /* memory of a decoded message, by its largest size, and */
+#define DECODE_ROOM (2u << 20)   /* that of its parts, of which a small one may have many */
 #define DECODE_FIRST (16u << 10) /* of it, kept at hand so that small ones allocate nothing */
 
 enum transport_state {
@@ -511,7 +512,7 @@ void transports__set_limits(struct transports *all, uint32_t message_bytes,
     all->frames_per_second = frames_per_second;
     arena__free(&all->arena);
     arena__init(&all->arena, all->input + TRANSPORT_READ_SIZE, DECODE_FIRST,
-                DECODE_GROWTH * (size_t)message_bytes);
+                DECODE_GROWTH * (size_t)message_bytes + DECODE_ROOM);
 }
 
 bool transports__open(struct transports *all, uv_loop_t *loop, unsigned close_seconds,
