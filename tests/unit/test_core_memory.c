@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#define CLIENTS 4
+#define CLIENTS 6
 #define MANY 20 /* groups of one client: enough for an index */
 
 void *__real_malloc(size_t size);
@@ -231,8 +231,9 @@ static void close_user(struct world *w)
 
 static void live(struct world *w)
 {
-    static const struct format *const formats[CLIENTS] = {&format_raw, &format_json,
-                                                          &format_json_reliable, &format_json};
+    static const struct format *const formats[CLIENTS] = {
+        &format_raw,  &format_json,     &format_json_reliable,
+        &format_json, &format_protobuf, &format_protobuf_reliable};
     struct session *lost;
 
     for (unsigned i = 0; i < CLIENTS; i++)
