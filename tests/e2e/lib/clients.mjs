@@ -99,6 +99,11 @@ export class Socket {
   async nextJson(milliseconds) {
     return JSON.parse(await this.inbox.next(milliseconds));
   }
+  // The peer has worked on all that was sent: it answers a ping of WebSocket's own.
+  async heard() {
+    this.ws.ping();
+    await Promise.race([once(this.ws, "pong"), this.closed]);
+  }
   async close(code = 1000) {
     this.ws.close(code);
     return this.closed;

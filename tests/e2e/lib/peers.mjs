@@ -64,11 +64,15 @@ export class Peer {
   cut() {
     this.socket.cut();
   }
-  // Reliable peers: back on a new socket, which may reach any shard.
-  async recover() {
+  // Reliable peers: where to come back.
+  get recoveryUrl() {
     const url = new URL(this.url);
     url.searchParams.set("awps_connection_id", this.id);
     url.searchParams.set("awps_reconnection_token", this.welcome.reconnectionToken);
-    await this.#connect(url);
+    return url;
+  }
+  // Back on a new socket, which may reach any shard.
+  async recover() {
+    await this.#connect(this.recoveryUrl);
   }
 }
