@@ -9,7 +9,7 @@ import { program, sanitizerEnvironment, sourceDir, temporaryFolder } from "./pat
 import { start } from "./program.mjs";
 import { defaultKey } from "./pubhook.mjs";
 
-async function freePort() {
+export async function freePort() {
   const server = net.createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address();
@@ -96,10 +96,11 @@ export async function startNginxFastcgi(t, socket) {
   return { url: `http://127.0.0.1:${port}/eventhandler`, port };
 }
 
-// nginx/broker.conf with a certificate for localhost, in front of a broker.
-export async function startNginxBroker(t, broker) {
+// nginx/broker.conf with a certificate for localhost, in front of a broker. `host` is what
+// it passes on as the Host in place of the caller's.
+export async function startNginxBroker(t, broker, { port, host } = {}) {
   const folder = temporaryFolder(t);
-  const port = await freePort();
+  port ??= await freePort();
   const [certificate, key] = [`${folder}/cert.pem`, `${folder}/key.pem`];
   execFileSync("openssl", [
     "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
@@ -110,6 +111,7 @@ export async function startNginxBroker(t, broker) {
     [/server 127\.0\.0\.1:8080/g, `server ${broker.host}`],
     [/ssl_certificate [^;]*;/g, `ssl_certificate ${certificate};`],
     [/ssl_certificate_key [^;]*;/g, `ssl_certificate_key ${key};`],
+    ...(host ? [[/proxy_set_header Host [^;]*;/g, `proxy_set_header Host ${host};`]] : []),
   ]);
   await startNginx(t, folder, conf, port);
   return { url: `https://localhost:${port}`, port, certificateFile: certificate };
