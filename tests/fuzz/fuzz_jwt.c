@@ -1,5 +1,6 @@
 /* Verifies a token: first as it is, which must fail for want of a signature; then its
- * first two parts under a signature of ours, so that claims are reached too. */
+ * first two parts under a signature of ours, so that claims are reached too. The same
+ * input is also read as a set of public keys. */
 #include "base/jwt.h"
 
 #include "base/base64.h"
@@ -34,6 +35,59 @@ static enum ph_err verify(struct str token)
     return err;
 }
 
+/* A set of one key that nobody has the other half of. */
+static const struct jwks *test_keys(void)
+{
+    static const struct jwks *keys;
+    unsigned char n[256];
+    struct buf text;
+
+    if (keys)
+        return keys;
+    memset(n, 0xff, sizeof(n));
+    buf__init(&text, 4096);
+    buf__str(&text, STR("{\"keys\":[{\"kty\":\"RSA\",\"kid\":\"k\",\"e\":\"AQAB\",\"n\":\""));
+    base64__encode_url(&text, n, sizeof(n));
+    buf__str(&text, STR("\"}]}"));
+    keys = jwks__parse(buf__view(&text), NULL);
+    buf__free(&text);
+    if (!keys)
+        abort();
+    return keys;
+}
+
+static void read_with_public_keys(struct str token)
+{
+    struct jwt_rules rules = {.now = 1700000000, .skew = 300, .public_keys = test_keys()};
+    const struct json *claims;
+    struct diag diag;
+    struct arena a;
+
+    arena__init(&a, NULL, 0, 16 << 20);
+    if (jwt__verify_rs256(&a, token, &rules, &claims, &diag) == PH_OK || claims)
+        abort();
+    jwt__check_times(&a, token, &rules, &diag);
+    if ((jwt__peek(&a, token, &claims) == PH_OK) != (claims != NULL))
+        abort();
+    arena__free(&a);
+}
+
+static void read_key_set(struct str text)
+{
+    struct diag diag = {""};
+    struct jwks *keys = jwks__parse(text, &diag);
+
+    if (keys) {
+        if (jwks__count(keys) < 1 || jwks__count(keys) > JWKS_MAX_KEYS)
+            abort();
+        if (jwks__verify(keys, STR_NONE, text, text) == PH_OK)
+            abort();
+    } else if (!diag.text[0]) {
+        abort();
+    }
+    jwks__unref(keys);
+}
+
 static void sign(struct buf *out, struct str two_parts)
 {
     uint8_t mac[MAC_SIZE];
@@ -52,6 +106,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (verify(token) == PH_OK)
         abort(); /* nobody guesses a signature */
+    read_with_public_keys(token);
+    read_key_set(token);
     buf__init(&out, 1 << 20);
     if (str__split(&rest, '.', &header) && str__split(&rest, '.', &payload)) {
         sign(&out, str__n(token.ptr, header.len + 1 + payload.len));
