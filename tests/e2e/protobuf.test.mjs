@@ -1,13 +1,17 @@
 // The protobuf subprotocols (client-and-rest section 2.7, official-emulator section 3.1),
-// driven by protobufjs and the installed schema: frames as they are on the wire. What the
-// subprotocols have in common is tested through the peers of the other files.
+// driven by protobufjs and the installed schema: frames as they are on the wire, and the
+// official client with a protocol of ours. What the subprotocols have in common is tested
+// through the peers of the other files.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import protobuf from "protobufjs";
-import { accessUrl, allRoles, openJson, openSocket, serviceClient } from "./lib/clients.mjs";
+import { accessUrl, allRoles, openJson, openSocket, serviceClient, startClient } from "./lib/clients.mjs";
 import { Scope } from "./lib/cleanup.mjs";
-import { anyBytes, decodeDownstream, encodeUpstream, protobufProtocol, reliableProtobufProtocol, schemaFile } from "./lib/protobuf.mjs";
+import { CuttableProxy } from "./lib/net.mjs";
+import {
+  anyBytes, decodeDownstream, encodeUpstream, protobufProtocol, reliableProtobufProtocol, schemaFile, sdkProtobufProtocol,
+} from "./lib/protobuf.mjs";
 import { startBroker } from "./lib/pubhook.mjs";
 import { startWebhook } from "./lib/webhook.mjs";
 
@@ -376,3 +380,91 @@ for (const threads of [1, 4]) {
     });
   });
 }
+
+for (const protocol of [protobufProtocol, reliableProtobufProtocol]) {
+  describe(`the official client over ${protocol}`, { concurrency: 4 }, () => {
+    const scope = new Scope(after);
+    let broker;
+    before(async () => (broker = await startBroker(scope, { threads: 2, handlers: { [hub]: "echo" } })));
+    const start = (t, options) =>
+      startClient(t, () => accessUrl(broker, hub, { roles: allRoles, ...options }), { protocol: sdkProtobufProtocol(protocol) });
+
+    for (const [type, data] of [
+      ["text", "hi"], ["json", { a: [1, null] }], ["binary", Buffer.from([0, 255])], ["protobuf", anyOnWire],
+    ]) {
+      // The client gives and takes bytes as an ArrayBuffer.
+      const content = Buffer.isBuffer(data) ? new Uint8Array(data).buffer : data;
+      const same = (got) => assert.deepEqual(content instanceof ArrayBuffer ? Buffer.from(got) : got, data);
+
+      test(`${type}: to a group, as an event and its answer, as an invocation`, async (t) => {
+        const group = `${type} ${protocol}`;
+        const [sender, receiver] = [await start(t), await start(t, { groups: [group] })];
+        await sender.client.sendToGroup(group, content, type);
+        const message = await receiver.inbox.next();
+        assert.deepEqual([message.from, message.group, message.dataType], ["group", group, type]);
+        same(message.data);
+
+        await sender.client.sendEvent("echo", content, type);
+        const answer = await sender.inbox.next();
+        assert.deepEqual([answer.from, answer.dataType], ["server", type]);
+        same(answer.data);
+
+        const invoked = await sender.client.invokeEvent("echo", content, type);
+        assert.equal(invoked.dataType, type);
+        same(invoked.data);
+      });
+    }
+
+    test("joining, leaving, and what is not allowed", async (t) => {
+      const { client, inbox } = await start(t);
+      const group = `joined ${protocol}`;
+      await client.joinGroup(group);
+      await client.sendToGroup(group, "one", "text");
+      assert.equal((await inbox.next()).data, "one");
+      await client.leaveGroup(group);
+      await client.sendToGroup(group, "two", "text");
+      assert.deepEqual(inbox.rest, []);
+      const nobody = await startClient(t, () => accessUrl(broker, hub), {
+        protocol: sdkProtobufProtocol(protocol), messageRetryOptions: { maxRetries: 0 },
+      });
+      await assert.rejects(nobody.client.joinGroup(group), ({ errorDetail }) => errorDetail.name === "Forbidden");
+    });
+
+    test("a stream", async (t) => {
+      const group = `streamed ${protocol}`;
+      const [publisher, subscriber] = [await start(t), await start(t, { groups: [group] })];
+      const streamed = new Promise((resolve, reject) => {
+        subscriber.client.onGroupStream(async (stream) => {
+          const pieces = [];
+          for await (const message of stream) pieces.push(message.data);
+          resolve(pieces);
+        });
+        subscriber.client.on("stopped", reject);
+      });
+      const writer = await publisher.client.openGroupStream(group);
+      for (const piece of ["one", "two", "three"]) await writer.write(piece, "text");
+      await writer.end();
+      assert.deepEqual(await streamed, ["one", "two", "three"]);
+    });
+  });
+}
+
+test("the official client over the reliable subprotocol: its socket cut again and again", async (t) => {
+  const broker = await startBroker(t, { threads: 4 });
+  const proxy = await CuttableProxy.start(t, broker.port);
+  const throughProxy = { ...broker, connectionString: broker.connectionString.replace(`:${broker.port};`, `:${proxy.port};`) };
+  const receiver = await startClient(t, () => accessUrl(throughProxy, hub, { groups: ["g"] }), {
+    protocol: sdkProtobufProtocol(reliableProtobufProtocol),
+  });
+  const sender = await openJson(t, broker, hub, { roles: allRoles });
+  let sent = 0;
+  const got = [];
+  for (const cutAfter of [500, 2503, 3007, 333]) {
+    proxy.cutAfter(cutAfter);
+    for (let i = 0; i < 250; i++) sender.sendJson({ type: "sendToGroup", group: "g", dataType: "json", data: sent++ });
+    got.push(...(await receiver.inbox.take(250, 20_000)));
+  }
+  assert.deepEqual(got.map((message) => message.data), [...Array(1000).keys()]);
+  assert.equal(proxy.cuts, 4, "each cut happened");
+  assert.deepEqual(receiver.inbox.rest, []);
+});

@@ -150,15 +150,16 @@ function stopClient(client) {
   return Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, 1000).unref())]);
 }
 
-// A started official client. `inbox` gets its messages, `client` is the SDK's object.
+// A started official client. `inbox` gets its messages, `client` is the SDK's object. The
+// protocol is a name, or an object that the SDK takes for one.
 export async function startClient(t, getUrl, { protocol = reliableProtocol, ...options } = {}) {
   const protocols = { [jsonProtocol]: WebPubSubJsonProtocol, [reliableProtocol]: WebPubSubJsonReliableProtocol };
   const client = new WebPubSubClient(
     typeof getUrl === "string" ? getUrl : { getClientAccessUrl: getUrl },
     // Without keep-alive: its timers outlive the client by up to 40 s, and the test with it.
-    { protocol: protocols[protocol](), keepAliveTimeoutInMs: 0, keepAliveIntervalInMs: 0, ...options },
+    { protocol: protocols[protocol]?.() ?? protocol, keepAliveTimeoutInMs: 0, keepAliveIntervalInMs: 0, ...options },
   );
-  const inbox = new Inbox(`client ${protocol}`);
+  const inbox = new Inbox(`client ${protocol.name ?? protocol}`);
   client.on("group-message", (event) => inbox.put({ from: "group", ...event.message }));
   client.on("server-message", (event) => inbox.put({ from: "server", ...event.message }));
   const connected = new Promise((resolve) => client.on("connected", resolve));

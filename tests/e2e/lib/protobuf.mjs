@@ -1,6 +1,7 @@
 // The protobuf subprotocols by protobufjs and the schema that is installed. Frames are
 // translated from and to the form of the JSON subprotocol, so that one test speaks both.
 
+import { WebPubSubJsonProtocol } from "@azure/web-pubsub-client";
 import protobuf from "protobufjs";
 import { schema } from "./paths.mjs";
 
@@ -107,3 +108,15 @@ export const protobufCodec = {
     return downstream[name](message);
   },
 };
+
+// For the official client, whose protocols are objects that anybody may write: between its
+// messages and the JSON form stands its own JSON protocol.
+export function sdkProtobufProtocol(name) {
+  const json = WebPubSubJsonProtocol();
+  return {
+    name,
+    isReliableSubProtocol: name === reliableProtobufProtocol,
+    writeMessage: (message) => protobufCodec.encode(JSON.parse(json.writeMessage(message))),
+    parseMessages: (frame) => json.parseMessages(JSON.stringify(protobufCodec.decode(Buffer.from(frame)))),
+  };
+}
