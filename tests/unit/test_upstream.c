@@ -4,6 +4,7 @@
 
 #include "base/deadlines.h"
 #include "broker/upstream/cookies.h"
+#include "broker/upstream/gate.h"
 #include "broker/upstream/route.h"
 #include "broker/upstream/upstream.h"
 
@@ -187,7 +188,8 @@ static int set_up(void **state)
     f->handlers[0] = (struct event_handler){
         .url_template = STR(URL),
         .user_event_pattern = STR("*"),
-        .system_events = SYSTEM_EVENT_CONNECT | SYSTEM_EVENT_CONNECTED | SYSTEM_EVENT_DISCONNECTED};
+        .system_events = SYSTEM_EVENT_CONNECT | SYSTEM_EVENT_CONNECTED | SYSTEM_EVENT_DISCONNECTED,
+        .identity = STR("chat " URL)};
     f->hubs[0].handler_count = 1;
     f->now = 1000000;
     f->log = ph_log_new(PH_LOG_DEBUG, PH_LOG_TEXT);
@@ -1233,6 +1235,416 @@ static void free_cancels_all(void **state)
     assert_int_equal(f->cancelled, 2);
 }
 
+/* --- the gate: limits and circuit breaker ------------------------------------------------- */
+
+/* Nobody answers any of the four tries of what was sent last. */
+static void nobody_answers(struct fixture *f)
+{
+    static const int waits[] = {1000, 3000, 5000};
+
+    for (size_t i = 0; i < sizeof(waits) / sizeof(*waits); i++) {
+        break_off(f, last_sent(f), true);
+        after(f, waits[i]);
+    }
+    break_off(f, last_sent(f), true);
+}
+
+static unsigned count_in_log(const struct fixture *f, const char *text)
+{
+    unsigned count = 0;
+
+    for (const char *at = f->logged; (at = strstr(at, text)); at++)
+        count++;
+    return count;
+}
+
+#define SHUT "failed 3 times in a row"
+
+/* A connection whose handler has failed three times, after which it is left alone. */
+static struct upstream_peer *left_alone(struct fixture *f)
+{
+    struct upstream_peer *p;
+
+    f->handlers[0].breaker_failures = 3;
+    p = established(f);
+    for (int i = 1; i <= 3; i++) {
+        assert_int_equal(count_in_log(f, SHUT), 0);
+        assert_true(message(f, p, "a"));
+        nobody_answers(f);
+        assert_int_equal(f->event.calls, i);
+    }
+    assert_int_equal(count_in_log(f, SHUT), 1);
+    return p;
+}
+
+static void events_for_a_handler_that_fails_fail_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = left_alone(f);
+    const struct upstream_event event = {.name = STR("e"), .data = STR("x")};
+    int sent = f->sent_count;
+    const char *why = upstream__event(p, &event, f->now, 0);
+
+    assert_string_equal(why, "event handler http://h:80/eh/{event} of hub chat is left alone after "
+                             "3 failures in a row, the last one: refused connection: is it "
+                             "running?; it is tried again in 1 s");
+    connect_as(f, "chat", "c");
+    assert_int_equal(f->connect.status, 500);
+    assert_non_null(strstr(f->connect.why, "is left alone after 3 failures"));
+    assert_int_equal(f->sent_count, sent);
+    assert_int_equal(upstream__pending(f->up), 0);
+    assert_int_equal(count_in_log(f, SHUT), 1);
+}
+
+static void one_probe_at_a_time_more_and_more_seldom(void **state)
+{
+    static const int waits[] = {1, 2, 4, 8, 10, 10};
+    struct fixture *f = *state;
+    struct upstream_peer *p = left_alone(f), *other;
+
+    for (size_t i = 0; i < sizeof(waits) / sizeof(*waits); i++) {
+        int sent = f->sent_count;
+
+        after(f, waits[i] * 1000 - 1);
+        assert_false(message(f, p, "a"));
+        after(f, 1);
+        assert_true(message(f, p, "a")); /* to see whether it is back */
+        if (strcmp(f->sent[sent].method, "OPTIONS") == 0)
+            sent++; /* the consent is a minute old and is asked for again */
+        assert_int_equal(f->sent_count, sent + 1);
+        assert_false(message(f, p, "b"));
+        other = connect_as(f, "chat", "c");
+        (void)other;
+        assert_int_equal(f->sent_count, sent + 1);
+        break_off(f, last_sent(f), true); /* a probe has one try */
+        assert_int_equal(f->event.calls, 4 + (int)i);
+    }
+    assert_int_equal(count_in_log(f, SHUT), 1);
+}
+
+static void an_answer_lets_all_in_again(void **state)
+{
+    static const int statuses[] = {204, 404}; /* whatever it says, it is there */
+    struct fixture *f = *state;
+    struct upstream_peer *p = left_alone(f);
+
+    for (int i = 0; i < 2; i++) {
+        assert_false(message(f, p, "x"));
+        after(f, 1000);
+        assert_true(message(f, p, "a"));
+        answer(f, last_sent(f), statuses[i]);
+        assert_int_equal(count_in_log(f, "answers again after"), (unsigned)i + 1);
+        assert_non_null(strstr(f->logged, "of hub chat answers again after 1 s; 1 events failed "
+                                          "meanwhile without being sent"));
+        assert_true(message(f, p, "b"));
+        answer(f, last_sent(f), 204);
+        for (int n = 0; i == 0 && n < 3; n++) {
+            assert_true(message(f, p, "a"));
+            nobody_answers(f);
+        }
+    }
+}
+
+static void notices_wait_for_a_handler_that_is_left_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *other = established(f), *p = left_alone(f);
+    int sent = f->sent_count;
+
+    upstream__disconnected(p, STR("bye"), f->now, 0);
+    upstream__disconnected(other, STR("too"), f->now, 0);
+    assert_int_equal(f->sent_count, sent);
+    assert_int_equal(upstream__pending(f->up), 2);
+    assert_true(tick(f) == f->now + 1000);
+    after(f, 1000); /* no client needs to do anything: one of them is the probe */
+    assert_int_equal(f->sent_count, sent + 1);
+    assert_string_equal(last_sent(f)->event, "disconnected");
+    break_off(f, last_sent(f), true); /* not lost by that */
+    assert_int_equal(upstream__pending(f->up), 2);
+    after(f, 2000);
+    assert_int_equal(f->sent_count, sent + 2);
+    assert_non_null(strstr(last_sent(f)->body, "bye"));
+    answer(f, last_sent(f), 204);
+    assert_int_equal(f->sent_count, sent + 3);
+    assert_non_null(strstr(last_sent(f)->body, "too"));
+    answer(f, last_sent(f), 204);
+    assert_int_equal(upstream__pending(f->up), 0);
+    assert_int_equal(count_in_log(f, "answers again after 3 s; 0 events"), 1);
+}
+
+static void notices_wait_a_hundred_seconds(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = left_alone(f);
+
+    upstream__disconnected(p, STR("bye"), f->now, 0);
+    for (int s = 0; s < 99; s++) {
+        struct sent *last = last_sent(f);
+
+        if (last->x)
+            break_off(f, last, true);
+        after(f, 1000);
+    }
+    assert_int_equal(upstream__pending(f->up), 1);
+    if (last_sent(f)->x)
+        break_off(f, last_sent(f), true);
+    after(f, 1000);
+    if (last_sent(f)->x)
+        break_off(f, last_sent(f), true);
+    after(f, 1000);
+    assert_int_equal(upstream__pending(f->up), 0);
+    assert_non_null(strstr(f->logged, "event=disconnected"));
+}
+
+static void a_probe_that_is_dropped_leaves_its_turn_to_the_next(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *other = established(f), *p = left_alone(f);
+    int sent;
+
+    after(f, 1000);
+    assert_true(message(f, p, "a"));
+    sent = f->sent_count;
+    assert_false(message(f, other, "a"));
+    f->peer = other;
+    upstream__disconnected(p, STR("bye"), f->now, 0); /* takes the event back */
+    assert_int_equal(f->cancelled, 1);
+    tick(f);
+    assert_int_equal(f->sent_count, sent + 1); /* `disconnected` probes */
+    assert_string_equal(last_sent(f)->event, "disconnected");
+    answer(f, last_sent(f), 204);
+    assert_true(message(f, other, "a"));
+}
+
+static void failures_count_in_a_row_only(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p;
+
+    f->handlers[0].breaker_failures = 3;
+    p = established(f);
+    for (int i = 0; i < 5; i++) {
+        message(f, p, "a");
+        if (i == 2)
+            answer(f, last_sent(f), 429);
+        else
+            nobody_answers(f);
+    }
+    assert_int_equal(count_in_log(f, SHUT), 0);
+    assert_true(message(f, p, "a"));
+}
+
+static void answers_of_500_and_timeouts_are_failures(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p;
+    struct exchange_result late = {.why = "no answer within 100 s", .failure = FAILURE_TIMEOUT};
+    static const int waits[] = {1000, 3000, 5000};
+
+    f->handlers[0].breaker_failures = 2;
+    p = established(f);
+    message(f, p, "a");
+    for (int i = 0; i < 3; i++) {
+        answer(f, last_sent(f), 500);
+        after(f, waits[i]);
+    }
+    answer(f, last_sent(f), 503);
+    message(f, p, "a");
+    report(f, last_sent(f), &late);
+    assert_non_null(strstr(f->logged, "failed 2 times in a row, the last one: no answer within"));
+    assert_false(message(f, p, "a"));
+}
+
+static void a_validation_that_nobody_answers_is_a_failure(void **state)
+{
+    struct fixture *f = *state;
+
+    f->handlers[0].breaker_failures = 2;
+    connect_as(f, "chat", "1");
+    connect_as(f, "chat", "2");
+    nobody_answers(f);
+    assert_int_equal(f->connect.calls, 2);
+    assert_int_equal(count_in_log(f, "failed 2 times in a row"), 1);
+    connect_as(f, "chat", "3");
+    assert_int_equal(f->connect.calls, 3);
+    assert_non_null(strstr(f->connect.why, "is left alone"));
+    after(f, 1000);
+    connect_as(f, "chat", "4");
+    consent(f);
+    answer(f, last_sent(f), 204);
+    assert_int_equal(f->connect.status, 0);
+    assert_int_equal(count_in_log(f, "answers again"), 1);
+}
+
+static void the_breaker_can_be_turned_off(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p;
+
+    f->handlers[0].breaker_off = true;
+    p = established(f);
+    for (int i = 0; i < 12; i++) {
+        assert_true(message(f, p, "a"));
+        break_off(f, last_sent(f), true);
+        upstream__tick(f->up, f->now);
+        f->now += 1000;
+        tick(f);
+        break_off(f, last_sent(f), false);
+    }
+    assert_int_equal(count_in_log(f, "in a row"), 0);
+}
+
+static void hubs_have_gates_of_their_own(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p, *other;
+
+    f->handlers[2] = f->handlers[0];
+    f->handlers[2].identity = STR("bare " URL);
+    f->hubs[1].handlers = &f->handlers[2];
+    f->hubs[1].handler_count = 1;
+    p = left_alone(f);
+    assert_false(message(f, p, "a"));
+    other = connect_as(f, "bare", "other");
+    answer(f, last_sent(f), 204);
+    assert_int_equal(f->connect.status, 0);
+    upstream__connected(other, f, STR("u"), STR_NONE, f->now, 0);
+    answer(f, last_sent(f), 204);
+    assert_true(message(f, other, "b"));
+    assert_string_equal(last_sent(f)->body, "b");
+    answer(f, last_sent(f), 204);
+    assert_true(f->event.success);
+}
+
+static void events_that_wait_fail_when_the_gate_shuts(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p[3];
+    struct exchange_result late = {.why = "late", .failure = FAILURE_TIMEOUT};
+
+    f->handlers[0].breaker_failures = 1;
+    f->handlers[0].max_requests = 1;
+    for (int i = 0; i < 3; i++)
+        p[i] = established(f);
+    for (int i = 0; i < 2; i++)
+        assert_true(message(f, p[i], "a"));
+    upstream__presence(p[2], true, STR("g"), f->now, 0); /* nobody wants it */
+    upstream__disconnected(p[2], STR("x"), f->now, 0);
+    report(f, last_sent(f), &late);
+    assert_int_equal(f->event.calls, 2); /* the first, and the one that waited for its place */
+    assert_non_null(strstr(f->event.why, "is left alone after 1 failures in a row"));
+    assert_int_equal(upstream__pending(f->up), 1); /* disconnected */
+}
+
+static void a_retry_does_not_pass_a_gate_that_has_shut(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p[2];
+    struct exchange_result late = {.why = "late", .failure = FAILURE_TIMEOUT};
+    int sent;
+
+    f->handlers[0].breaker_failures = 1;
+    f->handlers[0].breaker_seconds = 3600;
+    for (int i = 0; i < 2; i++) {
+        p[i] = established(f);
+        assert_true(message(f, p[i], "a"));
+    }
+    sent = f->sent_count;
+    break_off(f, &f->sent[sent - 1], true); /* to be tried again in a second */
+    f->now += 500;
+    for (int i = 0; i < sent - 1; i++) {
+        if (f->sent[i].x)
+            report(f, &f->sent[i], &late);
+    }
+    assert_int_equal(f->event.calls, 1);
+    after(f, 500);
+    assert_int_equal(f->sent_count, sent);
+    assert_int_equal(f->event.calls, 2);
+}
+
+static void a_handler_has_so_many_requests_at_a_time(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p[4];
+    int sent;
+
+    f->handlers[0].max_requests = 2;
+    for (int i = 0; i < 4; i++)
+        p[i] = established(f);
+    sent = f->sent_count;
+    for (int i = 0; i < 4; i++)
+        assert_true(message(f, p[i], (char[]){(char)('a' + i), '\0'}));
+    assert_int_equal(f->sent_count, sent + 2);
+    answer(f, &f->sent[sent + 1], 204);
+    assert_int_equal(f->sent_count, sent + 3);
+    assert_string_equal(last_sent(f)->body, "c");
+    upstream__disconnected(p[0], STR("x"), f->now, 0); /* gives its place up, and needs one */
+    tick(f);
+    assert_int_equal(f->sent_count, sent + 4);
+    assert_string_equal(last_sent(f)->body, "d");
+    break_off(f, last_sent(f), true); /* waits without a place */
+    assert_int_equal(f->sent_count, sent + 5);
+    assert_string_equal(last_sent(f)->event, "disconnected");
+    answer(f, last_sent(f), 204);
+    after(f, 1000);
+    assert_string_equal(last_sent(f)->body, "d");
+}
+
+static void nobody_waits_for_ever_for_a_place(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p[2];
+
+    f->handlers[0].max_requests = 1;
+    for (int i = 0; i < 2; i++)
+        p[i] = established(f);
+    message(f, p[0], "a");
+    message(f, p[1], "b");
+    after(f, UPSTREAM_TIMEOUT_MS - 1);
+    assert_int_equal(f->event.calls, 0);
+    after(f, 1);
+    assert_int_equal(f->event.calls, 1);
+    assert_non_null(strstr(f->event.why, "raise its maxConcurrentRequests"));
+    answer(f, last_sent(f), 204);
+    assert_int_equal(f->event.calls, 2);
+    assert_int_equal(upstream__pending(f->up), 0);
+}
+
+static void a_handler_has_so_many_events_waiting(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p[12];
+
+    f->handlers[0].max_queued = 2;
+    f->handlers[0].presence_events = PRESENCE_EVENT_JOINED;
+    for (int i = 0; i < 12; i++)
+        p[i] = established(f);
+    assert_true(message(f, p[0], "a"));
+    assert_true(message(f, p[1], "a"));
+    assert_false(message(f, p[2], "a"));
+    assert_false(message(f, p[0], "a"));
+    upstream__presence(p[2], true, STR("g"), f->now, 0);
+    assert_int_equal(upstream__pending(f->up), 2);
+    assert_int_equal(count_in_log(f, "joined events and others for event handler"), 1);
+    for (int i = 2; i < 12; i++) /* these have more room, but not for ever */
+        upstream__disconnected(p[i], STR("x"), f->now, 0);
+    assert_int_equal(upstream__pending(f->up), 2 * GATE_NOTICES);
+    assert_int_equal(count_in_log(f, "are lost"), 1);
+}
+
+static void other_settings_forget_what_is_unused(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = left_alone(f);
+
+    upstream__configure(f->up, &f->settings);
+    assert_true(message(f, p, "a"));          /* a new gate, which knows of no failure */
+    upstream__configure(f->up, &f->settings); /* while an event holds it */
+    consent(f);
+    answer(f, last_sent(f), 204);
+    assert_true(f->event.success);
+}
+
 /* --- what services differ in (event-handler section 3.8) ----------------------------------- */
 
 static void sources_and_charsets_follow_the_hub(void **state)
@@ -1516,6 +1928,23 @@ int main(void)
         WITH_FIXTURE(event_from_inside_an_outcome),
         WITH_FIXTURE(disconnected_event_failure_is_logged),
         WITH_FIXTURE(free_cancels_all),
+        WITH_FIXTURE(events_for_a_handler_that_fails_fail_at_once),
+        WITH_FIXTURE(one_probe_at_a_time_more_and_more_seldom),
+        WITH_FIXTURE(an_answer_lets_all_in_again),
+        WITH_FIXTURE(notices_wait_for_a_handler_that_is_left_alone),
+        WITH_FIXTURE(notices_wait_a_hundred_seconds),
+        WITH_FIXTURE(a_probe_that_is_dropped_leaves_its_turn_to_the_next),
+        WITH_FIXTURE(failures_count_in_a_row_only),
+        WITH_FIXTURE(answers_of_500_and_timeouts_are_failures),
+        WITH_FIXTURE(a_validation_that_nobody_answers_is_a_failure),
+        WITH_FIXTURE(the_breaker_can_be_turned_off),
+        WITH_FIXTURE(hubs_have_gates_of_their_own),
+        WITH_FIXTURE(events_that_wait_fail_when_the_gate_shuts),
+        WITH_FIXTURE(a_retry_does_not_pass_a_gate_that_has_shut),
+        WITH_FIXTURE(a_handler_has_so_many_requests_at_a_time),
+        WITH_FIXTURE(nobody_waits_for_ever_for_a_place),
+        WITH_FIXTURE(a_handler_has_so_many_events_waiting),
+        WITH_FIXTURE(other_settings_forget_what_is_unused),
         WITH_FIXTURE(sources_and_charsets_follow_the_hub),
         WITH_FIXTURE(presence_is_told_in_order_and_numbered),
         WITH_FIXTURE(presence_without_handler_is_nothing),

@@ -49,15 +49,22 @@ static void send_first(struct upstream_peer *p, int64_t now_ms)
     exchange__start(&p->exchange, &request, p->target, UPSTREAM_TIMEOUT_MS, now_ms);
 }
 
-static void validated(struct validation_waiter *w, const char *why, int64_t now_ms)
+static void enter(struct upstream_peer *p, int64_t now_ms);
+
+static void validated(struct validation_waiter *w, const char *why, bool down, int64_t now_ms)
 {
     struct upstream_peer *p =
         (struct upstream_peer *)((char *)w - offsetof(struct upstream_peer, waiter));
 
-    if (why)
-        settle(p, why, now_ms);
-    else
+    if (!why) {
         send_first(p, now_ms);
+        return;
+    }
+    exchange__found(&p->exchange, !down, why, now_ms);
+    if (down && p->exchange.patient && gate__is_shut(p->first->gate))
+        enter(p, now_ms); /* waits there */
+    else
+        settle(p, why, now_ms);
 }
 
 static void validate_first(struct upstream_peer *p, int64_t now_ms)
@@ -93,20 +100,42 @@ static bool aim(struct upstream_peer *p, const struct queued_event *q)
     return p->target != NULL;
 }
 
+/* Somebody waits for the outcome of the others. */
+static bool is_notice(enum ph_event_kind kind)
+{
+    return kind != PH_EVENT_CONNECT && kind != PH_EVENT_USER;
+}
+
+static void resume(struct exchange *x, int64_t now_ms)
+{
+    enter((struct upstream_peer *)x, now_ms);
+}
+
+static void enter(struct upstream_peer *p, int64_t now_ms)
+{
+    const struct queued_event *q = p->first;
+
+    if (exchange__enter(&p->exchange, q->gate, is_notice(q->kind), resume, now_ms) != EXCHANGE_IN)
+        return;
+    if (q->handler->app)
+        send_first(p, now_ms);
+    else
+        validate_first(p, now_ms);
+}
+
 static void begin(struct upstream_peer *p, int64_t now_ms)
 {
     struct queued_event *q = p->first;
 
     p->active = true;
     p->exchange.tries = 0;
+    p->exchange.refused = false;
     if (!q->handler)
         exchange__settle(&p->exchange, NULL, now_ms);
     else if (q->kind != PH_EVENT_CONNECT && !aim(p, q))
         settle(p, "the URL of the event handler is too long, or memory is out", now_ms);
-    else if (q->handler->app)
-        send_first(p, now_ms);
     else
-        validate_first(p, now_ms);
+        enter(p, now_ms);
 }
 
 void delivery__proceed(struct upstream_peer *p, int64_t now_ms)
@@ -348,6 +377,8 @@ static enum metric_failure failure_of(const struct upstream_peer *p,
         return result->response->status / 100 == 5 ? FAILURE_STATUS_5XX : FAILURE_STATUS_4XX;
     if (result->response)
         return FAILURE_BAD_ANSWER;
+    if (p->exchange.refused)
+        return result->failure == FAILURE_QUEUE_FULL ? FAILURE_QUEUE_FULL : FAILURE_BREAKER;
     return p->exchange.tries == 0 ? FAILURE_VALIDATION : result->failure;
 }
 

@@ -3,6 +3,8 @@
 #include "broker/upstream/route.h"
 #include "broker/upstream/state.h"
 
+#include <stdio.h>
+
 static const int64_t retry_delay_ms[EXCHANGE_TRIES - 1] = {1000, 3000, 5000};
 
 bool exchange__init(struct exchange *x, struct upstream *up, exchange_finished_fn *finished)
@@ -17,18 +19,107 @@ void exchange__free(struct exchange *x)
     deadlines__release(&x->up->deadlines);
 }
 
+/* --- the gate --------------------------------------------------------------------- */
+
+static void turn_has_come(struct gate_waiter *w, int64_t now_ms)
+{
+    struct exchange *x = (struct exchange *)((char *)w - offsetof(struct exchange, waiter));
+
+    deadlines__clear(&x->up->deadlines, &x->due);
+    x->resume(x, now_ms);
+}
+
+static void wait_at_gate(struct exchange *x, bool first, exchange_resume_fn *resume)
+{
+    x->resume = resume;
+    x->waiter.enter = turn_has_come;
+    gate__wait(x->gate, &x->waiter, first);
+    deadlines__set(&x->up->deadlines, &x->due, x->ends_ms);
+}
+
+static void refuse(struct exchange *x, int64_t now_ms)
+{
+    exchange__settle(x, gate__refuse(x->gate, now_ms), now_ms);
+    x->refused = true;
+}
+
+/* True when nothing stands in the way of this exchange; else it waits or is settled. */
+static bool passes(struct exchange *x, exchange_resume_fn *resume, int64_t now_ms)
+{
+    if (!gate__is_shut(x->gate) || x->probes)
+        return true;
+    x->probes = gate__probe(x->gate, now_ms);
+    if (x->probes)
+        return true;
+    if (x->patient)
+        wait_at_gate(x, false, resume);
+    else
+        refuse(x, now_ms);
+    return false;
+}
+
+enum exchange_entry exchange__enter(struct exchange *x, struct gate *gate, bool patient,
+                                    exchange_resume_fn *resume, int64_t now_ms)
+{
+    if (x->gate != gate) { /* not resumed */
+        x->gate = gate;
+        x->patient = patient;
+        x->ends_ms = now_ms + UPSTREAM_TIMEOUT_MS;
+    }
+    if (passes(x, resume, now_ms))
+        return EXCHANGE_IN;
+    return x->settled ? EXCHANGE_REFUSED : EXCHANGE_WAITS;
+}
+
+/* It has nothing to do with the gate any more. */
+static void leave_gate(struct exchange *x)
+{
+    gate__go(&x->waiter);
+    if (x->probes)
+        gate__no_probe(x->gate);
+    x->probes = false;
+    x->gate = NULL;
+}
+
+void exchange__found(struct exchange *x, bool there, const char *why, int64_t now_ms)
+{
+    x->probes = false;
+    if (there)
+        gate__succeeded(x->gate, now_ms);
+    else
+        gate__failed(x->gate, why, now_ms);
+}
+
+static void end_try(struct exchange *x)
+{
+    if (x->under_way && x->gate)
+        gate__leave_place(x->gate);
+    x->under_way = false;
+}
+
+/* --- tries ------------------------------------------------------------------------- */
+
 static void attempt(struct exchange *x, int64_t now_ms)
 {
     struct upstream *up = x->up;
 
+    if (x->gate && !passes(x, attempt, now_ms))
+        return;
+    if (x->gate && !gate__take_place(x->gate)) {
+        wait_at_gate(x, false, attempt);
+        return;
+    }
     x->request.timeout_ms = now_ms < x->ends_ms ? x->ends_ms - now_ms : 1; /* a late tick */
     x->shell = NULL;
     x->tries++;
     x->under_way = up->config.ops->send(up->config.ctx, x, &x->request);
-    if (!x->under_way)
+    if (!x->under_way) {
+        if (x->gate)
+            gate__leave_place(x->gate);
         exchange__settle(x, "out of memory", now_ms);
-    else if (x->request.app) /* the network has its own clock; a handler's thread has none */
+    } else if (x->request.app) { /* the network has its own clock; a handler's thread has none */
         deadlines__set(&up->deadlines, &x->due, x->ends_ms);
+    }
 }
 
 void exchange__start(struct exchange *x, const struct upstream_request *request, const char *target,
@@ -45,6 +136,7 @@ void exchange__start(struct exchange *x, const struct upstream_request *request,
 void exchange__settle(struct exchange *x, const char *why, int64_t now_ms)
 {
     x->settled = true;
+    x->refused = false;
     x->verdict = why;
     deadlines__set(&x->up->deadlines, &x->due, now_ms);
 }
@@ -53,9 +145,16 @@ void exchange__stop(struct exchange *x)
 {
     if (x->under_way)
         x->up->config.ops->cancel(x->up->config.ctx, x);
-    x->under_way = false;
+    end_try(x);
+    leave_gate(x);
     x->settled = false;
     deadlines__clear(&x->up->deadlines, &x->due);
+}
+
+static void finish(struct exchange *x, const struct exchange_result *result, int64_t now_ms)
+{
+    leave_gate(x);
+    x->finished(x, result, now_ms);
 }
 
 /* 408, 5xx and transport errors; not 429 (event-handler section 3.6). */
@@ -88,7 +187,9 @@ static bool try_again(struct exchange *x, const struct exchange_result *result, 
 {
     int64_t delay_ms;
 
-    if (!worth_another_try(result) || x->tries == EXCHANGE_TRIES)
+    if (!worth_another_try(result) || x->tries >= EXCHANGE_TRIES)
+        return false;
+    if (x->gate && gate__is_shut(x->gate))
         return false;
     delay_ms = retry_delay_ms[x->tries - 1];
     if (now_ms + delay_ms >= x->ends_ms)
@@ -99,29 +200,96 @@ static bool try_again(struct exchange *x, const struct exchange_result *result, 
     return true;
 }
 
+/* A handler that takes too long is as good as none. */
+static bool is_down(const struct exchange_result *result)
+{
+    return worth_another_try(result) || (!result->response && result->failure == FAILURE_TIMEOUT);
+}
+
+static void found_down(struct exchange *x, const struct exchange_result *result, int64_t now_ms)
+{
+    char text[64];
+
+    if (result->response)
+        snprintf(text, sizeof(text), "it answered %d", result->response->status);
+    exchange__found(x, false, result->response ? text : result->why, now_ms);
+}
+
+/* A notice whose try fails at a shut gate has lost nothing yet but this try. */
+static bool goes_on_waiting(struct exchange *x, int64_t now_ms)
+{
+    if (!x->patient || !gate__is_shut(x->gate) || now_ms >= x->ends_ms)
+        return false;
+    wait_at_gate(x, true, attempt);
+    return true;
+}
+
+static void settle_gate(struct exchange *x, const struct exchange_result *result, int64_t now_ms)
+{
+    bool down = is_down(result);
+    bool probed = x->probes;
+
+    if (!down)
+        exchange__found(x, true, NULL, now_ms);
+    else if (probed)
+        found_down(x, result, now_ms);
+    if (down && goes_on_waiting(x, now_ms))
+        return;
+    if (try_again(x, result, now_ms))
+        return;
+    if (down && !probed)
+        found_down(x, result, now_ms);
+    finish(x, result, now_ms);
+}
+
 void upstream__done(struct exchange *x, const struct exchange_result *result, int64_t now_ms)
 {
-    x->under_way = false;
     deadlines__clear(&x->up->deadlines, &x->due);
-    if (!try_again(x, result, now_ms))
-        x->finished(x, result, now_ms);
+    end_try(x);
+    if (x->gate)
+        settle_gate(x, result, now_ms);
+    else if (!try_again(x, result, now_ms))
+        finish(x, result, now_ms);
+}
+
+/* The handler's thread cannot be stopped: nobody waits for it any more. */
+static void give_up(struct exchange *x, int64_t now_ms)
+{
+    const struct exchange_result result = {.why = "gave no answer in time",
+                                           .failure = FAILURE_TIMEOUT};
+
+    x->up->config.ops->cancel(x->up->config.ctx, x);
+    upstream__done(x, &result, now_ms);
+}
+
+static void waited_in_vain(struct exchange *x, int64_t now_ms)
+{
+    struct exchange_result result = {.failure = FAILURE_QUEUE_FULL};
+
+    x->refused = true;
+    if (gate__is_shut(x->gate))
+        result.why = gate__refuse(x->gate, now_ms);
+    else
+        result.why = "too many requests to it were under way all the time: make it faster, or "
+                     "raise its maxConcurrentRequests";
+    finish(x, &result, now_ms);
 }
 
 void exchange__due(struct exchange *x, int64_t now_ms)
 {
-    struct exchange_result result = {.why = x->verdict};
+    const struct exchange_result result = {.why = x->verdict};
 
     deadlines__clear(&x->up->deadlines, &x->due);
-    if (!x->under_way && !x->settled) {
-        attempt(x, now_ms);
-        return;
-    }
     if (x->under_way) {
-        result.why = "gave no answer in time";
-        result.failure = FAILURE_TIMEOUT;
+        give_up(x, now_ms);
+    } else if (x->waiter.at) {
+        waited_in_vain(x, now_ms);
+    } else if (x->settled) {
+        x->settled = false;
+        finish(x, &result, now_ms);
+    } else {
+        attempt(x, now_ms);
     }
-    exchange__stop(x);
-    x->finished(x, &result, now_ms);
 }
 
 void exchange__set_shell(struct exchange *x, void *shell)

@@ -4,15 +4,18 @@
 #define BROKER_UPSTREAM_EXCHANGE_H
 
 #include "base/deadlines.h"
+#include "broker/upstream/gate.h"
 #include "broker/upstream/upstream.h"
 
 #define EXCHANGE_TRIES 4
 
+typedef void exchange_resume_fn(struct exchange *x, int64_t now_ms);
 typedef void exchange_finished_fn(struct exchange *x, const struct exchange_result *result,
                                   int64_t now_ms);
 
 struct exchange {
-    struct deadline due; /* next try, or end of an in-process handler's time; first member */
+    struct deadline due; /* next try, end of the wait at the gate, or end of an in-process
+                            handler's time; first member */
     struct upstream *up;
     exchange_finished_fn *finished;
     struct upstream_request request;
@@ -21,7 +24,13 @@ struct exchange {
     unsigned tries;
     bool under_way; /* the shell has it */
     bool settled;   /* no request: `verdict` at the next tick */
+    bool refused;   /* ... because the gate is shut, or no place was free in time */
     const char *verdict;
+    struct gate *gate; /* NULL: of a validation, or between events */
+    bool patient;      /* rather waits at a shut gate than fails */
+    bool probes;       /* is to find out whether the handler is back */
+    struct gate_waiter waiter;
+    exchange_resume_fn *resume; /* behind the gate */
     void *shell;
 };
 
@@ -30,6 +39,17 @@ struct exchange {
  * memory is out. */
 bool exchange__init(struct exchange *x, struct upstream *up, exchange_finished_fn *finished);
 void exchange__free(struct exchange *x);
+
+enum exchange_entry { EXCHANGE_IN, EXCHANGE_WAITS, EXCHANGE_REFUSED };
+
+/* Before anything is done for an event: may it be sent? EXCHANGE_WAITS: `resume` is called
+ * later, and finishes are as below. EXCHANGE_REFUSED: it has been settled. `gate` lives
+ * until `finished` or exchange__stop. */
+enum exchange_entry exchange__enter(struct exchange *x, struct gate *gate, bool patient,
+                                    exchange_resume_fn *resume, int64_t now_ms);
+/* For an event that has entered and for which validation has found out: the handler was
+ * there, or not. */
+void exchange__found(struct exchange *x, bool there, const char *why, int64_t now_ms);
 
 /* `request` (but for its timeout) and `target` live until `finished` or exchange__stop. */
 void exchange__start(struct exchange *x, const struct upstream_request *request, const char *target,

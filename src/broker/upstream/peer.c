@@ -107,6 +107,8 @@ struct queued_event *peer__take(struct upstream_peer *p, struct queued_event **a
     *at = q->next;
     if (p->last == &q->next)
         p->last = at;
+    if (q->gate)
+        gate__remove(q->gate);
     count(p, q, -1);
     return q;
 }
@@ -115,6 +117,8 @@ void peer__append(struct upstream_peer *p, struct queued_event *q)
 {
     *p->last = q;
     p->last = &q->next;
+    if (q->gate)
+        gate__add(q->gate);
     count(p, q, 1);
 }
 

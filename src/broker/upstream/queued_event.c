@@ -45,6 +45,7 @@ void queued_event__free(struct queued_event *q)
 {
     if (!q)
         return;
+    gate__unref(q->gate);
     settings__unref(q->settings);
     free(q);
 }

@@ -3,12 +3,14 @@
 #define BROKER_UPSTREAM_QUEUED_EVENT_H
 
 #include "base/clock.h"
+#include "broker/upstream/gate.h"
 #include "broker/upstream/upstream.h"
 
 struct queued_event {
     struct queued_event *next;
     const struct event_handler *handler; /* NULL: none wants it */
     const struct settings *settings;     /* that it is in; a reference */
+    struct gate *gate;                   /* of the handler; a reference */
     void *token;                         /* of a connect */
     uint64_t ticket;                     /* of a user event */
     int64_t since_ms;                    /* the loop's clock, when it was queued */

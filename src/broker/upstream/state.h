@@ -8,7 +8,9 @@
 struct upstream {
     struct upstream_config config;
     struct deadlines deadlines; /* of exchanges */
-    struct map validations;     /* validation URL -> struct validation */
+    struct deadlines gate_deadlines;
+    struct map gates;       /* of event handlers, by identity */
+    struct map validations; /* validation URL -> struct validation */
     struct upstream_peer *peers;
     unsigned settings_count; /* how often the settings have changed */
     size_t pending;

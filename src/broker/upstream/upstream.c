@@ -15,6 +15,7 @@ struct upstream *upstream__new(const struct upstream_config *config)
     up->config = *config;
     settings__ref(up->config.settings);
     map__init(&up->validations, validation__url, &up->config.seed);
+    map__init(&up->gates, gate__key, &up->config.seed);
     return up;
 }
 
@@ -25,7 +26,9 @@ void upstream__free(struct upstream *up)
     while (up->peers)
         peer__free(up->peers);
     validation__free_all(up);
+    gate__free_all(up);
     deadlines__free(&up->deadlines);
+    deadlines__free(&up->gate_deadlines);
     settings__unref(up->config.settings);
     free(up);
 }
@@ -37,6 +40,7 @@ void upstream__configure(struct upstream *up, const struct settings *settings)
     up->config.settings = settings__ref(settings);
     up->settings_count++;
     validation__forget(up);
+    gate__forget_unused(up);
     settings__unref(old);
 }
 
@@ -45,13 +49,34 @@ size_t upstream__pending(const struct upstream *up)
     return up->pending;
 }
 
+static struct deadline *due(const struct deadlines *ds, int64_t now_ms)
+{
+    struct deadline *d = deadlines__first(ds);
+
+    return d && d->at_ms <= now_ms ? d : NULL;
+}
+
+static int64_t next_of(const struct deadlines *ds)
+{
+    const struct deadline *d = deadlines__first(ds);
+
+    return d ? d->at_ms : INT64_MAX;
+}
+
 int64_t upstream__tick(struct upstream *up, int64_t now_ms)
 {
-    struct deadline *d;
+    struct deadline *of_exchange, *of_gate;
 
-    while ((d = deadlines__first(&up->deadlines)) && d->at_ms <= now_ms)
-        exchange__due((struct exchange *)d, now_ms);
-    return d ? d->at_ms : INT64_MAX;
+    do {
+        of_exchange = due(&up->deadlines, now_ms);
+        if (of_exchange)
+            exchange__due((struct exchange *)of_exchange, now_ms);
+        of_gate = due(&up->gate_deadlines, now_ms);
+        if (of_gate)
+            gate__due(of_gate, now_ms);
+    } while (of_exchange || of_gate);
+    return next_of(&up->deadlines) < next_of(&up->gate_deadlines) ? next_of(&up->deadlines)
+                                                                  : next_of(&up->gate_deadlines);
 }
 
 static struct queued_event *new_event(struct upstream_peer *p, enum ph_event_kind kind,
@@ -69,8 +94,22 @@ static struct queued_event *new_event(struct upstream_peer *p, enum ph_event_kin
     if (!q->handler)
         return q;
     q->settings = settings__ref(config->settings);
+    q->gate = gate__of(p->up, q->handler, p->hub);
+    if (!q->gate) {
+        queued_event__free(q);
+        return NULL;
+    }
     config->ops->make_guid(config->ctx, q->guid);
     return q;
+}
+
+static void not_queued(struct upstream_peer *p, struct queued_event *q)
+{
+    if (q->handler) {
+        gate__lost(q->gate, q->kind);
+        metrics__failure(p->up->config.metrics, FAILURE_QUEUE_FULL);
+    }
+    queued_event__free(q);
 }
 
 /* All but connect and user events: nobody waits for an outcome, so one that no handler wants
@@ -84,10 +123,10 @@ static void notify(struct upstream_peer *p, enum ph_event_kind kind, struct str 
     if (!q)
         log__error(p->up->config.log, LOG_NONE, "out of memory: a `%.*s` event of hub %.*s is lost",
                    STR_FMT(name), STR_FMT(p->hub));
-    else if (q->handler)
+    else if (q->handler && gate__has_room(q->gate, kind))
         peer__append(p, q);
     else
-        queued_event__free(q);
+        not_queued(p, q);
 }
 
 struct upstream_peer *upstream__connect(struct upstream *up, const struct ph_event *connect,
@@ -130,22 +169,48 @@ void upstream__connected(struct upstream_peer *peer, void *owner, struct str use
     delivery__proceed(peer, now_ms);
 }
 
+static const char *refuse(struct upstream_peer *p, enum metric_failure failure, const char *why)
+{
+    metrics__failure(p->up->config.metrics, failure);
+    metrics__event(p->up->config.metrics, METRIC_USER, OUTCOME_FAILED);
+    return why;
+}
+
+/* A user event would fail later, and hold up others until then. */
+static const char *refuse_at_gate(struct upstream_peer *p, const struct queued_event *q,
+                                  int64_t now_ms)
+{
+    if (!q->gate)
+        return NULL;
+    if (gate__lets_none_in(q->gate, now_ms))
+        return refuse(p, FAILURE_BREAKER, gate__refuse(q->gate, now_ms));
+    if (!gate__has_room(q->gate, q->kind))
+        return refuse(p, FAILURE_QUEUE_FULL,
+                      "too many events of all connections wait for the event handler; make it "
+                      "faster, or raise its maxQueuedEvents");
+    return NULL;
+}
+
 const char *upstream__event(struct upstream_peer *peer, const struct upstream_event *event,
                             int64_t now_ms, int64_t unix_ms)
 {
     struct queued_event *q;
+    const char *why;
 
     if (peer->ended)
         return "the connection has ended";
-    if (!peer__has_room(peer, event->data.len + metadata__bytes(&event->metadata))) {
-        metrics__failure(peer->up->config.metrics, FAILURE_QUEUE_FULL);
-        metrics__event(peer->up->config.metrics, METRIC_USER, OUTCOME_FAILED);
-        return "too many events of this connection wait for the event handler; let the client "
-               "wait for acks, or make the handler faster";
-    }
+    if (!peer__has_room(peer, event->data.len + metadata__bytes(&event->metadata)))
+        return refuse(peer, FAILURE_QUEUE_FULL,
+                      "too many events of this connection wait for the event handler; let the "
+                      "client wait for acks, or make the handler faster");
     q = new_event(peer, PH_EVENT_USER, event, peer->next_id, now_ms, unix_ms);
     if (!q)
         return "out of memory";
+    why = refuse_at_gate(peer, q, now_ms);
+    if (why) {
+        queued_event__free(q);
+        return why;
+    }
     peer->next_id++;
     peer__append(peer, q);
     delivery__proceed(peer, now_ms);

@@ -5,7 +5,28 @@
  * Rules. Events of one connection are sent one after the other, in the order they
  * happened; those of different connections do not wait for each other. A URL is
  * validated before its first event; the outcome is cached. 408, 5xx and transport
- * errors are tried again after 1, 3 and 5 s, 100 s in all. Every queue is bounded. */
+ * errors are tried again after 1, 3 and 5 s, 100 s in all. Every queue is bounded.
+ *
+ * Handlers do not delay each other. Each, in each hub, has a gate (gate.h), which lets so
+ * many requests pass at a time (maxConcurrentRequests); the rest wait in the order in which
+ * they came, as long as their 100 s last, and so many events may wait (maxQueuedEvents).
+ *
+ * The gate is a circuit breaker. What counts is an event that failed for good, in all of
+ * its tries, for want of a handler: no answer, a timeout, 408, 5xx, or a validation that
+ * nobody answered. A single try does not count, so a handler that restarts within 9 s fails
+ * nobody, however many events come meanwhile. Any other answer, also a refusal, says that
+ * the handler is there. After `failures` in a row (10) the gate is shut:
+ *
+ * - connect and user events fail at once. Somebody waits for them, and would rather know.
+ *   So do those that wait for a place or for their next try.
+ * - connected, disconnected, joined and left wait, each at most 100 s: nobody waits for
+ *   their outcome, and a handler that comes back has to know who has gone. User events of
+ *   a connection whose notices wait do not wait behind them: they are not taken.
+ * - after 1 s, then 2, 4 ... s up to maxWaitSeconds (10), one event passes as a probe, a
+ *   notice that waits or the next event that comes. It has one try. If it fails the gate
+ *   stays shut (a notice goes back to its place), else it opens and all that wait pass.
+ *
+ * That a gate shuts, and that it opens, is told once, with numbers. */
 #ifndef BROKER_UPSTREAM_UPSTREAM_H
 #define BROKER_UPSTREAM_UPSTREAM_H
 

@@ -62,13 +62,13 @@ void validation__leave(struct validation_waiter *w)
     w->of = NULL;
 }
 
-static void wake_all(struct validation *v, int64_t now_ms)
+static void wake_all(struct validation *v, bool down, int64_t now_ms)
 {
     while (v->first) {
         struct validation_waiter *w = v->first;
 
         validation__leave(w);
-        w->ready(w, v->consent ? NULL : v->why, now_ms);
+        w->ready(w, v->consent ? NULL : v->why, down, now_ms);
     }
 }
 
@@ -102,7 +102,7 @@ static void settle(struct validation *v, bool consent, bool down, int64_t now_ms
         log__info(log, LOG_FIELDS("handler", route__bare(v->target)), "%s is validated", v->target);
     else if (!consent && !v->first) /* else those who wait report it */
         log__warn(log, LOG_FIELDS("handler", route__bare(v->target)), "%s", v->why);
-    wake_all(v, now_ms);
+    wake_all(v, down, now_ms);
 }
 
 struct hint {

@@ -25,8 +25,9 @@ struct validation;
 struct validation_waiter {
     struct validation_waiter *next, *previous;
     struct validation *of; /* NULL: waits for nothing */
-    /* `why` NULL: the URL consented. Valid until the next check of the URL ends. */
-    void (*ready)(struct validation_waiter *w, const char *why, int64_t now_ms);
+    /* `why` is NULL if the URL consented; valid until the next check of the URL ends. `down`:
+     * nobody was there to say yes or no. */
+    void (*ready)(struct validation_waiter *w, const char *why, bool down, int64_t now_ms);
 };
 
 enum validation_verdict { VALIDATION_CONSENT, VALIDATION_REFUSED, VALIDATION_WAIT };

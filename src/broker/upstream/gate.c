@@ -1,0 +1,351 @@
+#include "broker/upstream/gate.h"
+
+#include "broker/upstream/route.h"
+#include "broker/upstream/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SHOWN_MAX 4096 /* of a URL template in texts */
+
+struct gate {
+    struct deadline due; /* of a probe, while somebody waits; first member */
+    struct upstream *up;
+    size_t refs;   /* events that it is the gate of */
+    size_t queued; /* of these, in a peer's queue */
+    bool losing;   /* events are lost for want of room, which has been told */
+    unsigned running;
+    bool admitting; /* those who wait; others come behind them */
+    struct gate_waiter *first, *last;
+    unsigned max_running, max_queued;
+
+    unsigned limit; /* failures in a row; 0: no breaker */
+    int64_t max_wait_ms;
+    unsigned failures; /* in a row */
+    bool shut, probing;
+    bool look; /* all who wait are to see that it is shut: some cannot wait for a probe */
+    int64_t shut_ms, wait_ms, retry_ms;
+    size_t failed_fast;
+    char last_failure[256];
+    char why[GATE_WHY_MAX];
+    char *shown; /* for the log; behind the identity in `text` */
+    struct str identity;
+    char text[];
+};
+
+struct str gate__key(const void *gate)
+{
+    return ((const struct gate *)gate)->identity;
+}
+
+/* --- life ------------------------------------------------------------------------------ */
+
+static struct gate *gate_new(struct upstream *up, const struct event_handler *h, struct str hub)
+{
+    struct gate *g = NULL;
+    struct arena a;
+    const char *shown;
+
+    arena__init(&a, NULL, 0, 4 * SHOWN_MAX);
+    shown = route__show(&a, h, h->url_template);
+    shown = shown ? arena__printf(&a, "%s of hub %.*s", shown, STR_FMT(hub)) : NULL;
+    if (shown)
+        g = calloc(1, sizeof(*g) + h->identity.len + strlen(shown) + 1);
+    if (!g)
+        goto out;
+    g->up = up;
+    memcpy(g->text, h->identity.ptr, h->identity.len);
+    g->identity = str__n(g->text, h->identity.len);
+    g->shown = strcpy(g->text + h->identity.len, shown);
+    if (!deadlines__reserve(&up->gate_deadlines)) {
+        free(g);
+        g = NULL;
+    } else if (!map__add(&up->gates, g)) {
+        deadlines__release(&up->gate_deadlines);
+        free(g);
+        g = NULL;
+    }
+out:
+    arena__free(&a);
+    return g;
+}
+
+static unsigned either(unsigned value, unsigned otherwise)
+{
+    return value ? value : otherwise;
+}
+
+/* The settings may have changed since the gate was made. */
+static void set_limits(struct gate *g, const struct event_handler *h)
+{
+    g->max_running = either(h->max_requests, SETTINGS_DEFAULT_REQUESTS);
+    g->max_queued = either(h->max_queued, SETTINGS_DEFAULT_QUEUED_EVENTS);
+    g->limit = h->breaker_off ? 0 : either(h->breaker_failures, SETTINGS_DEFAULT_BREAKER_FAILURES);
+    g->max_wait_ms = (int64_t)1000 * either(h->breaker_seconds, SETTINGS_DEFAULT_BREAKER_SECONDS);
+}
+
+struct gate *gate__of(struct upstream *up, const struct event_handler *handler, struct str hub)
+{
+    struct gate *g = map__get(&up->gates, handler->identity);
+
+    if (!g)
+        g = gate_new(up, handler, hub);
+    if (!g)
+        return NULL;
+    set_limits(g, handler);
+    g->refs++;
+    return g;
+}
+
+void gate__unref(struct gate *g)
+{
+    if (g)
+        g->refs--;
+}
+
+static void gate_free(struct gate *g)
+{
+    deadlines__clear(&g->up->gate_deadlines, &g->due);
+    deadlines__release(&g->up->gate_deadlines);
+    free(g);
+}
+
+void gate__forget_unused(struct upstream *up)
+{
+    struct gate *g;
+    bool found = true;
+
+    while (found) { /* a map must not change under map__next */
+        found = false;
+        for (uint32_t at = 0; !found && (g = map__next(&up->gates, &at));) {
+            found = g->refs == 0;
+            if (found) {
+                map__remove(&up->gates, g->identity);
+                gate_free(g);
+            }
+        }
+    }
+}
+
+void gate__free_all(struct upstream *up)
+{
+    struct gate *g;
+
+    for (uint32_t at = 0; (g = map__next(&up->gates, &at));)
+        gate_free(g);
+    map__free(&up->gates);
+}
+
+/* --- what waits --------------------------------------------------------------------- */
+
+/* A handler should learn of every client that comes and goes. They have more room than the
+ * rest, and are few as long as clients stay for a while. A connect has its own limit, where
+ * clients come in. */
+bool gate__has_room(const struct gate *g, enum ph_event_kind kind)
+{
+    if (kind == PH_EVENT_CONNECT)
+        return true;
+    if (kind == PH_EVENT_CONNECTED || kind == PH_EVENT_DISCONNECTED)
+        return g->queued < (size_t)GATE_NOTICES * g->max_queued;
+    return g->queued < g->max_queued;
+}
+
+void gate__lost(struct gate *g, enum ph_event_kind kind)
+{
+    static const char *const names[] = {[PH_EVENT_CONNECTED] = "connected",
+                                        [PH_EVENT_DISCONNECTED] = "disconnected",
+                                        [PH_EVENT_JOINED] = "joined",
+                                        [PH_EVENT_LEFT] = "left"};
+
+    if (!g->losing)
+        log__warn(g->up->config.log, LOG_NONE,
+                  "%s events and others for %s are lost: %zu events wait for it; make it faster, "
+                  "or raise its maxQueuedEvents",
+                  names[kind], g->shown, g->queued);
+    g->losing = true;
+}
+
+void gate__add(struct gate *g)
+{
+    g->queued++;
+}
+
+void gate__remove(struct gate *g)
+{
+    g->queued--;
+    if (g->queued < g->max_queued / 2)
+        g->losing = false;
+}
+
+/* --- what is asked at a time ---------------------------------------------------------- */
+
+bool gate__take_place(struct gate *g)
+{
+    if (g->running >= g->max_running || (g->first && !g->admitting))
+        return false;
+    g->running++;
+    return true;
+}
+
+/* Those who wait are called from upstream__tick alone, whatever lets them in. */
+static void set_due(struct gate *g)
+{
+    struct deadlines *ds = &g->up->gate_deadlines;
+
+    if (!g->first || (!g->look && (g->shut ? g->probing : g->running >= g->max_running)))
+        deadlines__clear(ds, &g->due);
+    else
+        deadlines__set(ds, &g->due, g->shut && !g->look ? g->retry_ms : 0);
+}
+
+void gate__wait(struct gate *g, struct gate_waiter *w, bool first)
+{
+    w->at = g;
+    w->next = first ? g->first : NULL;
+    w->previous = first ? NULL : g->last;
+    if (w->next)
+        w->next->previous = w;
+    else
+        g->last = w;
+    if (w->previous)
+        w->previous->next = w;
+    else
+        g->first = w;
+    set_due(g);
+}
+
+void gate__go(struct gate_waiter *w)
+{
+    struct gate *g = w->at;
+
+    if (!g)
+        return;
+    if (w->previous)
+        w->previous->next = w->next;
+    else
+        g->first = w->next;
+    if (w->next)
+        w->next->previous = w->previous;
+    else
+        g->last = w->previous;
+    w->at = NULL;
+    set_due(g);
+}
+
+void gate__leave_place(struct gate *g)
+{
+    g->running--;
+    set_due(g);
+}
+
+bool gate__lets_none_in(const struct gate *g, int64_t now_ms)
+{
+    return g->shut && (g->probing || now_ms < g->retry_ms);
+}
+
+static bool may_enter(const struct gate *g, int64_t now_ms)
+{
+    if (g->look)
+        return true;
+    if (g->shut)
+        return !gate__lets_none_in(g, now_ms);
+    return g->running < g->max_running;
+}
+
+/* Whoever waits again is behind all that wait now, so this ends. */
+void gate__due(struct deadline *d, int64_t now_ms)
+{
+    struct gate *g = (struct gate *)d;
+    const struct gate_waiter *end = g->last;
+    bool done = !end;
+
+    g->admitting = true;
+    while (!done && g->first && may_enter(g, now_ms)) {
+        struct gate_waiter *w = g->first;
+
+        done = w == end;
+        gate__go(w);
+        w->enter(w, now_ms);
+    }
+    g->look = g->admitting = false;
+    set_due(g);
+}
+
+/* --- the circuit breaker ---------------------------------------------------------------- */
+
+bool gate__is_shut(const struct gate *g)
+{
+    return g->shut;
+}
+
+bool gate__probe(struct gate *g, int64_t now_ms)
+{
+    if (!g->shut || gate__lets_none_in(g, now_ms))
+        return false;
+    g->probing = true;
+    set_due(g);
+    return true;
+}
+
+void gate__no_probe(struct gate *g)
+{
+    g->probing = false;
+    set_due(g);
+}
+
+const char *gate__refuse(struct gate *g, int64_t now_ms)
+{
+    int64_t left = g->retry_ms > now_ms ? g->retry_ms - now_ms : 0;
+
+    g->failed_fast++;
+    snprintf(g->why, sizeof(g->why),
+             "%s is left alone after %u failures in a row, the last one: %s; it is tried again in "
+             "%lld s",
+             g->shown, g->failures, g->last_failure, (long long)((left + 999) / 1000));
+    return g->why;
+}
+
+void gate__succeeded(struct gate *g, int64_t now_ms)
+{
+    g->failures = 0;
+    g->probing = false;
+    if (!g->shut)
+        return;
+    g->shut = false;
+    log__info(g->up->config.log, LOG_FIELDS("handler", route__bare(g->shown)),
+              "%s answers again after %lld s; %zu events failed meanwhile without being sent",
+              g->shown, (long long)((now_ms - g->shut_ms + 999) / 1000), g->failed_fast);
+    set_due(g);
+}
+
+static void shut(struct gate *g, int64_t now_ms)
+{
+    g->shut = true;
+    g->look = true;
+    g->shut_ms = now_ms;
+    g->wait_ms = GATE_FIRST_WAIT_MS;
+    g->failed_fast = 0;
+    log__warn(g->up->config.log, LOG_FIELDS("handler", route__bare(g->shown)),
+              "%s failed %u times in a row, the last one: %s. From now on connects and user "
+              "events for it fail at once, other events wait; it is tried again after 1 s, and "
+              "more and more seldom, up to every %lld s",
+              g->shown, g->failures, g->last_failure, (long long)(g->max_wait_ms / 1000));
+}
+
+void gate__failed(struct gate *g, const char *why, int64_t now_ms)
+{
+    if (g->shut && !g->probing)
+        return; /* asked before it was shut */
+    g->failures++;
+    snprintf(g->last_failure, sizeof(g->last_failure), "%s", why);
+    if (g->shut) {
+        g->probing = false;
+        g->wait_ms = 2 * g->wait_ms < g->max_wait_ms ? 2 * g->wait_ms : g->max_wait_ms;
+    } else if (g->limit == 0 || g->failures < g->limit) {
+        return;
+    } else {
+        shut(g, now_ms);
+    }
+    g->retry_ms = now_ms + g->wait_ms;
+    set_due(g);
+}
