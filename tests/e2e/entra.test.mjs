@@ -67,8 +67,12 @@ const entraApplication = `
   await service.sendToUser("ann/Ω", "to the user", { contentType: "text/plain" });
   await service.group("a/b").sendToAll({ to: "the group" });
   await both;
+  const second = new WebPubSubClient(url);
+  await second.start();
+  const users = [];
+  for await (const { userId } of await service.group("a/b").listConnections({ maxPageSize: 1 })) users.push(userId);
   const exists = [await service.userExists("ann/Ω"), await service.userExists("nobody")];
-  console.log(JSON.stringify({ scopes, token, mqtt: mqtt.token, messages, exists }));
+  console.log(JSON.stringify({ scopes, token, mqtt: mqtt.token, messages, exists, users }));
   process.exit();
 `;
 
@@ -80,6 +84,7 @@ test("the SDK with a TokenCredential calls, makes tokens, and its client connect
   assert.deepEqual(new Set(seen.scopes.flat()), new Set([`${audience}/.default`]));
   assert.deepEqual(seen.messages, ["from the client", "to the user", { to: "the group" }]);
   assert.deepEqual(seen.exists, [true, false]);
+  assert.deepEqual(seen.users, ["ann/Ω", "ann/Ω"], "the second page is asked for over https");
   const claims = payload(seen.token);
   assert.deepEqual(
     { ...claims, iat: 0, exp: claims.exp - claims.iat },

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import { test } from "node:test";
-import { accessUrl, openJson, openSocket, serviceClient } from "./lib/clients.mjs";
+import { accessUrl, openJson, openSocket, reliableProtocol, serviceClient } from "./lib/clients.mjs";
 import { RawConnection } from "./lib/net.mjs";
 import { defaultKey, startBroker } from "./lib/pubhook.mjs";
 import { call, now, signToken } from "./lib/tokens.mjs";
@@ -95,7 +95,7 @@ test("closeUserConnections closes all of a user's connections", async (t) => {
   await service.closeUserConnections("nobody");
 });
 
-test("closeConnection; raw clients see the close frame alone; a lost client does not come back", async (t) => {
+test("closeConnection; raw clients see the close frame alone; nobody recovers", async (t) => {
   const { broker, service, sockets, ids } = await trio(t);
   await service.closeConnection(ids[0]);
   await closedWith(sockets[0]);
@@ -104,6 +104,24 @@ test("closeConnection; raw clients see the close frame alone; a lost client does
   await service.closeUserConnections("raw", { reason: "not shown" });
   assert.deepEqual(await raw.closed, { code: 1000, reason: "" });
   assert.deepEqual(raw.inbox.rest, []);
+  const lost = await openJson(t, broker, "chat", { userId: "lost" }, reliableProtocol);
+  const { connectionId, reconnectionToken } = lost.welcome;
+  lost.cut();
+  await lost.closed;
+  assert.equal(await service.connectionExists(connectionId), true, "it may come back");
+  assert.equal(await service.userExists("lost"), true);
+  await service.closeConnection(connectionId);
+  assert.equal(await service.connectionExists(connectionId), false);
+  const recovery = `ws://${broker.host}/client/hubs/chat?awps_connection_id=${connectionId}&awps_reconnection_token=${reconnectionToken}`;
+  const late = await openSocket(t, recovery, reliableProtocol);
+  assert.equal((await late.closed).code, 1008);
+});
+
+test("a reason of any length closes, cut between two characters", async (t) => {
+  const { service, sockets } = await trio(t);
+  await service.closeAllConnections({ reason: `x${"é".repeat(1024)}` });
+  const { message } = await sockets[0].nextJson();
+  assert.equal(message, `Application server closed the connection. Reason: x${"é".repeat(511)}`);
 });
 
 // --- Groups ---------------------------------------------------------------------------
@@ -177,6 +195,40 @@ test("addConnectionsToGroups and removeConnectionsFromGroups without a filter me
   assert.deepEqual(await membersOf(broker, "g", sockets), [0, 1, 2]);
   assert.equal(await serviceClient(broker, "other").groupExists("g"), false);
   assert.deepEqual(other.inbox.rest, []);
+});
+
+test("filters and lists: one look at each operation that has them", async (t) => {
+  const { broker, service, sockets, ids } = await trio(t);
+  const ann = "userId eq 'ann'";
+  await service.addConnectionsToGroups(["g/1"], ann);
+  assert.deepEqual(await membersOf(broker, "g/1", sockets), [0, 1]);
+  await service.removeConnectionsFromGroups(["g/1"], `connectionId eq '${ids[0]}'`);
+  assert.deepEqual(await membersOf(broker, "g/1", sockets), [1]);
+  await service.group("g/1").addConnection(ids[2]);
+  const only = async (send) => {
+    await send({ ...text, filter: ann });
+    await service.sendToAll("mark", text);
+    assert.deepEqual((await sockets[1].inbox.take(2)).map((frame) => JSON.parse(frame).data), ["to ann", "mark"]);
+    assert.equal((await sockets[2].nextJson()).data, "mark");
+  };
+  await only((options) => service.group("g/1").sendToAll("to ann", options));
+  await only((options) => service.sendToUser("ann", "to ann", options));
+  await only((options) => service.sendToAll("to ann", options));
+  for (const badCall of [
+    () => service.sendToAll("x", { ...text, filter: "userId lt 1" }),
+    () => service.group("g").sendToAll("x", { ...text, filter: "userId lt 1" }),
+    () => service.sendToUser("u", "x", { ...text, filter: "userId lt 1" }),
+    () => service.addConnectionsToGroups(["g"], "userId lt 1"),
+    () => service.removeConnectionsFromGroups(["g"], "userId lt 1"),
+  ]) {
+    await assert.rejects(badCall, { statusCode: 400, code: "Error.BadRequest", message: /\(Parameter 'filter'\)/ });
+  }
+  const members = [];
+  for await (const member of await service.group("g/1").listConnections({ maxPageSize: 1 })) members.push(member);
+  assert.deepEqual(
+    members.sort((a, b) => a.userId.localeCompare(b.userId)),
+    [{ connectionId: ids[1], userId: "ann" }, { connectionId: ids[2], userId: "bob" }],
+  );
 });
 
 // --- Permissions ----------------------------------------------------------------------

@@ -7,6 +7,7 @@
 
 /* A REST caller's close reason is cut here, so that the log and the frame stay readable. */
 #define REASON_MAX 1024
+#define REASON_TEXT_MAX (REASON_MAX + 64) /* with what stands in front of it */
 #define REASON_FIXED "Application server closed the connection."
 
 /* --- Operations ------------------------------------------------------------ */
@@ -106,8 +107,7 @@ static void list(struct walk *w, struct session *s)
         w->result.failed = true;
 }
 
-/* One that is missing finds nobody. */
-static void (*const operations[HUB_MAY + 1])(struct walk *, struct session *) = {
+static void (*const operations[])(struct walk *, struct session *) = {
     [HUB_SEND] = send_to,  [HUB_EXISTS] = count_only, [HUB_JOIN] = join,
     [HUB_LEAVE] = leave,   [HUB_CLOSE] = close_it,    [HUB_GRANT] = grant,
     [HUB_REVOKE] = revoke, [HUB_MAY] = may,           [HUB_LIST] = list,
@@ -137,7 +137,7 @@ static bool passes(struct walk *w, const struct session *s)
 
 void walk__visit(struct walk *w, struct session *s)
 {
-    if (s->ended || s->excluded || !operations[w->cmd->op] || (w->cmd->filter && !passes(w, s)))
+    if (s->ended || s->excluded || (w->cmd->filter && !passes(w, s)))
         return;
     w->result.matched++;
     operations[w->cmd->op](w, s);
@@ -212,11 +212,21 @@ static void mark_excluded(struct walk *w, bool excluded)
     }
 }
 
+/* As much of a text as has room, in whole characters; it is UTF-8. */
+static struct str cut(struct str text, size_t max)
+{
+    if (text.len <= max)
+        return text;
+    while (max > 0 && ((unsigned char)text.ptr[max] & 0xc0) == 0x80)
+        max--;
+    return str__n(text.ptr, max);
+}
+
 /* Closed by REST: code 1000, no text, and a frame that says who did it
  * (client-and-rest section 3; official-emulator section 2.7). */
 static void word_close(struct walk *w)
 {
-    struct str reason = w->cmd->reason;
+    struct str reason = cut(w->cmd->reason, REASON_MAX);
     struct buf *text = &w->close_text;
 
     buf__str(text, STR(REASON_FIXED));
@@ -234,7 +244,7 @@ static void word_close(struct walk *w)
 void walk__begin(struct walk *w, struct hub *hub, const struct hub_command *cmd)
 {
     *w = (struct walk){.cmd = cmd, .hub = hub};
-    buf__init(&w->close_text, REASON_MAX);
+    buf__init(&w->close_text, REASON_TEXT_MAX);
     if (cmd->op == HUB_CLOSE)
         word_close(w);
 }
