@@ -330,6 +330,28 @@ async function restExists(w) {
   await w.rest(w.model.scope(scope).length ? 200 : 404, "HEAD", pathOf(scope));
 }
 
+// In pages of random sizes, by connection id. Raw clients are known by their users.
+async function restList(w) {
+  const group = w.random.pick(groups);
+  const size = w.random.between(1, 4);
+  const listed = [];
+  w.note(`the connections of group ${group}, ${size} a page`);
+  let next = `/api/hubs/${hub}/groups/${segment(group)}/connections?maxpagesize=${size}&api-version=2024-12-01`;
+  while (next) {
+    const response = await call(w.broker, "GET", next);
+    assert.equal(response.status, 200);
+    const { value, nextLink } = await response.json();
+    assert.ok(value.length <= size);
+    listed.push(...value);
+    next = nextLink?.slice(w.broker.url.length);
+  }
+  const ids = listed.map(({ connectionId }) => connectionId);
+  assert.deepEqual(ids, [...ids].sort(), "sorted by connection id");
+  const labels = listed.map(({ connectionId, userId }) => w.model.all.find((c) => (c.id ? c.id === connectionId : c.user === userId))?.label);
+  const members = w.model.scope({ kind: "group", name: group });
+  assert.deepEqual(labels.sort(), members.map(({ label }) => label).sort(), `who is in group ${group}`);
+}
+
 async function restClose(w) {
   const scope = w.anyScope(w.random.oneIn(12) ? ["hub", "group"] : ["user", "connection"]);
   const excluded = scope.kind === "connection" ? [] : [w.anyId(), w.anyId()];
@@ -365,7 +387,7 @@ const table = [
   [8, connect], [3, disconnect], [5, cut], [6, recover], [1, recoverInVain],
   [14, joinOrLeave], [20, publish], [4, publishRaw], [8, event], [6, acknowledge],
   [16, restSend], [6, restJoinOrLeave], [1, restLeaveAll], [2, restGroups],
-  [4, restExists], [2, restClose], [6, restPermission],
+  [4, restExists], [3, restList], [2, restClose], [6, restPermission],
 ];
 const draws = table.flatMap(([weight, step]) => Array(weight).fill(step));
 

@@ -24,6 +24,8 @@ static void check_answer(const struct answer *answer, enum ph_err err)
         check(names__valid_group(answer->groups[i]));
     for (size_t i = 0; i < answer->role_count; i++)
         check(answer->roles[i].ptr != NULL);
+    check(!metadata__problem(&answer->metadata));
+    check(answer->has_data || answer->metadata.count == 0);
     if (answer->has_data && answer->type <= PH_DATA_JSON)
         check(utf8__valid(answer->data));
 }

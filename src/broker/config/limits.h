@@ -25,7 +25,7 @@
     ROW(permission_names, "permissionNames", 1000, 0, 100000)                                      \
     ROW(permission_patterns, "permissionPatterns", 9, 0, 1000)                                     \
     ROW(group_states, "groupStatesPerConnection", 100, 0, 10000)                                   \
-    ROW(states_per_group, "groupStatesPerGroup", 10000, 0, 1000000)                                \
+    ROW(states_per_group, "groupStatesPerGroup", 10000, 0, 100000)                                 \
     ROW(streams, "streamsPerConnection", 100, 0, 10000)                                            \
     ROW(stream_idle_seconds, "streamIdleSeconds", 300, 1, 86400)                                   \
     ROW(invocation_seconds, "invocationSeconds", 60, 1, 3600)                                      \
