@@ -1,7 +1,9 @@
 /* The core alone, without sockets: what a delivery costs from the sender's message to
- * bytes that are ready for writev, what join and leave cost, what an idle session weighs.
+ * bytes that are ready for writev, what join and leave cost, how long a turn of a command in
+ * slices is, what an idle session weighs.
  * Run by hand on a quiet machine, built with optimization and without sanitizers. */
 #include "broker/core/session.h"
+#include "broker/filter/filter.h"
 #include "broker/wire/formats.h"
 #include "core_shell.h"
 
@@ -11,6 +13,7 @@
 #include <time.h>
 
 #define PAYLOAD 128
+#define MANY 100000
 #define BATCH 64 /* frames taken for one gathered write */
 
 struct transport {
@@ -108,12 +111,23 @@ static size_t flush(struct core *core)
     return written;
 }
 
-static double seconds(void)
+static double seconds_of(clockid_t clock)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static double seconds(void)
+{
+    return seconds_of(CLOCK_MONOTONIC);
+}
+
+/* Of this thread, so that what else runs on the machine is left out. */
+static double own_seconds(void)
+{
+    return seconds_of(CLOCK_THREAD_CPUTIME_ID);
 }
 
 /* --- Fan-out ------------------------------------------------------------------ */
@@ -201,6 +215,87 @@ static void join_and_leave(unsigned members, unsigned groups)
     core__free(core);
 }
 
+/* --- Commands in slices ---------------------------------------------------------- */
+
+static void on_done(void *arg, struct hub_result *result)
+{
+    *(struct hub_result *)arg = *result;
+}
+
+/* The turns that a command takes, and the longest of them. */
+static void slices(const char *name, const char *filter, struct hub_command cmd)
+{
+    struct core *core = new_core();
+    struct hub_result result = {0};
+    double longest = 0, sum = 0;
+    unsigned turns = 0;
+    uint64_t work = 0;
+
+    for (unsigned i = 0; i < MANY; i++)
+        connect(core, i, &format_json, STR("g"));
+    flush(core);
+    cmd.hub = STR("bench");
+    if (filter && filter__compile(str__of(filter), &cmd.filter, NULL) != PH_OK)
+        exit(1);
+    core__start(core, &cmd, on_done, &result);
+    for (; core__has_walks(core); turns++) {
+        double start = own_seconds(), turn;
+
+        work += core__continue(core);
+        turn = own_seconds() - start;
+        sum += turn;
+        longest = turn > longest ? turn : longest;
+        flush(core);
+    }
+    printf("| %s | %zu | %u | %.1f | %.2f | %.0f |\n", name, result.matched, turns, sum * 1e3,
+           longest * 1e3, sum / (double)work * 1e9);
+    hub_result__free(&result);
+    filter__unref(cmd.filter);
+    core__free(core);
+}
+
+/* `head`, a number and `tail`, again and again, with `or` between. */
+static const char *clauses(const char *head, const char *tail, unsigned count)
+{
+    static char text[16384];
+    size_t len = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s%u%s", i ? " or " : "", head,
+                                i, tail);
+    return text;
+}
+
+static void all_slices(void)
+{
+    struct message *m = message__new(
+        &(struct message){.from = MESSAGE_FROM_SERVER, .type = PH_DATA_TEXT, .data = STR("hello")});
+    const struct hub_command
+        send = {.op = HUB_SEND, .scope = SCOPE_HUB, .message = m},
+        list = {.op = HUB_LIST, .scope = SCOPE_GROUP, .name = STR("g"), .limit = 201},
+        join = {.op = HUB_JOIN, .scope = SCOPE_HUB, .groups = &STR("new"), .group_count = 1};
+    struct hub_command to_group = send;
+
+    to_group.scope = SCOPE_GROUP;
+    to_group.name = STR("g");
+    printf(
+        "\n| command for %u sessions | matched | turns | ms in all | longest turn, ms | ns for a "
+        "unit of work |\n|---|---|---|---|---|---|\n",
+        MANY);
+    slices("send, one clause", "userId eq 'user7'", send);
+    slices("send, true for all", "true", send);
+    slices("send, a group", "'g' in groups", send);
+    slices("send to a group, one clause", "userId eq 'user7'", to_group);
+    slices("send, 100 users", clauses("userId eq 'user", "'", 100), send);
+    slices("send, 100 groups", clauses("'group", "' in groups", 100), send);
+    slices("send, 25 long clauses",
+           clauses("contains(tolower(concat(userId, '-", "')), 'a-') and length(groups) gt 3", 25),
+           send);
+    slices("list a group", NULL, list);
+    slices("join a group", NULL, join);
+    message__unref(m);
+}
+
 /* --- Memory -------------------------------------------------------------------- */
 
 static void weigh(const char *name, const struct format *format)
@@ -241,6 +336,7 @@ int main(void)
     for (unsigned members = 10; members <= 100000; members *= 10)
         join_and_leave(members, 10);
     join_and_leave(1000, 100000);
+    all_slices();
     printf("\n| format | bytes of the core for an idle session in one group |\n|---|---|\n");
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         weigh(rows[i].name, rows[i].format);

@@ -1,7 +1,9 @@
 /* A short life of a core in which each allocation fails in turn: nothing crashes, leaks
  * or is forgotten, and what is left works. Allocations are counted by the linker's
  * --wrap, so the code under test is the one that ships. */
+#include "broker/core/listing.h"
 #include "broker/core/session.h"
+#include "broker/filter/filter.h"
 #include "broker/wire/formats.h"
 #include "core_shell.h"
 #include "unit.h"
@@ -218,6 +220,33 @@ static void group_states(struct world *w)
     flush(w);
 }
 
+/* A list is whole, or said to have failed. */
+static void take_list(void *arg, struct hub_result *result)
+{
+    (void)arg;
+    if (!result)
+        return;
+    assert_true(result->failed || result->matched == 0 || result->listing->count > 0);
+    hub_result__free(result);
+}
+
+static void walks(struct world *w)
+{
+    struct hub_command cmd = {
+        .op = HUB_LIST, .scope = SCOPE_GROUP, .hub = STR("hub"), .name = STR("g"), .limit = 2};
+    struct hub_result result;
+
+    core__apply(w->core, &cmd, &result);
+    take_list(NULL, &result);
+    filter__compile(STR("tolower(userId) in ('u', 'v') or 'g' in groups"), &cmd.filter, NULL);
+    if (core__start(w->core, &cmd, take_list, NULL))
+        core__continue(w->core);
+    assert_false(core__has_walks(w->core));
+    filter__unref(cmd.filter);
+    filter__compile(STR("this is none"), &cmd.filter, NULL);
+    assert_null(cmd.filter);
+}
+
 static void close_user(struct world *w)
 {
     core__apply(w->core,
@@ -255,6 +284,7 @@ static void live(struct world *w)
     }
     flush(w);
     revoke(w);
+    walks(w);
     close_user(w);
 }
 

@@ -174,6 +174,30 @@ static void a_turn_has_bounded_work(void **state)
         assert_int_equal(received(w->sessions[i]), i % 3 == 0);
 }
 
+/* Not only looking at sessions is work, but also what is done with them. */
+static void what_is_done_counts(void **state)
+{
+    static struct str names[1000];
+    static char room[1000][8];
+    struct world *w = *state;
+    struct hub_command cmd = {
+        .op = HUB_JOIN, .scope = SCOPE_HUB, .hub = STR("h"), .groups = names, .group_count = 1000};
+    struct caller caller = {0};
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(room[i], sizeof(room[i]), "g%u", i);
+        names[i] = str__of(room[i]);
+    }
+    fill(w, 30);
+    assert_true(core__takes_long(w->core, &cmd));
+    assert_true(core__start(w->core, &cmd, on_done, &caller));
+    for (; core__has_walks(w->core); count++)
+        assert_true(core__continue(w->core) < CORE_WALKS_WORK + 10 * 1000);
+    assert_in_range(count, 5, 30);
+    assert_int_equal(caller.result.matched, 30);
+}
+
 static void what_takes_long(void **state)
 {
     struct world *w = *state;
@@ -597,6 +621,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_turn_has_bounded_work, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_done_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(what_takes_long, setup, teardown),
         cmocka_unit_test_setup_teardown(short_commands_add_up, setup, teardown),
         cmocka_unit_test_setup_teardown(who_comes_later_is_left_out, setup, teardown),

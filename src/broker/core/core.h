@@ -186,7 +186,7 @@ void core__apply(struct core *core, const struct hub_command *cmd, struct hub_re
 
 /* A filter, or closing or moving very many connections, would hold up the loop. Such a
  * command is started, and goes on in slices of counted work between which anything else may
- * happen: about 50 ns a unit, hence 2 ms in a turn of the loop at the most. It is for the
+ * happen. A unit is 5 to 30 ns, hence a turn of the loop about 1 ms at the most. It is for the
  * connections that the hub has when it is started. */
 #define CORE_TURN_WORK 40000
 #define CORE_WALKS_WORK 30000 /* of these for what was started; the rest is for short ones */

@@ -10,11 +10,12 @@
 
 #include <stdlib.h>
 
-/* In units of about 50 ns (filter__match). A slice may go over CORE_TURN_WORK by what one
+/* In the units of filter__match. A slice may go over CORE_TURN_WORK by what one
  * session costs. */
 #define STEP_WORK 2 /* to the next session, which is not in the cache */
 #define NAME_WORK 2 /* is it in the group? */
 #define CLOSE_WORK 60
+#define LIST_WORK 20 /* copied, and put into its place among those of a page */
 
 /* What the operation itself costs for a session. */
 static uint64_t op_work(const struct hub_command *cmd)
@@ -25,6 +26,8 @@ static uint64_t op_work(const struct hub_command *cmd)
         return 8 * (cmd->group_count + 1);
     case HUB_CLOSE:
         return CLOSE_WORK;
+    case HUB_LIST:
+        return LIST_WORK;
     default:
         return 4;
     }

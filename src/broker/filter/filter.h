@@ -47,7 +47,7 @@ void filter__unref(struct filter *f); /* NULL is fine */
 
 /* What a match costs, about, in the unit of `work`; long names make it dearer. */
 uint64_t filter__cost(const struct filter *f);
-/* Is it true for this connection? Adds to *work what it cost: 1 for about 50 ns. */
+/* Is it true for this connection? Adds to *work what it cost: 1 for about 5 to 30 ns. */
 bool filter__match(const struct filter *f, const struct filter_subject *subject, uint64_t *work);
 
 #endif
