@@ -186,7 +186,7 @@ static int serve(struct program *p)
         return fail(diag.text);
     say_ready(p->current, p->broker);
     wait_for_signals(p);
-    limit_time_to_stop(limits.drain_seconds + HANDLER_GRACE_S);
+    limit_time_to_stop(broker__stop_seconds(p->broker) + HANDLER_GRACE_S);
     broker__stop(p->broker);
     alarm(0);
     return EXIT_SUCCESS;

@@ -145,3 +145,21 @@ enum ph_err hub_settings__add_handler(struct settings *s, struct hub_settings *h
     hub->handlers[hub->handler_count++] = h;
     return PH_OK;
 }
+
+enum ph_err hub_settings__add_listener(struct settings *s, struct hub_settings *hub,
+                                       const struct event_listener *row, struct diag *diag)
+{
+    struct event_listener l = *row;
+    void *listeners;
+
+    if (hub->listener_count == SETTINGS_MAX_LISTENERS)
+        return diag__set(diag, PH_ERR_ARGUMENT, "a hub can have at most %d event listeners",
+                         SETTINGS_MAX_LISTENERS);
+    listeners = make_room(&s->arena, hub->listeners, hub->listener_count, sizeof(*hub->listeners));
+    if (!listeners || !copy(&s->arena, &l.endpoint) || !copy(&s->arena, &l.subject) ||
+        !copy(&s->arena, &l.user_event_pattern))
+        return diag__set(diag, PH_ERR_MEMORY, "out of memory");
+    hub->listeners = listeners;
+    hub->listeners[hub->listener_count++] = l;
+    return PH_OK;
+}

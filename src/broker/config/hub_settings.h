@@ -13,5 +13,8 @@ enum ph_err hub_settings__add(struct settings *s, struct str name, struct hub_se
 /* Appends a row; its strings are copied. PH_ERR_ARGUMENT: too many. PH_ERR_MEMORY. */
 enum ph_err hub_settings__add_handler(struct settings *s, struct hub_settings *hub,
                                       const struct event_handler *row, struct diag *diag);
+/* Likewise. */
+enum ph_err hub_settings__add_listener(struct settings *s, struct hub_settings *hub,
+                                       const struct event_listener *row, struct diag *diag);
 
 #endif

@@ -31,6 +31,9 @@
 #define SETTINGS_MAX_KEEP_ALIVE 120
 #define SETTINGS_DEFAULT_KEEP_ALIVE 20
 
+#define SETTINGS_MAX_LISTENERS 10 /* of one hub */
+#define SETTINGS_MAX_SERVERS 16   /* of one listener */
+#define SETTINGS_DEFAULT_SUBJECT "pubhook.{hub}.{event}"
 #define SETTINGS_MAX_GROUP_FILTERS 100
 #define SETTINGS_MAX_COMMAND 32 /* words of a command line */
 #define SETTINGS_MAX_TOKEN_SECONDS 86400
@@ -80,6 +83,14 @@ struct event_handler {
     void *app;           /* struct ph_app of the plugin, set when it is loaded */
 };
 
+/* One row of a hub's eventListeners; all rows that match an event hear of it. */
+struct event_listener {
+    struct str endpoint;           /* nats:// URLs in a comma list */
+    struct str subject;            /* with {hub} and {event} */
+    struct str user_event_pattern; /* as that of a handler; absent: no user events */
+    unsigned system_events;        /* SYSTEM_EVENT_CONNECTED, SYSTEM_EVENT_DISCONNECTED */
+};
+
 /* Where primary sources disagree on what the service does (event-handler section 3.8).
  * All zero: as documented, and as the official emulator does. */
 struct hub_compatibility {
@@ -101,6 +112,8 @@ struct hub_settings {
     struct hub_compatibility compatibility;
     struct event_handler *handlers;
     size_t handler_count;
+    struct event_listener *listeners;
+    size_t listener_count;
 };
 
 /* A URL under which a proxy makes the broker known (client-and-rest section 5.6). */

@@ -4,6 +4,7 @@
 #include "broker/config/endpoint.h"
 #include "broker/config/entra.h"
 #include "broker/config/event_handler.h"
+#include "broker/config/event_listener.h"
 #include "broker/config/hub_settings.h"
 #include "broker/config/values.h"
 
@@ -429,6 +430,99 @@ static enum ph_err read_event_handler(struct reader *r, const struct json *item,
     return hub_settings__add_handler(r->s, hub, &d.row, r->diag);
 }
 
+/* eventListeners[] ----------------------------------------------------------------- */
+
+static enum ph_err read_endpoint(struct reader *r, const struct json *value, void *target)
+{
+    struct event_listener *l = target;
+
+    l->endpoint = value->string;
+    return event_listener__check_endpoint(value->string, r->diag);
+}
+
+static enum ph_err read_subject(struct reader *r, const struct json *value, void *target)
+{
+    struct event_listener *l = target;
+
+    l->subject = value->string;
+    return event_listener__check_subject(value->string, r->diag);
+}
+
+static enum ph_err add_heard_event(struct reader *r, struct str value, void *target)
+{
+    struct event_listener *l = target;
+
+    return event_listener__add_system_event(value, &l->system_events, r->diag);
+}
+
+static enum ph_err read_heard_events(struct reader *r, const struct json *value, void *target)
+{
+    return read_strings(r, value, target, add_heard_event);
+}
+
+static enum ph_err read_heard_pattern(struct reader *r, const struct json *value, void *target)
+{
+    struct event_listener *l = target;
+
+    if (value->type == JSON_NULL || value->string.len == 0)
+        return PH_OK;
+    l->user_event_pattern = value->string;
+    return event_handler__check_pattern(value->string, r->diag);
+}
+
+static const struct key filter_keys[] = {
+    {STR("systemEvents"), TYPE(JSON_ARRAY) | TYPE(JSON_NULL),
+     "an array of \"connected\" and \"disconnected\"", read_heard_events},
+    {STR("userEventPattern"), TYPE(JSON_STRING) | TYPE(JSON_NULL),
+     "\"*\", one event name or a comma list of names", read_heard_pattern},
+};
+
+static const struct table filter_table = {"eventNameFilter", filter_keys,
+                                          sizeof(filter_keys) / sizeof(*filter_keys)};
+
+static enum ph_err read_filter(struct reader *r, const struct json *value, void *target)
+{
+    return read_object(r, &filter_table, value, target);
+}
+
+static const struct key listener_keys[] = {
+    {STR("endpoint"), TYPE(JSON_STRING), "a nats:// URL", read_endpoint},
+    {STR("subject"), TYPE(JSON_STRING), "a NATS subject", read_subject},
+    {STR("eventNameFilter"), TYPE(JSON_OBJECT), "an object with systemEvents and userEventPattern",
+     read_filter},
+    {STR("filter"), TYPE(JSON_OBJECT), "an object with systemEvents and userEventPattern",
+     read_filter}, /* its name in the management API of the service */
+};
+
+static const struct table listener_table = {"an event listener", listener_keys,
+                                            sizeof(listener_keys) / sizeof(*listener_keys)};
+
+static enum ph_err read_event_listener(struct reader *r, const struct json *item,
+                                       struct hub_settings *hub)
+{
+    struct event_listener row = {.subject = STR(SETTINGS_DEFAULT_SUBJECT)};
+    enum ph_err err = read_object(r, &listener_table, item, &row);
+
+    if (err)
+        return err;
+    if (!row.endpoint.ptr)
+        return diag__set(r->diag, PH_ERR_CONFIG, "an event listener must have an endpoint");
+    if (!row.system_events && !row.user_event_pattern.ptr)
+        return diag__set(r->diag, PH_ERR_CONFIG,
+                         "an event listener must have an eventNameFilter with systemEvents, a "
+                         "userEventPattern or both");
+    return hub_settings__add_listener(r->s, hub, &row, r->diag);
+}
+
+static enum ph_err read_event_listeners(struct reader *r, const struct json *value, void *target)
+{
+    enum ph_err err = PH_OK;
+
+    for (const struct json *item = value->child; item && err == PH_OK; item = item->next)
+        err = at(r, item, read_event_listener(r, item, target));
+    return err;
+}
+
 /* hubs.{hub} ----------------------------------------------------------------------- */
 
 static enum ph_err read_event_handlers(struct reader *r, const struct json *value, void *target)
@@ -546,6 +640,7 @@ static const struct key hub_keys[] = {
     {STR("webSocketKeepAliveIntervalInSeconds"), TYPE(JSON_NUMBER), "a whole number",
      read_keep_alive},
     {STR("eventHandlers"), TYPE(JSON_ARRAY), "an array", read_event_handlers},
+    {STR("eventListeners"), TYPE(JSON_ARRAY), "an array", read_event_listeners},
     {STR("compatibility"), TYPE(JSON_OBJECT), "an object", read_compatibility},
 };
 

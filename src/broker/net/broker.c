@@ -6,6 +6,7 @@
 #include "broker/net/entra_keys.h"
 #include "broker/net/listener.h"
 #include "broker/net/news.h"
+#include "broker/net/publisher.h"
 #include "broker/net/shard.h"
 
 #include <stdio.h>
@@ -156,6 +157,7 @@ static void broker_free(struct broker *b)
         shard__free(b->shards[i]);
     entra_keys__free(b->entra);
     news__free(b->news);
+    publisher__free(b->publisher);
     sem_destroy(&b->drained);
     free(b->shards);
     free(b);
@@ -176,10 +178,12 @@ static struct broker *broker_new(const struct settings *settings,
     if (b->limits.transports == 0)
         share_files(&b->limits, b->shard_count);
     b->news = news__new(&b->seed);
-    if (b->shards && b->news && random__bytes(&b->seed, sizeof(b->seed)) &&
+    b->publisher = publisher__new(log);
+    if (b->shards && b->news && b->publisher && random__bytes(&b->seed, sizeof(b->seed)) &&
         sem_init(&b->drained, 0, 0) == 0)
         return b;
     news__free(b->news);
+    publisher__free(b->publisher);
     free(b->shards);
     free(b);
     return NULL;
@@ -204,8 +208,10 @@ struct broker *broker__start(const struct settings *settings, const struct broke
         if (fds[i] >= 0)
             close(fds[i]);
     }
-    if (started)
+    if (started) {
+        publisher__prepare(b->publisher, settings);
         return b;
+    }
     halt(b);
     broker_free(b);
     return NULL;
@@ -213,6 +219,7 @@ struct broker *broker__start(const struct settings *settings, const struct broke
 
 void broker__configure(struct broker *b, const struct settings *settings)
 {
+    publisher__prepare(b->publisher, settings);
     for (size_t i = 0; i < b->shard_count; i++)
         shard__configure(b->shards[i], settings);
 }
@@ -226,6 +233,11 @@ static void drain(struct broker *b)
         while (sem_wait(&b->drained) != 0)
             ;
     }
+}
+
+unsigned broker__stop_seconds(const struct broker *b)
+{
+    return b->limits.drain_seconds + publisher__drain_seconds(b->publisher);
 }
 
 void broker__stop(struct broker *b)

@@ -8,6 +8,7 @@
 #include <semaphore.h>
 
 struct entra_keys;
+struct publisher;
 struct shard;
 
 struct broker_limits {
@@ -33,6 +34,7 @@ struct broker_limits broker__limits(const struct limits *set);
 
 struct broker {
     struct ph_log *log;
+    struct publisher *publisher; /* to event listeners */
     struct broker_limits limits;
     struct map_seed seed;
     char own_host[300]; /* HOST:PORT as clients reach it, from the settings */
@@ -52,6 +54,8 @@ struct broker *broker__start(const struct settings *settings, const struct broke
 /* Any thread: other settings for what comes from now on; what is under way ends as it has
  * begun. Where to listen and the number of threads stay. */
 void broker__configure(struct broker *b, const struct settings *settings);
+/* How long broker__stop may take, if no handler inside of the broker hangs. */
+unsigned broker__stop_seconds(const struct broker *b);
 /* Stops accepting, closes clients with 1001, waits for the `disconnected` events, ends
  * the threads and frees everything. NULL is fine. */
 void broker__stop(struct broker *b);

@@ -1,6 +1,7 @@
 #include "broker/net/metrics_page.h"
 
 #include "broker/metrics/metrics_text.h"
+#include "broker/net/publisher.h"
 #include "broker/rest/route.h"
 #include "pubhook/version.h"
 
@@ -88,6 +89,7 @@ static uint64_t mailbox_bytes(const struct broker *b)
 void metrics_page__write(struct shard *s, struct buf *out)
 {
     const struct broker *b = s->broker;
+    const struct nats_link_counts heard = publisher__count(b->publisher);
     struct metrics_operation operations[METRICS_MAX_OPERATIONS];
     const struct metrics *shards[SETTINGS_MAX_THREADS];
     const struct metrics_facts facts = {.version = PH_VERSION,
@@ -98,6 +100,9 @@ void metrics_page__write(struct shard *s, struct buf *out)
                                         .open_files = open_files(),
                                         .max_files = max_files(),
                                         .mailbox_bytes = mailbox_bytes(b),
+                                        .listener_sent = heard.sent,
+                                        .listener_lost = heard.lost,
+                                        .listener_waiting = heard.waiting,
                                         .shards = (unsigned)b->shard_count};
     struct metrics_page page = {shards, b->shard_count, operations, 0, &facts};
 

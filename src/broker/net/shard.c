@@ -6,6 +6,7 @@
 #include "broker/net/admission.h"
 #include "broker/net/front.h"
 #include "broker/net/news.h"
+#include "broker/net/publisher.h"
 #include "broker/net/relay.h"
 #include "broker/wire/ws.h"
 
@@ -193,6 +194,13 @@ static bool on_is_news(void *ctx, struct str url, bool consent)
     return news__is(s->broker->news, url, consent);
 }
 
+static void on_note(void *ctx, const struct upstream_note *note)
+{
+    const struct shard *s = ctx;
+
+    publisher__publish(s->broker->publisher, note);
+}
+
 static const struct upstream_ops upstream_ops = {
     .send = on_send,
     .cancel = on_cancel,
@@ -200,6 +208,7 @@ static const struct upstream_ops upstream_ops = {
     .event_done = on_event_done,
     .make_guid = on_make_guid,
     .is_news = on_is_news,
+    .publish = on_note,
 };
 
 static void on_report(void *ctx, struct exchange *x, const struct exchange_result *result)

@@ -299,7 +299,11 @@ static void judge(struct upstream_peer *p, const struct queued_event *q,
     enum ph_err err;
 
     if (!q->handler) {
-        out->success = q->kind == PH_EVENT_CONNECT;
+        out->success = q->kind == PH_EVENT_CONNECT || q->heard;
+        if (q->heard) { /* as if a handler had answered 204 (official-emulator section 2.8) */
+            *answer = (struct answer){.success = true, .status = 204};
+            out->answer = answer;
+        }
         out->why = out->success ? NULL : why_no_handler(p, q);
         return;
     }
@@ -347,8 +351,8 @@ static void tell(struct upstream_peer *p, const struct queued_event *q, const st
         break;
     case PH_EVENT_USER:
         if (!p->ended)
-            config->ops->event_done(config->ctx, p->owner, q->ticket, out->answer, !q->handler,
-                                    out->why);
+            config->ops->event_done(config->ctx, p->owner, q->ticket, out->answer,
+                                    !q->handler && !q->heard, out->why);
         break;
     case PH_EVENT_CONNECTED:
     case PH_EVENT_DISCONNECTED:
@@ -388,7 +392,7 @@ static void count(const struct upstream_peer *p, const struct queued_event *q,
     struct metrics *m = p->up->config.metrics;
     enum metric_event event = metric_of[q->kind];
 
-    if (!q->handler) {
+    if (!q->handler && !q->heard) {
         metrics__event(m, event, OUTCOME_NO_HANDLER);
         return;
     }

@@ -14,6 +14,7 @@ struct queued_event {
     void *token;                         /* of a connect */
     uint64_t ticket;                     /* of a user event */
     int64_t since_ms;                    /* the loop's clock, when it was queued */
+    bool heard;                          /* a listener was told of it */
     enum ph_event_kind kind;
     enum ph_data_type type;
     struct str name;          /* with a NUL behind it */

@@ -53,6 +53,20 @@ static bool wants(const struct event_handler *h, enum ph_event_kind kind, struct
     }
 }
 
+/* connect needs an answer, and a listener gives none (official-emulator section 2.8). */
+bool route__is_heard(const struct event_listener *l, enum ph_event_kind kind, struct str name)
+{
+    switch (kind) {
+    case PH_EVENT_USER:
+        return l->user_event_pattern.ptr && route__pattern_matches(l->user_event_pattern, name);
+    case PH_EVENT_CONNECTED:
+    case PH_EVENT_DISCONNECTED:
+        return (l->system_events & system_event[kind]) != 0;
+    default:
+        return false;
+    }
+}
+
 struct str route__subject(enum ph_event_kind kind, struct str name, struct str data)
 {
     return kind == PH_EVENT_JOINED || kind == PH_EVENT_LEFT ? data : name;

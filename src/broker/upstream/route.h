@@ -12,6 +12,8 @@ const struct event_handler *route__find(const struct hub_settings *hub, enum ph_
                                         struct str subject);
 /* The name of a user event, the group that was joined or left. */
 struct str route__subject(enum ph_event_kind kind, struct str name, struct str data);
+bool route__is_heard(const struct event_listener *listener, enum ph_event_kind kind,
+                     struct str name);
 /* `pattern` is a comma list of patterns (base/pattern.h), compared without case. One that
  * is "*" alone stands for every event, also for one with dots. */
 bool route__pattern_matches(struct str pattern, struct str name);

@@ -1,6 +1,7 @@
 #include "broker/upstream/upstream.h"
 
 #include "broker/upstream/delivery.h"
+#include "broker/upstream/listening.h"
 #include "broker/upstream/route.h"
 #include "broker/upstream/state.h"
 
@@ -89,6 +90,7 @@ static struct queued_event *new_event(struct upstream_peer *p, enum ph_event_kin
     if (!q)
         return NULL;
     q->since_ms = now_ms;
+    listening__tell(p, q);
     q->handler = route__find(settings__hub(config->settings, p->hub), kind,
                              route__subject(kind, event->name, event->data));
     if (!q->handler)

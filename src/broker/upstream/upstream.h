@@ -62,6 +62,14 @@ struct exchange_result {
     enum metric_failure failure;          /* without a response */
 };
 
+/* An event as a listener gets it: a CloudEvent in binary mode. */
+struct upstream_note {
+    const struct event_listener *listener;
+    struct str subject;
+    struct http_headers headers;
+    struct str body;
+};
+
 /* `send`, `cancel` and `make_guid` may be called from inside any function here; the
  * outcomes (`connect_done`, `event_done`) come from inside upstream__done and
  * upstream__tick only, and may call anything here but upstream__free. What they are
@@ -88,6 +96,9 @@ struct upstream_ops {
     /* For the log, which need not hear it from each shard: is the verdict on this URL
      * another one than any shard was told before? NULL: always. */
     bool (*is_news)(void *ctx, struct str url, bool consent);
+    /* An event for an event listener. Copies what it keeps; nobody hears whether it
+     * arrives. NULL: there are no listeners. */
+    void (*publish)(void *ctx, const struct upstream_note *note);
 };
 
 struct upstream_config {

@@ -1,0 +1,131 @@
+#include "broker/upstream/listening.h"
+
+#include "base/buf.h"
+#include "broker/upstream/route.h"
+#include "broker/upstream/state.h"
+
+#define NOTE_MEMORY (4u << 20) /* headers and the body of a system event; a user's is not copied   \
+                                */
+#define NOTE_FIRST 4096
+#define SUBJECT_MAX 1024
+
+/* A dot parts the tokens of a subject, none of which may be empty. */
+static void add_value(struct buf *out, struct str value)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        bool empties = value.ptr[i] == '.' && (i + 1 == value.len || value.ptr[i + 1] == '.');
+
+        buf__str(out, empties ? STR("%2E") : str__n(value.ptr + i, 1));
+    }
+}
+
+static void make_subject(struct buf *out, struct str pattern, struct str hub, struct str event)
+{
+    while (pattern.len > 0) {
+        size_t taken = 1;
+
+        if (str__starts_with_nocase(pattern, STR("{hub}"))) {
+            add_value(out, hub);
+            taken = strlen("{hub}");
+        } else if (str__starts_with_nocase(pattern, STR("{event}"))) {
+            add_value(out, event);
+            taken = strlen("{event}");
+        } else {
+            buf__byte(out, pattern.ptr[0]);
+        }
+        pattern = str__n(pattern.ptr + taken, pattern.len - taken);
+    }
+}
+
+/* JetStream knows a message again by it; the same as the service's for Event Hubs. */
+static bool add_message_id(struct arena *a, const struct upstream_peer *p,
+                           const struct queued_event *q, struct http_headers *headers)
+{
+    const char *id = arena__printf(a, "%.*s/%s", STR_FMT(p->connection_id), q->id);
+
+    return id && http__add(a, headers, STR("Nats-Msg-Id"), str__of(id));
+}
+
+/* WebHook-Request-Origin is between the broker and handlers. */
+static bool is_for_listeners(struct str name)
+{
+    return str__starts_with_nocase(name, STR("ce-")) ||
+           str__starts_with_nocase(name, METADATA_HEADER_PREFIX) ||
+           str__eq_nocase(name, STR("Content-Type"));
+}
+
+static bool encode(struct arena *a, const struct upstream_peer *p, const struct queued_event *q,
+                   struct upstream_note *note)
+{
+    const struct ph_event ev = {
+        .kind = q->kind,
+        .hub = p->hub,
+        .connection_id = p->connection_id,
+        .name = q->name,
+        .user_id = str__of(p->user_id),
+        .subprotocol = str__of(p->subprotocol),
+        .id = str__of(q->id),
+        .time = str__of(q->time),
+        .origin = p->up->config.origin,
+        .state = p->state ? str__n(p->state, p->state_len) : STR_NONE,
+        .type = q->type,
+        .data = q->kind == PH_EVENT_USER ? q->data : STR_NONE,
+        .reason = q->kind == PH_EVENT_DISCONNECTED ? q->data : STR_NONE,
+        .metadata = q->metadata,
+    };
+    struct http_request request = {.method = STR("POST")};
+    struct diag diag = {""};
+
+    if (event__encode(a, &ev, STR_NONE, &request, &diag) != PH_OK ||
+        !add_message_id(a, p, q, &note->headers))
+        return false;
+    for (size_t i = 0; i < request.headers.count; i++) {
+        const struct http_header *h = &request.headers.items[i];
+
+        if (is_for_listeners(h->name) && !http__add(a, &note->headers, h->name, h->value))
+            return false;
+    }
+    note->body = request.body;
+    return true;
+}
+
+static void tell(struct upstream_peer *p, const struct queued_event *q, struct upstream_note *note,
+                 const struct event_listener *listener)
+{
+    struct buf subject;
+
+    buf__init(&subject, SUBJECT_MAX);
+    make_subject(&subject, listener->subject, p->hub, q->name);
+    note->listener = listener;
+    note->subject = buf__view(&subject);
+    if (!subject.failed)
+        p->up->config.ops->publish(p->up->config.ctx, note);
+    buf__free(&subject);
+}
+
+void listening__tell(struct upstream_peer *p, struct queued_event *q)
+{
+    const struct upstream_config *config = &p->up->config;
+    const struct hub_settings *hub = settings__hub(config->settings, p->hub);
+    struct upstream_note note = {.headers = {NULL, 0, 0}};
+    char first[NOTE_FIRST];
+    struct arena a;
+
+    if (!config->ops->publish)
+        return;
+    arena__init(&a, first, sizeof(first), NOTE_MEMORY);
+    for (size_t i = 0; i < hub->listener_count; i++) {
+        if (!route__is_heard(&hub->listeners[i], q->kind, q->name))
+            continue;
+        if (!q->heard && !encode(&a, p, q, &note)) {
+            log__error(config->log, LOG_NONE,
+                       "event listeners do not hear of a `%.*s` event of hub %.*s: it cannot be "
+                       "encoded, or memory is out",
+                       STR_FMT(q->name), STR_FMT(p->hub));
+            break;
+        }
+        q->heard = true;
+        tell(p, q, &note, &hub->listeners[i]);
+    }
+    arena__free(&a);
+}

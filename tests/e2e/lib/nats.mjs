@@ -1,0 +1,92 @@
+// A NATS server, and a subscriber that speaks its text protocol.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import net from "node:net";
+import { cleanup } from "./cleanup.mjs";
+import { Inbox } from "./clients.mjs";
+
+const program = ["/usr/sbin/nats-server", "/usr/bin/nats-server"].find(existsSync) ?? "nats-server";
+
+// A port that nobody has now: a server that is stopped and started again needs the same.
+export async function freePort() {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+export async function startNats(t, port, args = []) {
+  const child = spawn(program, ["--addr", "127.0.0.1", "--port", String(port), ...args], { stdio: ["ignore", "ignore", "pipe"] });
+  const exited = once(child, "exit");
+  let log = "";
+  const ready = new Promise((resolve, reject) => {
+    child.stderr.setEncoding("utf8").on("data", (text) => {
+      log += text;
+      if (log.includes("Server is ready")) resolve();
+    });
+    exited.then(() => reject(new Error(`nats-server ended: ${log}`)), reject);
+  });
+  const server = {
+    port,
+    url: `nats://127.0.0.1:${port}`,
+    async stop(signal = "SIGTERM") {
+      if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+      await exited;
+    },
+  };
+  cleanup(t, () => server.stop());
+  await ready;
+  return server;
+}
+
+function parseHeaders(text) {
+  const lines = text.split("\r\n").slice(1).filter(Boolean);
+  return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]));
+}
+
+// Messages of a subject, wildcards allowed, as {subject, headers, body}.
+export async function subscribe(t, server, subject, { user, pass } = {}) {
+  const inbox = new Inbox(`NATS ${subject}`);
+  const socket = net.connect(server.port, "127.0.0.1");
+  cleanup(t, () => socket.destroy());
+  let buffer = Buffer.alloc(0);
+  let subscribed;
+  const ready = new Promise((resolve) => (subscribed = resolve));
+  const readMessage = (line, end) => {
+    const words = line.split(" ");
+    const [headerSize, size] = words[0] === "HMSG" ? words.slice(-2).map(Number) : [0, Number(words.at(-1))];
+    if (buffer.length < end + size + 2) return false;
+    const bytes = buffer.subarray(end, end + size);
+    inbox.put({
+      subject: words[1],
+      headers: parseHeaders(bytes.subarray(0, headerSize).toString()),
+      body: bytes.subarray(headerSize),
+    });
+    buffer = buffer.subarray(end + size + 2);
+    return true;
+  };
+  const readLine = () => {
+    const at = buffer.indexOf("\r\n");
+    if (at < 0) return false;
+    const line = buffer.subarray(0, at).toString();
+    if (/^H?MSG /.test(line)) return readMessage(line, at + 2);
+    buffer = buffer.subarray(at + 2);
+    if (line === "PING") socket.write("PONG\r\n");
+    if (line === "PONG") subscribed();
+    if (line.startsWith("-ERR")) inbox.close(line);
+    return true;
+  };
+  socket.on("data", (bytes) => {
+    buffer = Buffer.concat([buffer, bytes]);
+    while (readLine());
+  });
+  socket.on("error", () => {});
+  socket.on("close", () => inbox.close("the server has gone"));
+  socket.write(`CONNECT ${JSON.stringify({ verbose: false, headers: true, user, pass })}\r\nSUB ${subject} 1\r\nPING\r\n`);
+  await ready;
+  return inbox;
+}
