@@ -7,6 +7,7 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { openJson, openSocket } from "./lib/clients.mjs";
+import { RawConnection } from "./lib/net.mjs";
 import { plugin, program, sanitizerEnvironment, temporaryFolder, testPlugin } from "./lib/paths.mjs";
 import { defaultKey, startBroker } from "./lib/pubhook.mjs";
 
@@ -104,6 +105,26 @@ test("SIGTERM closes clients with 1001 and tells handlers before it exits", asyn
   const clients = await Promise.all(Array.from({ length: 10 }, () => openJson(t, broker, "echo")));
   await broker.stopOnce();
   for (const client of clients) assert.equal((await client.closed).code, 1001);
+});
+
+test("while it shuts down it is not healthy, and says so on connections that are still open", async (t) => {
+  const broker = await startBroker(t, { threads: 1 });
+  const client = await openJson(t, broker, "chat");
+  client.ws._socket.pause(); // so that the broker waits for its close frame
+  const connection = await RawConnection.open(t, broker.port);
+  const ask = "GET /api/health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  const health = () => {
+    connection.received = Buffer.alloc(0);
+    return connection.write(ask).status();
+  };
+  assert.equal(await health(), 200);
+  const stopped = broker.stopOnce();
+  let status = 200;
+  while (status === 200) status = await health(); // until the signal has reached it
+  assert.equal(status, 503);
+  assert.match(connection.text, /shutting down/);
+  client.ws._socket.resume();
+  await stopped;
 });
 
 test("a client that does not answer does not keep it from stopping", async (t) => {

@@ -20,6 +20,8 @@ test("a refused call says from where, what and why, without its query", async (t
   const broker = await startBroker(t);
   await fetch(`${broker.url}/api/hubs/chat/:send?api-version=2024-12-01&access_token=secret`, { method: "POST", body: "x" });
   await broker.logged(/REST call refused with 401: .*Authorization.* from=127\.0\.0\.1:\d+ call="POST \/api\/hubs\/chat\/:send"/);
+  await fetch(`${broker.url}/somewhere?access_token=secret`);
+  await broker.logged(/request refused with 404: nothing is here.* call="GET \/somewhere"/);
   assert.doesNotMatch(broker.log, /secret/);
 });
 

@@ -79,6 +79,14 @@ static void respond(struct request *r, int status, struct str text)
     respond_as(r, status, text, STR_NONE);
 }
 
+/* A refusal by the head; `why` is a sentence without a newline. */
+static int turn_away(struct request *r, int status, const char *why)
+{
+    log_refusal(r, "request", status, why);
+    respond(r, status, str__of(arena__printf(&r->arena, "%s\n", why)));
+    return status;
+}
+
 static enum MHD_Result queue(struct request *r, struct MHD_Response *out)
 {
     enum MHD_Result result = MHD_YES;
@@ -274,8 +282,8 @@ static int client_begin(struct request *r)
 {
     if (!has_body(&r->http))
         return 0;
-    respond(r, 400, STR("an upgrade request has no body\n"));
-    return 400;
+    metrics__refused(r->shard->metrics, 400);
+    return turn_away(r, 400, "an upgrade request has no body");
 }
 
 static void client_respond(struct request *r)
@@ -341,14 +349,12 @@ static int metrics_begin(struct request *r)
     struct buf page;
     char *text;
 
-    if (!r->shard->settings->metrics) {
-        respond(r, 404,
-                STR("metrics are not served here; \"metrics\": true in the configuration "
-                    "file turns them on\n"));
-        return 404;
-    }
+    if (!r->shard->settings->metrics)
+        return turn_away(r, 404,
+                         "metrics are not served here; \"metrics\": true in the configuration file "
+                         "turns them on");
     if (!str__eq(r->http.method, STR("GET")) && !str__eq(r->http.method, STR("HEAD"))) {
-        respond(r, 405, STR("this path takes the methods GET and HEAD only\n"));
+        turn_away(r, 405, "this path takes the methods GET and HEAD only");
         http__add(&r->arena, &r->response.headers, STR("Allow"), STR("GET, HEAD"));
         return 405;
     }
@@ -372,8 +378,7 @@ static bool is_any(struct str path)
 
 static int unknown_begin(struct request *r)
 {
-    respond(r, 404, STR("nothing is here; clients connect to /client/hubs/HUB\n"));
-    return 404;
+    return turn_away(r, 404, "nothing is here; clients connect to /client/hubs/HUB");
 }
 
 static const struct endpoint endpoints[] = {
@@ -447,8 +452,7 @@ static enum MHD_Result answer_early(struct request *r)
 
 static enum MHD_Result refuse(struct request *r, int status, const char *why)
 {
-    log_refusal(r, "request", status, why);
-    respond(r, status, str__of(arena__printf(&r->arena, "%s\n", why)));
+    turn_away(r, status, why);
     return answer_early(r);
 }
 
