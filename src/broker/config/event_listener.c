@@ -78,8 +78,9 @@ static enum ph_err check_parameters(struct str subject, struct diag *diag)
     struct str rest = subject, before, name;
 
     while (str__split(&rest, '{', &before) && rest.ptr) {
-        if (!str__split(&rest, '}', &name) ||
-            (!str__eq_nocase(name, STR("hub")) && !str__eq_nocase(name, STR("event"))))
+        bool closed = str__split(&rest, '}', &name) && rest.ptr;
+
+        if (!closed || (!str__eq_nocase(name, STR("hub")) && !str__eq_nocase(name, STR("event"))))
             return diag__set(diag, PH_ERR_ARGUMENT,
                              "subject may have the parameters {hub} and {event}, got \"%.*s\"",
                              STR_FMT(subject));
