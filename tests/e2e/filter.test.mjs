@@ -148,6 +148,24 @@ for (const threads of [1, 4]) {
       assert.ok(pongs > 0);
     });
 
+    // On one thread, the filter over 24 clients is more than a turn has room for.
+    test("what an awaiting caller sends arrives in its order, with a filter and without", async (t) => {
+      const broker = await startBroker(t, { threads });
+      const service = serviceClient(broker, "chat");
+      const clients = [];
+      for (let i = 0; i < 24; i++) clients.push(await openJson(t, broker, "chat", { userId: `u${i}` }));
+      const filter = `not (length(userId) in (${Array(1900).fill(9).join()}))`;
+      const sent = [];
+      for (let i = 0; i < 20; i++) {
+        await service.sendToAll(`m${i}`, i % 2 ? text : { ...text, filter });
+        sent.push(`m${i}`);
+      }
+      for (const client of clients) {
+        const got = await client.inbox.take(sent.length);
+        assert.deepEqual(got.map((frame) => JSON.parse(frame).data), sent);
+      }
+    });
+
     test("a broker that is told to stop in the middle stops", async (t) => {
       const broker = await startBroker(t, { threads });
       const service = serviceClient(broker, "chat");
