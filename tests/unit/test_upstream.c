@@ -18,7 +18,7 @@ struct sent {
     struct exchange *x; /* NULL: answered or cancelled */
     char method[8];
     char url[256];
-    char id[24], event[64], type[64], source[96], content_type[64], guid[40], state[64],
+    char id[24], event[64], type[64], bearer[16], source[96], content_type[64], guid[40], state[64],
         cookie[128], signature[160], user[64];
     char body[128], trace[64];
     bool has_state;
@@ -45,6 +45,8 @@ struct fixture {
     struct sent sent[MAX_SENT];
     int sent_count, cancelled;
     bool send_fails;
+    const char *token; /* of handlers that have one; NULL: none */
+    int refused_tokens;
     unsigned guids;
     struct told connect, event;
     struct upstream_peer *peer; /* what the callbacks below act on */
@@ -71,6 +73,7 @@ static bool fake_send(void *ctx, struct exchange *x, const struct upstream_reque
     copy(s->method, sizeof(s->method), req->http->method);
     copy(s->url, sizeof(s->url), req->url);
     copy(s->id, sizeof(s->id), http__get(h, STR("ce-id")));
+    copy(s->bearer, sizeof(s->bearer), req->bearer);
     copy(s->event, sizeof(s->event), http__get(h, STR("ce-eventName")));
     copy(s->type, sizeof(s->type), http__get(h, STR("ce-type")));
     copy(s->source, sizeof(s->source), http__get(h, STR("ce-source")));
@@ -142,6 +145,28 @@ static void fake_event_done(void *ctx, void *owner, uint64_t ticket, const struc
         upstream__disconnected(f->peer, STR("in callback"), f->now, 0);
 }
 
+static bool fake_token(void *ctx, const struct handler_auth *auth, struct upstream_token *out)
+{
+    struct fixture *f = ctx;
+
+    assert_true(auth->origin != TOKEN_NONE);
+    *out = (struct upstream_token){.serial = 5};
+    if (f->token)
+        strcpy(out->text, f->token);
+    else
+        strcpy(out->why, "no token in the fixture");
+    return f->token != NULL;
+}
+
+static void fake_token_refused(void *ctx, const struct handler_auth *auth, uint64_t serial)
+{
+    struct fixture *f = ctx;
+
+    (void)auth;
+    assert_int_equal(serial, 5);
+    f->refused_tokens++;
+}
+
 static void fake_guid(void *ctx, char out[37])
 {
     struct fixture *f = ctx;
@@ -163,6 +188,8 @@ static const struct upstream_ops fake_ops = {
     .cancel = fake_cancel,
     .connect_done = fake_connect_done,
     .event_done = fake_event_done,
+    .token = fake_token,
+    .token_refused = fake_token_refused,
     .make_guid = fake_guid,
 };
 
@@ -1645,6 +1672,96 @@ static void other_settings_forget_what_is_unused(void **state)
     assert_true(f->event.success);
 }
 
+/* --- tokens --------------------------------------------------------------------------------- */
+
+static void events_carry_the_token_of_their_handler(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p;
+
+    f->handlers[0].auth.origin = TOKEN_FILE;
+    f->token = "one";
+    connect_as(f, "chat", "c");
+    assert_string_equal(last_sent(f)->bearer, ""); /* the validation has none (section 1) */
+    p = established(f);
+    message(f, p, "a");
+    assert_string_equal(last_sent(f)->bearer, "one");
+    f->token = "two";
+    break_off(f, last_sent(f), true);
+    after(f, 1000);
+    assert_string_equal(last_sent(f)->bearer, "two");
+    answer(f, last_sent(f), 204);
+    f->handlers[0].auth.origin = TOKEN_NONE;
+    message(f, p, "a");
+    assert_string_equal(last_sent(f)->bearer, "");
+    assert_null(strstr(f->logged, "two"));
+}
+
+static void without_a_token_the_event_is_tried_again_and_fails(void **state)
+{
+    static const int waits[] = {1000, 3000, 5000};
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+    int sent = f->sent_count;
+
+    f->handlers[0].auth.origin = TOKEN_FILE;
+    message(f, p, "a");
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(f->event.calls, 0);
+        after(f, waits[i]);
+    }
+    assert_int_equal(f->event.calls, 1);
+    assert_string_equal(f->event.why, "event handler http://h:80/eh/message failed for user event "
+                                      "`message` of hub chat: no token in the fixture");
+    message(f, p, "b");
+    f->token = "late"; /* between two tries */
+    after(f, 1000);
+    assert_int_equal(f->sent_count, sent + 1);
+    assert_string_equal(last_sent(f)->bearer, "late");
+    answer(f, last_sent(f), 204);
+    assert_true(f->event.success);
+}
+
+static void a_401_is_answered_with_another_token_once(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+
+    message(f, p, "a");
+    answer(f, last_sent(f), 401); /* it has no token to renew */
+    assert_int_equal(f->event.calls, 1);
+    f->handlers[0].auth.origin = TOKEN_COMMAND;
+    f->token = "old";
+    for (int i = 0; i < 2; i++) {
+        message(f, p, "a");
+        answer(f, last_sent(f), 401);
+        assert_int_equal(f->refused_tokens, i + 1);
+        assert_int_equal(f->event.calls, i + 1);
+        f->token = "new";
+        after(f, 1000);
+        assert_string_equal(last_sent(f)->bearer, "new");
+        answer(f, last_sent(f), i == 0 ? 401 : 204); /* the second refusal is final */
+        assert_int_equal(f->refused_tokens, i + 1);
+        assert_int_equal(f->event.calls, i + 2);
+    }
+    assert_true(f->event.success);
+}
+
+static void an_event_that_lacks_a_token_can_be_dropped(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+
+    f->handlers[0].auth.origin = TOKEN_FILE;
+    assert_true(raise_event(f, p, "e", PH_DATA_TEXT, STR("x"), 0)); /* told at the next tick */
+    f->handlers[0].auth.origin = TOKEN_NONE;
+    upstream__disconnected(p, STR("x"), f->now, 0);
+    tick(f);
+    assert_string_equal(last_sent(f)->event, "disconnected");
+    answer(f, last_sent(f), 204);
+    assert_int_equal(f->event.calls, 0);
+}
+
 /* --- what services differ in (event-handler section 3.8) ----------------------------------- */
 
 static void sources_and_charsets_follow_the_hub(void **state)
@@ -1945,6 +2062,10 @@ int main(void)
         WITH_FIXTURE(nobody_waits_for_ever_for_a_place),
         WITH_FIXTURE(a_handler_has_so_many_events_waiting),
         WITH_FIXTURE(other_settings_forget_what_is_unused),
+        WITH_FIXTURE(events_carry_the_token_of_their_handler),
+        WITH_FIXTURE(without_a_token_the_event_is_tried_again_and_fails),
+        WITH_FIXTURE(a_401_is_answered_with_another_token_once),
+        WITH_FIXTURE(an_event_that_lacks_a_token_can_be_dropped),
         WITH_FIXTURE(sources_and_charsets_follow_the_hub),
         WITH_FIXTURE(presence_is_told_in_order_and_numbered),
         WITH_FIXTURE(presence_without_handler_is_nothing),

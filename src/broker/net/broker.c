@@ -8,6 +8,7 @@
 #include "broker/net/news.h"
 #include "broker/net/publisher.h"
 #include "broker/net/shard.h"
+#include "broker/net/tokens.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,6 +156,7 @@ static void broker_free(struct broker *b)
 {
     for (size_t i = 0; i < b->shard_count; i++)
         shard__free(b->shards[i]);
+    tokens__free(b->tokens);
     entra_keys__free(b->entra);
     news__free(b->news);
     publisher__free(b->publisher);
@@ -179,14 +181,23 @@ static struct broker *broker_new(const struct settings *settings,
         share_files(&b->limits, b->shard_count);
     b->news = news__new(&b->seed);
     b->publisher = publisher__new(log);
-    if (b->shards && b->news && b->publisher && random__bytes(&b->seed, sizeof(b->seed)) &&
-        sem_init(&b->drained, 0, 0) == 0)
+    b->tokens = tokens__new(&TOKENS_TIMES_DEFAULT, log);
+    if (b->shards && b->news && b->publisher && b->tokens &&
+        random__bytes(&b->seed, sizeof(b->seed)) && sem_init(&b->drained, 0, 0) == 0)
         return b;
+    tokens__free(b->tokens);
     news__free(b->news);
     publisher__free(b->publisher);
     free(b->shards);
     free(b);
     return NULL;
+}
+
+/* The first events find one, or are tried again. */
+static bool get_tokens(struct broker *b, const struct settings *settings)
+{
+    tokens__prime(b->tokens, settings);
+    return true;
 }
 
 struct broker *broker__start(const struct settings *settings, const struct broker_limits *limits,
@@ -203,7 +214,7 @@ struct broker *broker__start(const struct settings *settings, const struct broke
     for (size_t i = 0; i < b->shard_count; i++)
         fds[i] = -1;
     started = open_sockets(b, settings, fds, diag) == PH_OK && open_keys(b, settings, diag) &&
-              make_shards(b, settings, fds, diag) && start_keys(b, diag);
+              get_tokens(b, settings) && make_shards(b, settings, fds, diag) && start_keys(b, diag);
     for (size_t i = 0; i < b->shard_count; i++) {
         if (fds[i] >= 0)
             close(fds[i]);

@@ -10,6 +10,7 @@
 struct entra_keys;
 struct publisher;
 struct shard;
+struct tokens;
 
 struct broker_limits {
     struct core_limits core;
@@ -41,6 +42,7 @@ struct broker {
     size_t shard_count;
     struct shard **shards;
     struct entra_keys *entra; /* NULL: services have access keys alone */
+    struct tokens *tokens;    /* for event handlers */
     int64_t start_ms;         /* Unix time */
     struct news *news;        /* what the log has heard of */
     sem_t drained;            /* posted once by each shard that has nothing left to do */

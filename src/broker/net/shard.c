@@ -8,6 +8,7 @@
 #include "broker/net/news.h"
 #include "broker/net/publisher.h"
 #include "broker/net/relay.h"
+#include "broker/net/tokens.h"
 #include "broker/wire/ws.h"
 
 #include <stdio.h>
@@ -201,11 +202,27 @@ static void on_note(void *ctx, const struct upstream_note *note)
     publisher__publish(s->broker->publisher, note);
 }
 
+static bool on_token(void *ctx, const struct handler_auth *auth, struct upstream_token *out)
+{
+    const struct shard *s = ctx;
+
+    return tokens__get(s->broker->tokens, auth, out);
+}
+
+static void on_token_refused(void *ctx, const struct handler_auth *auth, uint64_t serial)
+{
+    const struct shard *s = ctx;
+
+    tokens__refused(s->broker->tokens, auth, serial);
+}
+
 static const struct upstream_ops upstream_ops = {
     .send = on_send,
     .cancel = on_cancel,
     .connect_done = on_connect_done,
     .event_done = on_event_done,
+    .token = on_token,
+    .token_refused = on_token_refused,
     .make_guid = on_make_guid,
     .is_news = on_is_news,
     .publish = on_note,

@@ -36,12 +36,15 @@ static bool suppress(struct transfer *t, const char *line)
     return true;
 }
 
-static bool add_headers(struct transfer *t, const struct http_request *http)
+static bool add_headers(struct transfer *t, const struct http_request *http, struct str bearer)
 {
     bool ok = suppress(t, "Expect:") && suppress(t, "Accept:");
 
     if (ok && http__count(&http->headers, STR("Content-Type")) == 0)
         ok = suppress(t, "Content-Type:");
+    if (ok && bearer.ptr)
+        ok = add_header(t, STR("Authorization"),
+                        str__of(arena__printf(&t->arena, "Bearer %.*s", STR_FMT(bearer))));
     for (size_t i = 0; ok && i < http->headers.count; i++) {
         const struct http_header *h = &http->headers.items[i];
 
@@ -97,7 +100,7 @@ bool transfer__prepare(struct transfer *t, const struct upstream_request *req)
     CURLcode code;
 
     t->timeout_ms = req->timeout_ms;
-    if (!add_headers(t, req->http))
+    if (!add_headers(t, req->http, req->bearer))
         return false;
     url = arena__strdup(&t->arena, req->url);
     method = arena__strdup(&t->arena, req->http->method);

@@ -46,6 +46,8 @@ static void send_first(struct upstream_peer *p, int64_t now_ms)
         return;
     }
     request.url = p->url;
+    exchange__authorize(&p->exchange,
+                        q->handler->auth.origin == TOKEN_NONE ? NULL : &q->handler->auth);
     exchange__start(&p->exchange, &request, p->target, UPSTREAM_TIMEOUT_MS, now_ms);
 }
 

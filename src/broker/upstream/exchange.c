@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#define TOKEN_RENEW_MS 1000
+
 static const int64_t retry_delay_ms[EXCHANGE_TRIES - 1] = {1000, 3000, 5000};
 
 bool exchange__init(struct exchange *x, struct upstream *up, exchange_finished_fn *finished)
@@ -99,27 +101,53 @@ static void end_try(struct exchange *x)
 
 /* --- tries ------------------------------------------------------------------------- */
 
-static void attempt(struct exchange *x, int64_t now_ms)
+static void out_of_memory(struct exchange *x, int64_t now_ms)
+{
+    if (x->gate)
+        gate__leave_place(x->gate);
+    exchange__settle(x, "out of memory", now_ms);
+}
+
+/* The token is not for the validation, and is not kept longer than it takes. */
+static void send(struct exchange *x, int64_t now_ms)
 {
     struct upstream *up = x->up;
+    struct upstream_token token;
 
+    x->lacks_token = x->auth && !up->config.ops->token(up->config.ctx, x->auth, &token);
+    if (x->lacks_token) {
+        if (x->gate)
+            gate__leave_place(x->gate);
+        deadlines__set(&up->deadlines, &x->due, now_ms);
+        return;
+    }
+    x->request.bearer = x->auth ? str__of(token.text) : STR_NONE;
+    x->token_serial = x->auth ? token.serial : 0;
+    x->request.timeout_ms = now_ms < x->ends_ms ? x->ends_ms - now_ms : 1; /* a late tick */
+    x->shell = NULL;
+    x->tries++;
+    x->under_way = up->config.ops->send(up->config.ctx, x, &x->request);
+    x->request.bearer = STR_NONE;
+    if (!x->under_way)
+        out_of_memory(x, now_ms);
+    else if (x->request.app) /* the network has its own clock; a handler's thread has none */
+        deadlines__set(&up->deadlines, &x->due, x->ends_ms);
+}
+
+static void attempt(struct exchange *x, int64_t now_ms)
+{
     if (x->gate && !passes(x, attempt, now_ms))
         return;
     if (x->gate && !gate__take_place(x->gate)) {
         wait_at_gate(x, false, attempt);
         return;
     }
-    x->request.timeout_ms = now_ms < x->ends_ms ? x->ends_ms - now_ms : 1; /* a late tick */
-    x->shell = NULL;
-    x->tries++;
-    x->under_way = up->config.ops->send(up->config.ctx, x, &x->request);
-    if (!x->under_way) {
-        if (x->gate)
-            gate__leave_place(x->gate);
-        exchange__settle(x, "out of memory", now_ms);
-    } else if (x->request.app) { /* the network has its own clock; a handler's thread has none */
-        deadlines__set(&up->deadlines, &x->due, x->ends_ms);
-    }
+    send(x, now_ms);
+}
+
+void exchange__authorize(struct exchange *x, const struct handler_auth *auth)
+{
+    x->auth = auth;
 }
 
 void exchange__start(struct exchange *x, const struct upstream_request *request, const char *target,
@@ -129,7 +157,7 @@ void exchange__start(struct exchange *x, const struct upstream_request *request,
     x->target = target;
     x->ends_ms = now_ms + limit_ms;
     x->tries = 0;
-    x->settled = false;
+    x->settled = x->token_renewed = false;
     attempt(x, now_ms);
 }
 
@@ -147,7 +175,7 @@ void exchange__stop(struct exchange *x)
         x->up->config.ops->cancel(x->up->config.ctx, x);
     end_try(x);
     leave_gate(x);
-    x->settled = false;
+    x->settled = x->lacks_token = false;
     deadlines__clear(&x->up->deadlines, &x->due);
 }
 
@@ -242,10 +270,25 @@ static void settle_gate(struct exchange *x, const struct exchange_result *result
     finish(x, result, now_ms);
 }
 
+/* Tokens expire, and the handler knows first: one more try with another one, if there is
+ * another in a second. */
+static bool renews_token(struct exchange *x, const struct exchange_result *result, int64_t now_ms)
+{
+    if (!x->auth || x->token_renewed || !result->response || result->response->status != 401 ||
+        now_ms + TOKEN_RENEW_MS >= x->ends_ms)
+        return false;
+    x->token_renewed = true;
+    x->up->config.ops->token_refused(x->up->config.ctx, x->auth, x->token_serial);
+    deadlines__set(&x->up->deadlines, &x->due, now_ms + TOKEN_RENEW_MS);
+    return true;
+}
+
 void upstream__done(struct exchange *x, const struct exchange_result *result, int64_t now_ms)
 {
     deadlines__clear(&x->up->deadlines, &x->due);
     end_try(x);
+    if (renews_token(x, result, now_ms))
+        return;
     if (x->gate)
         settle_gate(x, result, now_ms);
     else if (!try_again(x, result, now_ms))
@@ -259,6 +302,22 @@ static void give_up(struct exchange *x, int64_t now_ms)
                                            .failure = FAILURE_TIMEOUT};
 
     x->up->config.ops->cancel(x->up->config.ctx, x);
+    upstream__done(x, &result, now_ms);
+}
+
+/* Looks once more, for the reason was not kept. */
+static void look_for_token(struct exchange *x, int64_t now_ms)
+{
+    struct upstream_token token;
+    const struct exchange_result result = {
+        .why = token.why, .transient = true, .failure = FAILURE_OTHER};
+
+    x->lacks_token = false;
+    if (x->up->config.ops->token(x->up->config.ctx, x->auth, &token)) {
+        attempt(x, now_ms);
+        return;
+    }
+    x->tries++;
     upstream__done(x, &result, now_ms);
 }
 
@@ -282,6 +341,8 @@ void exchange__due(struct exchange *x, int64_t now_ms)
     deadlines__clear(&x->up->deadlines, &x->due);
     if (x->under_way) {
         give_up(x, now_ms);
+    } else if (x->lacks_token) {
+        look_for_token(x, now_ms);
     } else if (x->waiter.at) {
         waited_in_vain(x, now_ms);
     } else if (x->settled) {

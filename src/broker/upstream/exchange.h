@@ -30,7 +30,11 @@ struct exchange {
     bool patient;      /* rather waits at a shut gate than fails */
     bool probes;       /* is to find out whether the handler is back */
     struct gate_waiter waiter;
-    exchange_resume_fn *resume; /* behind the gate */
+    exchange_resume_fn *resume;      /* behind the gate */
+    const struct handler_auth *auth; /* NULL: requests carry no token */
+    uint64_t token_serial;           /* of the token that was sent last */
+    bool lacks_token;                /* there was none, which is told at the next tick */
+    bool token_renewed;              /* a 401 has been answered with another token */
     void *shell;
 };
 
@@ -51,6 +55,9 @@ enum exchange_entry exchange__enter(struct exchange *x, struct gate *gate, bool 
  * there, or not. */
 void exchange__found(struct exchange *x, bool there, const char *why, int64_t now_ms);
 
+/* Events to this handler carry a token, from the next start on. NULL: they do not. Lives as
+ * long as the request. */
+void exchange__authorize(struct exchange *x, const struct handler_auth *auth);
 /* `request` (but for its timeout) and `target` live until `finished` or exchange__stop. */
 void exchange__start(struct exchange *x, const struct upstream_request *request, const char *target,
                      int64_t limit_ms, int64_t now_ms);

@@ -43,12 +43,22 @@ struct exchange;      /* one HTTP request under way */
 
 #define UPSTREAM_TIMEOUT_MS 100000
 #define UPSTREAM_MAX_RESPONSE (16u << 20)
+#define UPSTREAM_MAX_TOKEN 8192
 #define UPSTREAM_PEER_QUEUE 256        /* events waiting for one connection */
 #define UPSTREAM_PEER_BYTES (4u << 20) /* their data and metadata */
 #define UPSTREAM_PEER_PRESENCE 1024    /* joins and leaves waiting for one connection */
 
+/* What a handler's token is at the moment. */
+struct upstream_token {
+    char text[UPSTREAM_MAX_TOKEN + 1];
+    uint64_t serial; /* another one has another serial */
+    char why[600];   /* there is none: what to change */
+};
+
 struct upstream_request {
     const struct http_request *http; /* headers and body; method POST, OPTIONS or GET */
+    struct str bearer;               /* token of the Authorization header, valid inside `send`
+                                        alone; absent: none */
     struct str url;                  /* absent for an in-process handler */
     void *app;                       /* struct ph_app of an in-process handler, else NULL */
     int64_t timeout_ms;              /* until the headers of the response are there */
@@ -91,6 +101,11 @@ struct upstream_ops {
      * successful: the event failed, `why` says what to change. */
     void (*event_done)(void *ctx, void *owner, uint64_t ticket, const struct answer *answer,
                        bool no_handler, const char *why);
+    /* The bearer token of a handler that has one (auth->origin). False: there is none now;
+     * `out->why` says why. The event is then tried again as after any failure. */
+    bool (*token)(void *ctx, const struct handler_auth *auth, struct upstream_token *out);
+    /* A handler answered 401 to the token of this serial: get another one if there is. */
+    void (*token_refused)(void *ctx, const struct handler_auth *auth, uint64_t serial);
     /* A fresh GUID (x-ms-client-request-id), 36 characters and a NUL. */
     void (*make_guid)(void *ctx, char out[37]);
     /* For the log, which need not hear it from each shard: is the verdict on this URL

@@ -1,0 +1,37 @@
+/* The bearer tokens that events carry to handlers which check them: each read from a file,
+ * or from what a command prints (event-handler section 5, auth). Whoever reads may block,
+ * so each source of tokens has a thread of its own; shards only copy what it has got.
+ *
+ * A file is read again every two seconds. A command runs every refreshSeconds, and after
+ * a refusal, but then not more often than every five seconds; when nobody has asked for
+ * its token since the last time, it rests until somebody does. */
+#ifndef BROKER_NET_TOKENS_H
+#define BROKER_NET_TOKENS_H
+
+#include "broker/upstream/upstream.h"
+
+#define TOKENS_MAX_SOURCES 64
+
+struct tokens_times {
+    int file_ms;    /* between two looks at a file; 2000 */
+    int pause_ms;   /* between two runs of a command, also after a failure; 5000 */
+    int command_ms; /* then a command that has not ended is killed; 30000 */
+};
+#define TOKENS_TIMES_DEFAULT ((struct tokens_times){2000, 5000, 30000})
+
+struct tokens;
+
+/* NULL: out of memory. `log` outlives it. */
+struct tokens *tokens__new(const struct tokens_times *times, struct ph_log *log);
+/* Ends the threads, and the commands that run. NULL is fine. */
+void tokens__free(struct tokens *t);
+
+/* Starts to read the tokens of all handlers, and waits for the first outcome of each, so
+ * that the first event finds one. */
+void tokens__prime(struct tokens *t, const struct settings *settings);
+/* Any thread: as struct upstream_ops.token. */
+bool tokens__get(struct tokens *t, const struct handler_auth *auth, struct upstream_token *out);
+/* Any thread: as struct upstream_ops.token_refused. */
+void tokens__refused(struct tokens *t, const struct handler_auth *auth, uint64_t serial);
+
+#endif
