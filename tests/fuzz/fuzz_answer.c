@@ -40,8 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct arena a;
 
     if (!str__split(&text, '\n', &line) || !str__split(&line, ' ', &kind) ||
-        !str__to_u64(kind, &number) || number > PH_EVENT_LEFT ||
-        !str__to_u64(line, &status) || status > 999)
+        !str__to_u64(kind, &number) || number > PH_EVENT_LEFT || !str__to_u64(line, &status) ||
+        status > 999)
         return 0;
     res.status = (int)status;
     arena__init(&a, NULL, 0, 64 << 20);
