@@ -1,6 +1,7 @@
 // What one sends to a group arrives everywhere in the order of sending: at clients of
 // every protocol, on every shard, while sockets of senders and receivers are cut and
-// recover. Reliable clients lose nothing and see nothing twice.
+// recover. Reliable clients lose nothing and see nothing twice. What a REST call does
+// comes after what clients had acknowledged.
 
 import assert from "node:assert/strict";
 import { request } from "node:http";
@@ -10,7 +11,7 @@ import { allRoles } from "./lib/clients.mjs";
 import { dialects, Peer } from "./lib/peers.mjs";
 import { startBroker } from "./lib/pubhook.mjs";
 import { Random } from "./lib/random.mjs";
-import { now, signToken } from "./lib/tokens.mjs";
+import { call, now, signToken } from "./lib/tokens.mjs";
 
 const hub = "chat";
 const group = "g";
@@ -140,6 +141,24 @@ test("from each sender in its order, at every receiver, through cuts", { timeout
   for (const { dialect, log } of receivers) {
     for (const { name } of senders) {
       assert.deepEqual(log.get(name), numbers(rounds * perSender), `what ${name} sent, at a ${dialect} client`);
+    }
+  }
+});
+
+test("a REST call comes behind what was acknowledged to a client", { timeout: 60_000 }, async (t) => {
+  const broker = await startBroker(t, { threads });
+  const sender = await Peer.open(t, broker, hub, "json", { roles: allRoles });
+  const receivers = await Promise.all(numbers(8).map(() => Peer.open(t, broker, hub, "json", { groups: [group], userId: "ann" })));
+  const times = 1000;
+  for (const n of numbers(times)) {
+    sender.say({ type: "sendToGroup", group, dataType: "text", data: `client ${n}`, ackId: n });
+    assert.equal((await sender.next()).success, true);
+    const { status } = await call(broker, "POST", `/api/hubs/${hub}/users/ann/:send`, { headers: { "Content-Type": "text/plain" }, body: `REST ${n}` });
+    assert.equal(status, 202);
+  }
+  for (const receiver of receivers) {
+    for (const n of numbers(times)) {
+      assert.deepEqual([(await receiver.next()).data, (await receiver.next()).data], [`client ${n}`, `REST ${n}`]);
     }
   }
 });

@@ -206,9 +206,9 @@ static void on_walked(void *arg, struct hub_result *result)
 
 /* One that would hold up the loop goes on beside it. Better late than never: without memory
  * for that it is done at once. */
-static void apply_parcel(struct shard *s, struct parcel *p, bool takes_long)
+static void apply_parcel(struct shard *s, struct parcel *p)
 {
-    if (takes_long && core__start(s->core, &p->command, on_walked, p))
+    if (core__takes_long(s->core, &p->command) && core__start(s->core, &p->command, on_walked, p))
         return;
     core__apply(s->core, &p->command, &p->result);
     send_back(p);
@@ -220,7 +220,7 @@ static void open_command(struct letter *letter, void *reader)
     struct shard *s = reader;
 
     if (s)
-        apply_parcel(s, p, core__takes_long(s->core, &p->command));
+        apply_parcel(s, p);
     else
         drop_parcel(p);
 }
@@ -335,44 +335,33 @@ static bool is_concerned(const struct shard *s, const struct hub_command *cmd)
     return s->index >= first && s->index < last;
 }
 
-/* This shard's part. What takes long is in `own`, linked in front of the others. */
-static struct letter *apply_here(struct shard *s, const struct hub_command *cmd,
-                                 struct letter *letters, bool own, struct hub_result *result)
-{
-    struct letter *others = own ? letters->next : letters;
-
-    if (own)
-        apply_parcel(s, (struct parcel *)letters, true);
-    else if (is_concerned(s, cmd))
-        core__apply(s->core, cmd, result);
-    return others;
-}
-
+/* This shard's own part goes through its mailbox, too, behind what other shards have sent
+ * before: what a caller does after a client had its ack comes after it everywhere. */
 enum relay_outcome relay__call(struct shard *s, const struct hub_command *cmd,
                                struct hub_result *result, relay_done_fn *done, void *arg)
 {
-    bool own = is_concerned(s, cmd) && core__takes_long(s->core, cmd);
+    bool here = is_concerned(s, cmd);
     struct letter *letters = NULL;
     struct call *call;
 
     *result = (struct hub_result){0};
-    if (s->broker->shard_count == 1 && !own) {
-        apply_here(s, cmd, NULL, false, result);
+    if (s->broker->shard_count == 1 && !(here && core__takes_long(s->core, cmd))) {
+        if (here)
+            core__apply(s->core, cmd, result);
         return RELAY_DONE;
     }
     call = calloc(1, sizeof(*call));
-    if (!call || !pack(s, cmd, call, &letters) || (own && !pack_one(s, s, cmd, call, &letters))) {
+    if (!call || !pack(s, cmd, call, &letters) || (here && !pack_one(s, s, cmd, call, &letters))) {
         drop(letters);
         free(call);
         return RELAY_FAILED;
     }
     if (!letters) {
         free(call);
-        apply_here(s, cmd, NULL, false, result);
         return RELAY_DONE;
     }
     call->done = done;
     call->arg = arg;
-    post_all(apply_here(s, cmd, letters, own, &call->sum));
+    post_all(letters);
     return RELAY_WAIT;
 }

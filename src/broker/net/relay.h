@@ -19,7 +19,8 @@ enum relay_outcome {
 };
 typedef void relay_done_fn(void *arg, const struct hub_result *result);
 
-/* Applies a command wherever it belongs, and gathers what came of it. */
+/* Applies a command wherever it belongs, behind all that has been published to that shard
+ * before, and gathers what came of it. */
 enum relay_outcome relay__call(struct shard *s, const struct hub_command *cmd,
                                struct hub_result *result, relay_done_fn *done, void *arg);
 
