@@ -144,6 +144,14 @@ for (const [name, start] of Object.entries(handlers)) {
         assert.deepEqual([type, size], ["text", "0"]);
       });
 
+      test(`${dialect}: with an invocation and its response`, async (t) => {
+        const peer = await Peer.open(t, at.broker, hub, dialect);
+        peer.say({ type: "invoke", invocationId: "1", target: "event", event: "tag", dataType: "text", data: "hi", metadata });
+        const { type, invocationId, success, data, metadata: back } = await peer.next();
+        assert.deepEqual([type, invocationId, success, data, back], ["invokeResponse", "1", true, "hi", lowerCase]);
+        assert.equal((await at.records.kind("user", peer.id)).metadata, "trace-id=7;empty=;text=a, b; c");
+      });
+
       test(`${dialect}: without metadata nothing is made up`, async (t) => {
         const peer = await Peer.open(t, at.broker, hub, dialect);
         peer.say({ type: "event", event: "tag", dataType: "text", data: "hi", ackId: 1 });
