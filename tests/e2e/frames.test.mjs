@@ -61,9 +61,11 @@ describe("frames", () => {
 
 describe("keep-alive", { concurrency: true }, () => {
   test("a silent client is pinged, then dropped", async (t) => {
-    const client = await openFrames(t, await brokerWithKeepAlive(t, 1));
+    const broker = await brokerWithKeepAlive(t, 1);
+    const client = await openFrames(t, broker);
     await client.closed;
     assert.equal(client.received.toString("hex"), "8900");
+    await broker.logged(/closed \(PingTimeout\): The client did not answer pings\..*webSocketKeepAliveInterval/);
   });
 
   test("a client that answers stays", async (t) => {

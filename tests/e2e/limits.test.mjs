@@ -122,6 +122,7 @@ describe("limits", () => {
     const service = serviceClient(broker, "chat");
     const socket = await openJson(t, broker, "chat", {}, reliableProtocol);
     socket.cut();
+    await broker.logged(/lost its socket, and may come back within 1 s/);
     await broker.logged(/The connection recovery timeout expired/, 10_000);
     assert.equal(await service.connectionExists(socket.welcome.connectionId), false);
   });
@@ -156,6 +157,27 @@ describe("limits", () => {
     await assert.rejects(service.sendToAll("x".repeat(1025), text), { statusCode: 413 });
     await service.sendToAll("x", { ...text, filter: "userId eq '345678 0'" });
     await assert.rejects(service.sendToAll("x", { ...text, filter: "userId eq '345678 01'" }), { statusCode: 400 });
+  });
+
+  test("limits change while the broker runs", async (t) => {
+    const file = `${temporaryFolder(t)}/broker.json`;
+    const set = (limits) => writeFileSync(file, JSON.stringify({ limits }));
+    set({ groupNameCharacters: 3 });
+    const broker = await startBroker(t, { threads: 1, args: ["--config", file] });
+    const socket = await openJson(t, broker, "chat", { roles: allRoles });
+    const joins = async (group, ackId) => {
+      socket.sendJson({ ...join(group), ackId });
+      return (await socket.nextJson()).success;
+    };
+    assert.equal(await joins("four", 1), false);
+    set({ groupNameCharacters: 4, messageBytes: 1024 });
+    for (let ackId = 2; !(await joins("four", ackId)); ackId++) await pass(50); // until the file is read
+    const large = '{"type":"ping"}'.padEnd(1025);
+    const fresh = await openJson(t, broker, "chat");
+    fresh.send(large);
+    assert.equal((await fresh.closed).code, 1009);
+    socket.send(large);
+    assert.deepEqual(await socket.nextJson(), { type: "pong" }, "an open connection keeps the size of its messages");
   });
 
   test("a raw client's message has the same limit", async (t) => {

@@ -2,7 +2,15 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { accessUrl, jsonProtocol, openSocket, startClient } from "./lib/clients.mjs";
+import {
+  accessUrl,
+  jsonProtocol,
+  openJson,
+  openSocket,
+  reliableProtocol,
+  serviceClient,
+  startClient,
+} from "./lib/clients.mjs";
 import { startBroker } from "./lib/pubhook.mjs";
 
 const forbidden = (error) => error.errorDetail?.name === "Forbidden";
@@ -50,6 +58,38 @@ function roleTests(threads) {
     ]) {
       await broker.logged(new RegExp(`role .*${role}.* is refused: .*${why}`));
     }
+  });
+
+  test("services grant and revoke, at once and across a recovery", async (t) => {
+    const broker = await startBroker(t, { threads });
+    const service = serviceClient(broker, "chat");
+    const roles = ["webpubsub.joinLeaveGroups.rooms.*"];
+    let socket = await openJson(t, broker, "chat", { roles }, reliableProtocol);
+    const { connectionId } = socket.welcome;
+    let ackId = 0;
+    const joins = async (group) => {
+      socket.sendJson({ type: "joinGroup", group, ackId: ++ackId });
+      const { success, error } = await socket.nextJson();
+      assert.equal(error?.name, success ? undefined : "Forbidden");
+      assert.equal(await service.hasPermission(connectionId, "joinLeaveGroup", { targetName: group }), success);
+      return success;
+    };
+    assert.deepEqual([await joins("rooms.a"), await joins("rooms.b"), await joins("hall")], [true, true, false]);
+    await service.revokePermission(connectionId, "joinLeaveGroup", { targetName: "rooms.a" });
+    await service.grantPermission(connectionId, "joinLeaveGroup", { targetName: "hall" });
+    assert.deepEqual([await joins("rooms.a"), await joins("rooms.b"), await joins("hall")], [false, true, true]);
+
+    const { reconnectionToken } = socket.welcome;
+    socket.cut();
+    await service.revokePermission(connectionId, "joinLeaveGroup", { targetName: "rooms.b" });
+    const url = new URL(await accessUrl(broker, "chat"));
+    url.searchParams.set("awps_connection_id", connectionId);
+    url.searchParams.set("awps_reconnection_token", reconnectionToken);
+    socket = await openSocket(t, url.href, reliableProtocol);
+    assert.equal((await socket.nextJson()).event, "connected");
+    assert.deepEqual([await joins("rooms.a"), await joins("rooms.b"), await joins("hall")], [false, false, true]);
+    await service.grantPermission(connectionId, "joinLeaveGroup", { targetName: "rooms.a" });
+    assert.equal(await joins("rooms.a"), true);
   });
 
   test("a raw client in sendToGroup mode needs the role; noEcho keeps its own messages from it", async (t) => {

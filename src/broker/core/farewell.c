@@ -37,9 +37,12 @@ static const struct {
     {STR("Throttled"), "let it send less in a second, or raise limits.framesPerSecond"},
     {STR("Unauthorized"), "give its access token the role webpubsub.sendToGroup.GROUP"},
     {STR("SendEventFailed"), "see why the event handler failed, in the line before; raw clients "
-                             "are closed by it, clients of a JSON subprotocol get an ack"},
-    {STR("EventHandlerNotFound"), "start the broker with --event-handler HUB=URL or --handler "
-                                  "HUB=PLUGIN.so, or let the client use a JSON subprotocol"},
+                             "are closed by it, clients of a PubSub subprotocol get an ack"},
+    {STR("EventHandlerNotFound"), "add one under hubs.HUB.eventHandlers, or with --event-handler "
+                                  "HUB=URL or --handler HUB=PLUGIN.so, or let the client use a "
+                                  "PubSub subprotocol"},
+    {STR("PingTimeout"), "its network or its machine is gone; if it only needs longer, raise "
+                         "hubs.HUB.webSocketKeepAliveIntervalInSeconds"},
     {STR("ServiceTransientError"), "the broker has no memory left: limit the number of clients "
                                    "or give it more"},
 };
@@ -68,4 +71,13 @@ void farewell__log(struct ph_log *log, const struct session *s, const struct clo
         LOG_FIELDS("hub", s->hub->name, "connection", s->id, "user", s->user ? s->user->id : NULL),
         "closed (%.*s): %.*s%s%s", STR_FMT(why->category), STR_FMT(reason),
         advice ? " To change it: " : "", advice ? advice : "");
+}
+
+void farewell__log_detached(struct ph_log *log, const struct session *s, struct str reason)
+{
+    log__info(
+        log,
+        LOG_FIELDS("hub", s->hub->name, "connection", s->id, "user", s->user ? s->user->id : NULL),
+        "lost its socket, and may come back within %lld s (limits.recoverySeconds): %.*s",
+        (long long)s->core->config.limits.recovery_ms / 1000, STR_FMT(reason));
 }

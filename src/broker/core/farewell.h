@@ -18,5 +18,7 @@ extern const struct close_reason farewell_no_handler;   /* likewise */
 struct str farewell__reason(const struct close_reason *why);
 /* Who was closed, why, and what to change. */
 void farewell__log(struct ph_log *log, const struct session *s, const struct close_reason *why);
+/* A reliable client has lost its socket and may come back. */
+void farewell__log_detached(struct ph_log *log, const struct session *s, struct str reason);
 
 #endif

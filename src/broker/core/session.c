@@ -299,6 +299,7 @@ void session__detach(struct session *s, int64_t now_ms, struct str reason)
     if (s->format->reliable) {
         s->recover_until = now_ms + core->config.limits.recovery_ms;
         wait_for_recovery(s);
+        farewell__log_detached(core->config.log, s, reason);
         return;
     }
     session__end(s, &(struct close_reason){.category = STR("Normal"), .upstream = reason});

@@ -563,6 +563,18 @@ void transports__flush(struct transports *all, struct core *core)
     }
 }
 
+/* A reliable client may have lost no more than its socket. */
+static void lose_dead(struct transport *t)
+{
+    static const struct close_reason why = {.code = WS_CLOSE_POLICY,
+                                            .category = {"PingTimeout", 11},
+                                            .upstream = {"The client did not answer pings.", 32}};
+
+    if (t->session && !session__format(t->session)->reliable)
+        session__end(t->session, &why);
+    lose(t, why.upstream);
+}
+
 /* A deadline has come: of the closing handshake, or to see whether the client lives.
  * Anything that came from it since the last look counts as life. */
 static void on_deadline(struct transport *t)
@@ -572,7 +584,7 @@ static void on_deadline(struct transport *t)
     if (t->state != TRANSPORT_OPEN) {
         lose(t, STR("the client did not finish the closing handshake"));
     } else if (silent_s >= t->keep_alive && t->pinged) {
-        lose(t, STR("the client did not answer pings"));
+        lose_dead(t);
     } else if (silent_s >= t->keep_alive) {
         t->pinged = true;
         queue_control(t, WS_OP_PING, STR(""));
