@@ -149,7 +149,7 @@ static unsigned turns(struct world *w)
     unsigned count = 0;
 
     for (; core__has_walks(w->core); count++)
-        assert_true(core__continue(w->core) <= CORE_WALKS_WORK + 100);
+        assert_true(core__continue(w->core) <= CORE_WALKS_WORK + 300);
     return count;
 }
 
@@ -242,7 +242,7 @@ static void short_commands_add_up(void **state)
     struct hub_command cmd = to_odd(w);
     unsigned count = 0;
 
-    fill(w, 300);
+    fill(w, 100);
     while (!core__takes_long(w->core, &cmd))
         count++;
     assert_in_range(count, 2, 100);
@@ -463,7 +463,7 @@ static void sixteen_at_once(void **state)
     for (unsigned i = 0; i < 16; i++)
         core__start(w->core, i % 2 ? &list : &cmd, on_done, &callers[i]);
     for (; core__has_walks(w->core); count++) {
-        assert_true(core__continue(w->core) <= CORE_WALKS_WORK + 100);
+        assert_true(core__continue(w->core) <= CORE_WALKS_WORK + 300);
         done = 0;
         for (unsigned i = 0; i < 16; i++)
             done += callers[i].done;

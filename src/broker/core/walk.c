@@ -10,32 +10,38 @@
 
 #include <stdlib.h>
 
-/* In the units of filter__match. A slice may go over CORE_TURN_WORK by what one
+/* In the units of filter__match. Most of it is not the core's own work but what follows from
+ * it in the same turn: an event, a write to a socket. A slice may go over its room by what one
  * session costs. */
 #define STEP_WORK 2 /* to the next session, which is not in the cache */
 #define NAME_WORK 2 /* is it in the group? */
-#define CLOSE_WORK 60
-#define LIST_WORK 20 /* copied, and put into its place among those of a page */
+#define SEND_WORK 60
+#define CLOSE_WORK 250
+#define MOVE_WORK 8    /* into a group or out of it */
+#define EVENT_WORK 100 /* that a handler hears of it */
+#define LIST_WORK 20   /* copied, and put into its place among those of a page */
 
 /* What the operation itself costs for a session. */
-static uint64_t op_work(const struct hub_command *cmd)
+static uint64_t op_work(const struct hub *hub, const struct hub_command *cmd)
 {
     switch (cmd->op) {
+    case HUB_SEND:
+        return SEND_WORK;
     case HUB_JOIN:
     case HUB_LEAVE:
-        return 8 * (cmd->group_count + 1);
+        return (MOVE_WORK + (hub->rules.presence ? EVENT_WORK : 0)) * (cmd->group_count + 1);
     case HUB_CLOSE:
         return CLOSE_WORK;
     case HUB_LIST:
         return LIST_WORK;
     default:
-        return 4;
+        return 0;
     }
 }
 
-static uint64_t session_work(const struct hub_command *cmd)
+static uint64_t session_work(const struct hub *hub, const struct hub_command *cmd)
 {
-    return STEP_WORK + op_work(cmd) + (cmd->filter ? filter__cost(cmd->filter) : 0);
+    return STEP_WORK + op_work(hub, cmd) + (cmd->filter ? filter__cost(cmd->filter) : 0);
 }
 
 static size_t scope_size(const struct hub *hub, const struct hub_command *cmd)
@@ -74,7 +80,7 @@ static bool is_short(const struct hub_command *cmd)
 bool core__takes_long(struct core *core, const struct hub_command *cmd)
 {
     const struct hub *hub = is_short(cmd) ? NULL : map__get(&core->hubs, cmd->hub);
-    uint64_t work = hub ? scope_size(hub, cmd) * session_work(cmd) : 0;
+    uint64_t work = hub ? scope_size(hub, cmd) * session_work(hub, cmd) : 0;
 
     if (work > core->room)
         return true;
@@ -127,10 +133,11 @@ static bool is_in_scope(struct walk *w, const struct session *s)
 /* Goes on until it has cost `room`. Returns what it has cost. */
 static uint64_t walk_slice(struct core *core, struct walk *w, uint64_t room)
 {
-    uint64_t start = w->work, op = op_work(w->cmd);
+    uint64_t start = w->work, op;
 
     if (!w->next)
         return 0;
+    op = op_work(w->hub, w->cmd);
     core__enter(core);
     walk__enter(w);
     w->work += NAME_WORK * w->cmd->excluded_count;
