@@ -181,6 +181,23 @@ test("a connect that the handler refuses is no failure", async (t) => {
   assert.equal(metrics.sum("pubhook_handler_failures_total"), 0);
 });
 
+test("clients that end by silence, by the service, by mistakes", async (t) => {
+  const config = configuration(t, { hubs: { chat: { webSocketKeepAliveIntervalInSeconds: 1 } } });
+  const broker = await startBroker(t, { args: ["--config", config] });
+  const silent = await openSocket(t, await accessUrl(broker, "chat"), jsonProtocol, { autoPong: false });
+  const wrong = await openJson(t, broker, "chat");
+  wrong.send("{");
+  const closed = await openJson(t, broker, "chat");
+  await serviceClient(broker, "chat").closeConnection(closed.welcome.connectionId);
+  await silent.closed;
+  const metrics = await metricsWhen(broker, (m) => m.get("pubhook_sockets") === 0, "no socket");
+  for (const reason of ["PingTimeout", "BadRequest", "ClosedByAppServer"]) {
+    assert.equal(metrics.get("pubhook_connections_closed_total", { reason }), 1, reason);
+  }
+  assert.equal(metrics.sum("pubhook_connections_closed_total"), 3);
+  await broker.logged(/closed \(PingTimeout\): The client did not answer pings\./);
+});
+
 test("the setting, the methods", async (t) => {
   const off = await startBroker(t, { args: ["--config", configuration(t, { metrics: false })] });
   const refused = await fetch(`${off.url}/metrics`);
