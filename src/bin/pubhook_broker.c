@@ -55,6 +55,10 @@ static void reload(void *arg)
 
     buf__init(&changes, MAX_CHANGES);
     s = settings_source__reread(&p->source, p->started, &changes, &diag);
+    if (s && broker__check(s, &diag)) {
+        settings__unref(s);
+        s = NULL;
+    }
     if (s) {
         use(p, s);
         log__info(p->log, LOG_NONE, "settings reloaded from %s: %zu hubs; %s%.*s", p->source.path,

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "broker/net/ca_file.h"
 #include "broker/net/entra_keys.h"
 #include "broker/net/listener.h"
 #include "broker/net/news.h"
@@ -193,6 +194,11 @@ static struct broker *broker_new(const struct settings *settings,
     return NULL;
 }
 
+enum ph_err broker__check(const struct settings *settings, struct diag *diag)
+{
+    return ca_files__check(settings, diag);
+}
+
 /* The first events find one, or are tried again. */
 static bool get_tokens(struct broker *b, const struct settings *settings)
 {
@@ -213,7 +219,8 @@ struct broker *broker__start(const struct settings *settings, const struct broke
     }
     for (size_t i = 0; i < b->shard_count; i++)
         fds[i] = -1;
-    started = open_sockets(b, settings, fds, diag) == PH_OK && open_keys(b, settings, diag) &&
+    started = broker__check(settings, diag) == PH_OK &&
+              open_sockets(b, settings, fds, diag) == PH_OK && open_keys(b, settings, diag) &&
               get_tokens(b, settings) && make_shards(b, settings, fds, diag) && start_keys(b, diag);
     for (size_t i = 0; i < b->shard_count; i++) {
         if (fds[i] >= 0)

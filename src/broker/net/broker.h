@@ -53,6 +53,9 @@ struct broker {
  * NULL: `diag` says why. */
 struct broker *broker__start(const struct settings *settings, const struct broker_limits *limits,
                              struct ph_log *log, struct diag *diag);
+/* What only the files that settings name can tell. PH_ERR_CONFIG: do not use them. Done by
+ * broker__start. */
+enum ph_err broker__check(const struct settings *settings, struct diag *diag);
 /* Any thread: other settings for what comes from now on; what is under way ends as it has
  * begun. Where to listen and the number of threads stay. */
 void broker__configure(struct broker *b, const struct settings *settings);

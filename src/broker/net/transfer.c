@@ -94,6 +94,28 @@ static CURLcode set_method(CURL *c, const struct http_request *http, const char 
     return code;
 }
 
+/* libcurl's own file is the system's. Debian's libcurl looks into the system's folder of
+ * certificates besides, so that a private issuer comes on top. */
+static CURLcode set_issuers(struct transfer *t, struct str ca_file)
+{
+    const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
+    const char *path = curl->cainfo;
+
+    if (ca_file.ptr)
+        path = arena__strdup(&t->arena, ca_file);
+    if (ca_file.ptr && !path)
+        return CURLE_OUT_OF_MEMORY;
+    return curl_easy_setopt(t->easy, CURLOPT_CAINFO, path);
+}
+
+/* Over TLS the first connection may turn out to be HTTP/2, which takes many requests. */
+static CURLcode set_pipe_wait(CURL *c, struct str url)
+{
+    bool tls = str__starts_with_nocase(url, STR("https:"));
+
+    return curl_easy_setopt(c, CURLOPT_PIPEWAIT, tls ? 1L : 0L);
+}
+
 bool transfer__prepare(struct transfer *t, const struct upstream_request *req)
 {
     char *url, *method;
@@ -107,6 +129,10 @@ bool transfer__prepare(struct transfer *t, const struct upstream_request *req)
     if (!url || !method)
         return false;
     code = curl_easy_setopt(t->easy, CURLOPT_URL, url); /* copies, as all but POSTFIELDS */
+    if (!code)
+        code = set_issuers(t, req->ca_file);
+    if (!code)
+        code = set_pipe_wait(t->easy, req->url);
     if (!code)
         code = set_method(t->easy, req->http, method);
     if (!code)
@@ -222,7 +248,9 @@ static const struct failure failures[] = {
     {CURLE_FILESIZE_EXCEEDED, true, "its answer is larger than the limit of 16 MiB", NULL,
      FAILURE_BAD_ANSWER},
     {CURLE_PEER_FAILED_VERIFICATION, true, NULL,
-     "add the issuer to the system's trusted certificates", FAILURE_CONNECT},
+     "give the issuer's certificate as the caFile of the handler, or add it to the system's; the "
+     "name in the URL must be in the certificate",
+     FAILURE_CONNECT},
     {CURLE_SSL_CONNECT_ERROR, false, NULL, "if it does not speak TLS, use http://",
      FAILURE_CONNECT},
     {CURLE_OUT_OF_MEMORY, true, "out of memory", NULL, FAILURE_OTHER},

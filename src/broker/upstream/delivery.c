@@ -35,6 +35,12 @@ static void settle(struct upstream_peer *p, const char *why, int64_t now_ms)
     exchange__settle(&p->exchange, copy ? copy : "out of memory", now_ms);
 }
 
+/* A handler's own, or that of all. */
+static struct str ca_file_of(const struct queued_event *q)
+{
+    return q->handler->ca_file.ptr ? q->handler->ca_file : q->settings->ca_file;
+}
+
 static void send_first(struct upstream_peer *p, int64_t now_ms)
 {
     struct queued_event *q = p->first;
@@ -46,6 +52,7 @@ static void send_first(struct upstream_peer *p, int64_t now_ms)
         return;
     }
     request.url = p->url;
+    request.ca_file = ca_file_of(q);
     exchange__authorize(&p->exchange,
                         q->handler->auth.origin == TOKEN_NONE ? NULL : &q->handler->auth);
     exchange__start(&p->exchange, &request, p->target, UPSTREAM_TIMEOUT_MS, now_ms);
@@ -80,7 +87,7 @@ static void validate_first(struct upstream_peer *p, int64_t now_ms)
         settle(p, "the URL of the event handler is too long, or memory is out", now_ms);
         return;
     }
-    switch (validation__check(p->up, url, target, &p->waiter, &why, now_ms)) {
+    switch (validation__check(p->up, url, ca_file_of(p->first), target, &p->waiter, &why, now_ms)) {
     case VALIDATION_CONSENT:
         send_first(p, now_ms);
         break;

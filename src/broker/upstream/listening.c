@@ -4,8 +4,9 @@
 #include "broker/upstream/route.h"
 #include "broker/upstream/state.h"
 
-#define NOTE_MEMORY (4u << 20) /* headers and the body of a system event; a user's is not copied   \
-                                */
+#define NOTE_MEMORY                                                                                \
+    (4u << 20) /* headers and the body of a system event; a user's is not copied                   \
+                */
 #define NOTE_FIRST 4096
 #define SUBJECT_MAX 1024
 

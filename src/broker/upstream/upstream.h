@@ -57,6 +57,7 @@ struct upstream_token {
 
 struct upstream_request {
     const struct http_request *http; /* headers and body; method POST, OPTIONS or GET */
+    struct str ca_file;              /* trusted besides the system's issuers; absent: none */
     struct str bearer;               /* token of the Authorization header, valid inside `send`
                                         alone; absent: none */
     struct str url;                  /* absent for an in-process handler */

@@ -22,7 +22,8 @@ struct validation {
     struct validation_waiter *first, *last;
     struct validation *next_idle;
     struct str url;
-    char *target; /* behind the url in `text` */
+    struct str ca_file; /* of the handler that asked first */
+    char *target;       /* behind the others in `text` */
     char text[];
 };
 
@@ -153,7 +154,7 @@ static void refuse(struct validation *v, const struct exchange_result *result,
 
 static bool ask(struct validation *v, int64_t now_ms)
 {
-    struct upstream_request request = {.http = &v->http, .url = v->url};
+    struct upstream_request request = {.http = &v->http, .url = v->url, .ca_file = v->ca_file};
 
     v->http = (struct http_request){0};
     if (!event__validation_request(&v->work, v->exchange.up->config.origin, &v->http))
@@ -204,9 +205,10 @@ static void entry_free(struct validation *v)
     free(v);
 }
 
-static struct validation *entry_new(struct upstream *up, struct str url, const char *target)
+static struct validation *entry_new(struct upstream *up, struct str url, struct str ca_file,
+                                    const char *target)
 {
-    struct validation *v = calloc(1, sizeof(*v) + url.len + strlen(target) + 1);
+    struct validation *v = calloc(1, sizeof(*v) + url.len + ca_file.len + strlen(target) + 1);
 
     if (!v)
         return NULL;
@@ -217,7 +219,11 @@ static struct validation *entry_new(struct upstream *up, struct str url, const c
     arena__init(&v->work, NULL, 0, WORK_MAX);
     memcpy(v->text, url.ptr, url.len);
     v->url = str__n(v->text, url.len);
-    v->target = strcpy(v->text + url.len, target);
+    if (ca_file.ptr) {
+        memcpy(v->text + url.len, ca_file.ptr, ca_file.len);
+        v->ca_file = str__n(v->text + url.len, ca_file.len);
+    }
+    v->target = strcpy(v->text + url.len + ca_file.len, target);
     if (!map__add(&up->validations, v)) {
         entry_free(v);
         return NULL;
@@ -225,14 +231,14 @@ static struct validation *entry_new(struct upstream *up, struct str url, const c
     return v;
 }
 
-enum validation_verdict validation__check(struct upstream *up, struct str url, const char *target,
-                                          struct validation_waiter *w, const char **why,
-                                          int64_t now_ms)
+enum validation_verdict validation__check(struct upstream *up, struct str url, struct str ca_file,
+                                          const char *target, struct validation_waiter *w,
+                                          const char **why, int64_t now_ms)
 {
     struct validation *v = map__get(&up->validations, url);
 
     if (!v)
-        v = entry_new(up, url, target);
+        v = entry_new(up, url, ca_file, target);
     if (!v) {
         *why = "out of memory";
         return VALIDATION_REFUSED;

@@ -32,11 +32,12 @@ struct validation_waiter {
 
 enum validation_verdict { VALIDATION_CONSENT, VALIDATION_REFUSED, VALIDATION_WAIT };
 
-/* The verdict on a URL. VALIDATION_WAIT: `w->ready` is called later. VALIDATION_REFUSED:
+/* The verdict on a URL, whose issuers `ca_file` has (struct upstream_request). VALIDATION_WAIT:
+ * `w->ready` is called later. VALIDATION_REFUSED:
  * `*why` says why, also when memory is out. `target` names the handler in texts. */
-enum validation_verdict validation__check(struct upstream *up, struct str url, const char *target,
-                                          struct validation_waiter *w, const char **why,
-                                          int64_t now_ms);
+enum validation_verdict validation__check(struct upstream *up, struct str url, struct str ca_file,
+                                          const char *target, struct validation_waiter *w,
+                                          const char **why, int64_t now_ms);
 /* Waits no more, if it did. */
 void validation__leave(struct validation_waiter *w);
 /* Forgets all verdicts; checks that are under way go on. */
