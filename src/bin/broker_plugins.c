@@ -59,6 +59,15 @@ void broker_plugins__unload(struct settings *s)
     }
 }
 
+size_t broker_plugins__count(const struct settings *s)
+{
+    size_t hub = 0, row = 0, count = 0;
+
+    while (next(s, &hub, &row))
+        count++;
+    return count;
+}
+
 /* All plugins come from the command line, so each is there. */
 static void *find(const struct settings *s, struct str hub_name, struct str plugin)
 {

@@ -12,4 +12,7 @@ void broker_plugins__unload(struct settings *s);
 /* Gives other settings of the same command line the plugins of these. */
 void broker_plugins__share(const struct settings *from, struct settings *to);
 
+/* Uses of plugins; two of one file are two. */
+size_t broker_plugins__count(const struct settings *s);
+
 #endif

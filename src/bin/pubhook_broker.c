@@ -12,9 +12,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define HANDLER_THREADS "32"
-#define HANDLER_GRACE_S 3 /* at the end, for handlers that still run */
-#define MAX_CHANGES 2048  /* bytes of the list of what a reload changed */
+#define HANDLER_THREADS 32       /* for all plugins; more if there are many */
+#define MAX_HANDLER_THREADS 1024 /* libuv has no more */
+#define HANDLER_GRACE_S 3        /* at the end, for handlers that still run */
+#define MAX_CHANGES 2048         /* bytes of the list of what a reload changed */
 
 static int fail(const char *why)
 {
@@ -83,11 +84,22 @@ static void raise_file_limit(void)
     setrlimit(RLIMIT_NOFILE, &files);
 }
 
-/* Handlers of plugins may block, and with libuv's four threads four of them would hold
- * up all others. The threads start when the first of them is called. */
-static void allow_blocking_handlers(void)
+/* Handlers of plugins may block, and with libuv's four threads four of them would hold up
+ * all others. No plugin waits for another as long as each has a thread in each event loop.
+ * The threads start when the first handler is called. */
+static unsigned allow_blocking_handlers(const struct settings *s)
 {
-    setenv("UV_THREADPOOL_SIZE", HANDLER_THREADS, 0);
+    size_t wanted = broker_plugins__count(s) * s->threads;
+    const char *given = getenv("UV_THREADPOOL_SIZE");
+    char text[12];
+
+    if (given && atoi(given) > 0)
+        return (unsigned)atoi(given);
+    wanted = wanted < HANDLER_THREADS ? HANDLER_THREADS : wanted;
+    wanted = wanted > MAX_HANDLER_THREADS ? MAX_HANDLER_THREADS : wanted;
+    snprintf(text, sizeof(text), "%u", (unsigned)wanted);
+    setenv("UV_THREADPOOL_SIZE", text, 1);
+    return (unsigned)wanted;
 }
 
 /* All threads inherit this; the main one alone takes signals. */
@@ -180,9 +192,10 @@ static void say_ready(const struct settings *s, const struct broker *b)
 
 static int serve(struct program *p)
 {
-    const struct broker_limits limits = broker__limits(&p->current->limits);
+    struct broker_limits limits = broker__limits(&p->current->limits);
     struct diag diag = {""};
 
+    limits.handler_threads = allow_blocking_handlers(p->current);
     signal(SIGPIPE, SIG_IGN);
     mask_signals(SIG_BLOCK);
     p->broker = broker__start(p->current, &limits, p->log, &diag);
@@ -207,7 +220,6 @@ static int run(struct program *p)
         return fail("out of memory");
     }
     raise_file_limit();
-    allow_blocking_handlers();
     p->current = settings__ref(p->started);
     status = broker_plugins__load(p->started, p->log, &diag) ? fail(diag.text) : serve(p);
     settings__unref(p->current);

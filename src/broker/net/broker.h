@@ -24,12 +24,13 @@ struct broker_limits {
     unsigned close_seconds;     /* from the wish to close a WebSocket to the end of its socket; 5 */
     unsigned drain_seconds;     /* for clients and `disconnected` events at shutdown; 5 */
     unsigned key_seconds;       /* at least, between two readings of Entra's keys; 30 */
+    unsigned handler_threads;   /* of libuv's pool, for handlers of plugins; 32 */
     uint32_t message_bytes;     /* of a client's message; 1 MiB */
     uint32_t frames_per_second; /* of a connection; 0: as many as come */
 };
 #define BROKER_LIMITS_DEFAULT                                                                      \
-    ((struct broker_limits){CORE_LIMITS_DEFAULT, 0, 1024, 4u << 20, 4096, 30, 5, 5, 30, 1u << 20,  \
-                            0})
+    ((struct broker_limits){CORE_LIMITS_DEFAULT, 0, 1024, 4u << 20, 4096, 30, 5, 5, 30, 32,        \
+                            1u << 20, 0})
 /* The defaults, but for what the settings say. */
 struct broker_limits broker__limits(const struct limits *set);
 

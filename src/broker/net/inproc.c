@@ -6,7 +6,10 @@
 
 struct job {
     uv_work_t work;
-    struct job *next, *previous;
+    struct job *next, *previous; /* of all jobs */
+    struct job *behind;          /* in its lane */
+    struct lane *lane;
+    bool started; /* a worker thread has it, or will */
     struct inproc *owner;
     struct exchange *exchange; /* NULL: nobody waits for the result */
     struct ph_app *app;
@@ -15,13 +18,71 @@ struct job {
     char body[];
 };
 
+/* The jobs of one application. Those that no thread may take yet stand in line. */
+struct lane {
+    struct lane *next;
+    struct ph_app *app;
+    unsigned running;
+    struct job *first, **last;
+};
+
 struct inproc {
     uv_loop_t *loop;
+    unsigned threads; /* that one application may use at a time */
+    struct lane *lanes;
     exchange_report_fn *report;
     void *ctx;
     struct job *jobs;
     bool closing;
 };
+
+/* The lanes are as many as there are plugins. */
+static struct lane *lane_of(struct inproc *in, struct ph_app *app)
+{
+    struct lane *lane = in->lanes;
+
+    while (lane && lane->app != app)
+        lane = lane->next;
+    if (lane)
+        return lane;
+    lane = calloc(1, sizeof(*lane));
+    if (!lane)
+        return NULL;
+    lane->app = app;
+    lane->last = &lane->first;
+    lane->next = in->lanes;
+    in->lanes = lane;
+    return lane;
+}
+
+static void stand_in_line(struct job *job)
+{
+    job->behind = NULL;
+    *job->lane->last = job;
+    job->lane->last = &job->behind;
+}
+
+static void leave_line(struct job *job)
+{
+    struct job **at = &job->lane->first;
+
+    while (*at != job)
+        at = &(*at)->behind;
+    *at = job->behind;
+    if (job->lane->last == &job->behind)
+        job->lane->last = at;
+}
+
+static void free_all(struct inproc *in)
+{
+    struct lane *lane;
+
+    while ((lane = in->lanes)) {
+        in->lanes = lane->next;
+        free(lane);
+    }
+    free(in);
+}
 
 static void job_free(struct job *job)
 {
@@ -88,6 +149,26 @@ static void unlink_job(struct job *job)
         job->next->previous = job->previous;
 }
 
+static void served(uv_work_t *work, int status);
+
+static bool start(struct job *job)
+{
+    job->started = uv_queue_work(job->owner->loop, &job->work, serve, served) == 0;
+    job->lane->running += job->started;
+    return job->started;
+}
+
+/* A thread is free for this application. Queuing work that libuv took once does not fail. */
+static void start_next(struct lane *lane)
+{
+    struct job *job = lane->first;
+
+    if (!job)
+        return;
+    leave_line(job);
+    start(job);
+}
+
 static void served(uv_work_t *work, int status)
 {
     struct job *job = work->data;
@@ -97,54 +178,71 @@ static void served(uv_work_t *work, int status)
 
     (void)status; /* cancelled work has no exchange any more */
     unlink_job(job);
+    job->lane->running--;
+    start_next(job->lane);
     if (x) {
         exchange__set_shell(x, NULL);
         in->report(in->ctx, x, &result);
     }
     job_free(job);
     if (in->closing && !in->jobs)
-        free(in);
+        free_all(in);
 }
 
-struct inproc *inproc__new(uv_loop_t *loop, exchange_report_fn *report, void *ctx)
+struct inproc *inproc__new(uv_loop_t *loop, unsigned threads, exchange_report_fn *report, void *ctx)
 {
     struct inproc *in = calloc(1, sizeof(*in));
 
     if (!in)
         return NULL;
     in->loop = loop;
+    in->threads = threads;
     in->report = report;
     in->ctx = ctx;
     return in;
 }
 
+/* The result of one that runs is dropped; one that stands in line goes. */
 static void drop(struct job *job)
 {
-    if (!job->exchange)
-        return;
-    exchange__set_shell(job->exchange, NULL);
+    if (job->exchange)
+        exchange__set_shell(job->exchange, NULL);
     job->exchange = NULL;
-    uv_cancel((uv_req_t *)&job->work); /* fails once the handler runs */
+    if (job->started) {
+        uv_cancel((uv_req_t *)&job->work); /* fails once the handler runs */
+        return;
+    }
+    leave_line(job);
+    unlink_job(job);
+    job_free(job);
 }
 
 void inproc__free(struct inproc *in)
 {
+    struct job *next;
+
     if (!in)
         return;
     in->closing = true;
-    for (struct job *job = in->jobs; job; job = job->next)
+    for (struct job *job = in->jobs; job; job = next) {
+        next = job->next;
         drop(job);
+    }
     if (!in->jobs)
-        free(in);
+        free_all(in);
 }
 
 bool inproc__send(struct inproc *in, struct exchange *x, const struct upstream_request *req)
 {
-    struct job *job = job_new(in, x, req);
+    struct lane *lane = lane_of(in, req->app);
+    struct job *job = lane ? job_new(in, x, req) : NULL;
 
     if (!job)
         return false;
-    if (uv_queue_work(in->loop, &job->work, serve, served) != 0) {
+    job->lane = lane;
+    if (lane->running >= in->threads) {
+        stand_in_line(job);
+    } else if (!start(job)) {
         job_free(job);
         return false;
     }

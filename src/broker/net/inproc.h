@@ -8,8 +8,11 @@
 
 struct inproc;
 
-/* NULL: out of memory. */
-struct inproc *inproc__new(uv_loop_t *loop, exchange_report_fn *report, void *ctx);
+/* Each application uses at most `threads` of the pool's worker threads at a time, for this
+ * loop; its other requests stand in line, so that a handler that blocks leaves threads to
+ * those of other plugins. NULL: out of memory. */
+struct inproc *inproc__new(uv_loop_t *loop, unsigned threads, exchange_report_fn *report,
+                           void *ctx);
 /* Drops the results of what still runs. The memory goes with the last of them, on the
  * loop; the applications must live until then. */
 void inproc__free(struct inproc *in);

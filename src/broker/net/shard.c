@@ -382,13 +382,27 @@ static bool open_transports(struct shard *s)
     return true;
 }
 
+/* Of the pool that all shards share: as many for each plugin, for plugins come from the
+ * command line and stay. */
+static unsigned threads_of_a_plugin(const struct shard *s)
+{
+    size_t plugins = 0, share;
+
+    for (size_t i = 0; i < s->settings->hub_count; i++) {
+        for (size_t j = 0; j < s->settings->hubs[i].handler_count; j++)
+            plugins += s->settings->hubs[i].handlers[j].app != NULL;
+    }
+    share = s->broker->limits.handler_threads / (plugins ? plugins : 1) / s->broker->shard_count;
+    return share ? (unsigned)share : 1;
+}
+
 static bool make_parts(struct shard *s)
 {
     s->metrics = metrics__new();
     s->core = make_core(s);
     s->upstream = make_upstream(s);
     s->webhook = webhook__new(&s->loop, s->broker->limits.webhooks, on_report, s);
-    s->inproc = inproc__new(&s->loop, on_report, s);
+    s->inproc = inproc__new(&s->loop, threads_of_a_plugin(s), on_report, s);
     return s->metrics && s->core && s->upstream && s->webhook && s->inproc && open_transports(s);
 }
 
