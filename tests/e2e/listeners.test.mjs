@@ -194,6 +194,24 @@ describe("event listeners", () => {
     assert.deepEqual(new Set(reasons), new Set(["The service is shutting down."]));
   });
 
+  test("a listener that is new in the file hears of what comes from then on", async (t) => {
+    const [one, two] = [await startNats(t, await freePort()), await startNats(t, await freePort())];
+    const heard = [await subscribe(t, one, ">"), await subscribe(t, two, ">")];
+    const filter = { userEventPattern: "*" };
+    const file = configuration(t, [{ endpoint: one.url, eventNameFilter: filter }]);
+    const broker = await startBroker(t, { args: ["--config", file] });
+    const socket = await openJson(t, broker, "chat");
+    assert.equal((await sendEvent(socket, "e", "1")).success, true);
+    assert.equal((await heard[0].next()).body.toString(), "1");
+    const listeners = [one, two].map(({ url }) => ({ endpoint: url, eventNameFilter: filter }));
+    writeFileSync(file, JSON.stringify({ hubs: { chat: { eventListeners: listeners } } }));
+    let count = 1;
+    for (let told; !told; told = heard[1].rest.length > 0) {
+      assert.equal((await sendEvent(socket, "e", `${++count}`, { ackId: count })).success, true);
+    }
+    assert.equal((await heard[0].take(count - 1)).at(-1).body.toString(), `${count}`);
+  });
+
   test("with NATS away the broker ends all the same, and tells what is lost", async (t) => {
     const endpoint = `nats://127.0.0.1:${await freePort()}`;
     const broker = await withListeners(t, [{ endpoint, eventNameFilter: everything }]);

@@ -93,6 +93,7 @@ static enum ph_err open_sockets(struct broker *b, const struct settings *setting
 static bool make_shards(struct broker *b, const struct settings *settings, int *fds,
                         struct diag *diag)
 {
+    publisher__prepare(b->publisher, settings); /* events come as soon as a shard runs */
     for (size_t i = 0; i < b->shard_count; i++) {
         b->shards[i] = shard__new(b, settings, (uint8_t)i, fds[i], diag);
         fds[i] = -1;
@@ -226,10 +227,8 @@ struct broker *broker__start(const struct settings *settings, const struct broke
         if (fds[i] >= 0)
             close(fds[i]);
     }
-    if (started) {
-        publisher__prepare(b->publisher, settings);
+    if (started)
         return b;
-    }
     halt(b);
     broker_free(b);
     return NULL;

@@ -275,7 +275,7 @@ static size_t send_batch(struct nats_link *l, struct message *m, size_t count, b
     natsStatus s = NATS_OK;
     size_t lost = 0;
 
-    for (size_t i = 0; i < count; i++, m = m->next) {
+    for (size_t i = 0; i < count; i++) {
         s = send_message(l->connection, m);
         if (is_hopeless(s)) {
             give_up(l, m, s);
@@ -284,6 +284,8 @@ static size_t send_batch(struct nats_link *l, struct message *m, size_t count, b
         }
         if (s != NATS_OK)
             break;
+        if (i + 1 < count) /* what is behind the last one is not ours to read */
+            m = m->next;
     }
     if (s == NATS_OK)
         s = natsConnection_FlushTimeout(l->connection, CONFIRM_MS);
