@@ -1,5 +1,6 @@
 /* The broker's configuration file: taken, or refused with a place and a reason. */
 #include "base/names.h"
+#include "broker/config/changes.h"
 #include "broker/config/settings.h"
 
 #include <stdlib.h>
@@ -20,6 +21,23 @@ static void check_accepted(struct settings *s)
         abort();
 }
 
+/* What a reload tells: nothing for the same file, and never without an end. */
+static void check_changes(struct str text, bool accepted)
+{
+    struct str half = str__n(text.ptr, text.len / 2);
+    struct buf out;
+
+    buf__init(&out, 1u << 20);
+    settings__changes(text, text, &out);
+    if (accepted && out.len > 0) /* others may have a key twice */
+        abort();
+    settings__changes(half, str__n(text.ptr + half.len, text.len - half.len), &out);
+    settings__changes(STR("{\"hubs\": {\"chat\": {}}, \"listen\": \"a:1\"}"), text, &out);
+    if (out.failed)
+        abort();
+    buf__free(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct diag diag = {""};
@@ -34,5 +52,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     else if (err != PH_ERR_CONFIG || !str__starts_with(str__of(diag.text), STR("file:")))
         abort();
     settings__free(&s);
+    check_changes(str__n(data, size), err == PH_OK);
     return 0;
 }
