@@ -252,7 +252,7 @@ function recoveryTests(threads) {
     let written = 0;
     for (const cutAfter of [1, 40, 7]) {
       proxy.cutAfter(cutAfter); // within the acks
-      for (let i = 0; i < 200; i++, written++) {
+      for (let i = 0; i < 130; i++, written++) {
         for (const writer of writers) await writer.write(written, "json");
       }
       for (const id of ["x", "y"]) await view.has(id, written);
