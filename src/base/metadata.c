@@ -22,20 +22,59 @@ static const char *entry_problem(const struct metadata_entry *e)
     return NULL;
 }
 
-/* Two names are at least two bytes each apart, so the limit on bytes keeps this short. */
-static bool has_name(const struct metadata *m, size_t before, struct str name)
+static char to_lower(char c)
 {
-    for (size_t i = 0; i < before; i++) {
-        if (str__eq_nocase(m->items[i].name, name))
-            return true;
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+/* Any order without case will do: shorter names come first. */
+static int compare(struct str a, struct str b)
+{
+    if (a.len != b.len)
+        return a.len < b.len ? -1 : 1;
+    for (size_t i = 0; i < a.len; i++) {
+        unsigned char x = (unsigned char)to_lower(a.ptr[i]), y = (unsigned char)to_lower(b.ptr[i]);
+
+        if (x != y)
+            return x < y ? -1 : 1;
     }
-    return false;
+    return 0;
+}
+
+/* Entries in the order of their names. There are no more than all names and values may have
+ * bytes, but thousands of them are too many to compare each with each. */
+struct sorted {
+    size_t count;
+    uint16_t at[METADATA_MAX_BYTES];
+};
+
+/* False: the name is there already. */
+static bool sort_in(struct sorted *s, const struct metadata *m, size_t entry)
+{
+    size_t low = 0, high = s->count;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = compare(m->items[entry].name, m->items[s->at[middle]].name);
+
+        if (order == 0)
+            return false;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    memmove(&s->at[low + 1], &s->at[low], (s->count++ - low) * sizeof(s->at[0]));
+    s->at[low] = (uint16_t)entry;
+    return true;
 }
 
 const char *metadata__problem(const struct metadata *m)
 {
+    struct sorted sorted;
     size_t bytes = 0;
 
+    sorted.count = 0;
     for (size_t i = 0; i < m->count; i++) {
         const char *problem = entry_problem(&m->items[i]);
 
@@ -44,7 +83,7 @@ const char *metadata__problem(const struct metadata *m)
             return "metadata must have at most 8192 bytes in all";
         if (problem)
             return problem;
-        if (has_name(m, i, m->items[i].name))
+        if (!sort_in(&sorted, m, i))
             return "a metadata name must not come twice";
     }
     return NULL;
@@ -64,11 +103,6 @@ size_t metadata__bytes(const struct metadata *m)
 static bool is_metadata(const struct http_header *h)
 {
     return str__starts_with_nocase(h->name, METADATA_HEADER_PREFIX);
-}
-
-static char to_lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
 /* A copy in lower case with a NUL behind it; absent when memory is out. */

@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include <stdio.h>
+#include <time.h>
 
 static char text[METADATA_MAX_BYTES + 2];
 
@@ -77,6 +78,31 @@ static void no_name_comes_twice(void **state)
     assert_non_null(metadata__problem(&(struct metadata){items, 3}));
 }
 
+/* As many entries as fit, in no order. Each compared with each would take 30 ms and more,
+ * for which the loop of the broker has no time; sanitizers and a busy machine need some. */
+static void thousands_of_names_are_compared_quickly(void **state)
+{
+    static const char characters[] = "abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~";
+    static char names[2 * METADATA_MAX_BYTES];
+    static struct metadata_entry items[METADATA_MAX_BYTES / 2];
+    size_t base = sizeof(characters) - 1, count = base * base, rounds = 40;
+    clock_t start = clock();
+
+    (void)state;
+    for (size_t i = 0; i < count; i++) {
+        size_t n = i * 1009 % count; /* a prime, and none of the factors of `count` */
+
+        names[2 * i] = characters[n / base];
+        names[2 * i + 1] = characters[n % base];
+        items[i] = (struct metadata_entry){str__n(&names[2 * i], 2), STR("")};
+    }
+    for (size_t i = 0; i < rounds; i++)
+        assert_null(metadata__problem(&(struct metadata){items, count}));
+    assert_in_range((clock() - start) * 1000 / CLOCKS_PER_SEC, 0, rounds * 10);
+    items[count] = (struct metadata_entry){STR("K7"), STR("")};
+    assert_non_null(metadata__problem(&(struct metadata){items, count + 1}));
+}
+
 static void headers_are_read_without_case_and_the_last_wins(void **state)
 {
     struct arena a;
@@ -145,6 +171,7 @@ int main(void)
         cmocka_unit_test(lengths_are_limited),
         cmocka_unit_test(all_together_are_limited),
         cmocka_unit_test(no_name_comes_twice),
+        cmocka_unit_test(thousands_of_names_are_compared_quickly),
         cmocka_unit_test(headers_are_read_without_case_and_the_last_wins),
         cmocka_unit_test(headers_are_written_in_lower_case),
         cmocka_unit_test(memory_may_run_out_anywhere),
