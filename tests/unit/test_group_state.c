@@ -24,7 +24,7 @@
 #define GONE(id, at) "{\"connectionId\":\"" id "\",\"updatedAt\":" #at "}"
 #define SET(n, value)                                                                              \
     "{\"type\":\"setGroupState\",\"group\":\"g\",\"ackId\":" #n ",\"state\":{\"k\":\"" value "\"}" \
-                                                                                             "}"
+    "}"
 #define CLEAR(n) "{\"type\":\"setGroupState\",\"group\":\"g\",\"ackId\":" #n "}"
 #define SUBSCRIBE(n) "{\"type\":\"subscribeGroupState\",\"group\":\"g\",\"ackId\":" #n "}"
 #define UNSUBSCRIBE(n) "{\"type\":\"unsubscribeGroupState\",\"group\":\"g\",\"ackId\":" #n "}"
@@ -57,6 +57,14 @@ static int set_up_small(void **state)
 
     limits.states_per_connection = 2;
     limits.states_per_group = 2;
+    return set_up_with(state, &limits);
+}
+
+static int set_up_impatient(void **state)
+{
+    struct core_limits limits = CORE_LIMITS_DEFAULT;
+
+    limits.queue.messages = 1;
     return set_up_with(state, &limits);
 }
 
@@ -399,8 +407,25 @@ static void states_of_a_group_are_limited(void **state)
     assert_read(c, ACK(1));
 }
 
+/* The last state of the only group goes, and the only client of the shard is ended by what it
+ * is told of that: with it goes the hub. */
+static void the_last_one_told_may_be_lost_with_the_hub(void **state)
+{
+    struct shards *s = *state;
+    struct transport *a = member(&s->here, "a", NULL), *w = watcher(&s->there, "w");
+
+    kit__says(a, SET(1, "x"));
+    kit__read(w);
+    w->stuck = true;
+    kit__says(a, SET(2, "y"));
+    disconnect(a);
+    assert_string_equal(w->closed, "1008 The outbound message queue is full.");
+    assert_int_equal(hubs(&s->there), 0);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 #define TEST_SMALL(fn) cmocka_unit_test_setup_teardown(fn, set_up_small, tear_down)
+#define TEST_IMPATIENT(fn) cmocka_unit_test_setup_teardown(fn, set_up_impatient, tear_down)
 
 int main(void)
 {
@@ -420,6 +445,7 @@ int main(void)
         TEST(a_large_snapshot_goes_on_in_updates),
         TEST_SMALL(groups_of_a_connection_are_limited),
         TEST_SMALL(states_of_a_group_are_limited),
+        TEST_IMPATIENT(the_last_one_told_may_be_lost_with_the_hub),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -377,19 +377,19 @@ void group_state__apply(struct core *core, const struct hub_command *cmd)
     struct hub *hub = sets ? hub__get(core, cmd->hub) : map__get(&core->hubs, cmd->hub);
     struct state_room *room = NULL;
 
+    core__enter(core);
     if (hub)
         room = sets ? room_get(core, hub, cmd->name) : map__get(&hub->state_rooms, cmd->name);
     if (room) {
-        core__enter(core);
         keep(core, room, g);
         tell(room, &g->item);
         room_release(hub, room);
-        core__leave(core);
     } else if (sets) {
         log__error(core->config.log, LOG_NONE, "out of memory: the state of a connection is lost");
     }
     if (hub)
         hub__release(core, hub);
+    core__leave(core); /* with a session that was told and ended, its hub may go */
 }
 
 static void announce(struct session *s, struct state_room *room, struct group_state *g)
