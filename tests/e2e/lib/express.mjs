@@ -65,6 +65,8 @@ export async function startExpressWitness(t, hub) {
     handleConnect: connect(records),
     onConnected: (request) => records.put(line("connected", request)),
     onDisconnected: (request) => records.put(line("disconnected", request, { reason: request.reason ?? null })),
+    onGroupJoined: (request) => records.put(line("joined", request, { group: request.group })),
+    onGroupLeft: (request) => records.put(line("left", request, { group: request.group })),
     handleUserEvent: (request, response) => {
       records.put(line("user", request, { type: request.dataType }));
       (answers[request.context.eventName] ?? echo)(request, response);
