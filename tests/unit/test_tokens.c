@@ -236,6 +236,20 @@ static const char *counting(struct fixture *f)
     return script;
 }
 
+/* At least that many; a test that is held up may miss one. */
+static void expect_run(struct fixture *f, int number)
+{
+    struct upstream_token token = {.text = ""};
+    int got = 0;
+
+    for (int i = 0; i < WAIT_S * 100 && got < number; i++) {
+        if (get(f, &token))
+            assert_int_equal(sscanf(token.text, "run%d", &got), 1);
+        usleep(10000);
+    }
+    assert_true(got >= number);
+}
+
 static void a_refusal_runs_the_command_again(void **state)
 {
     struct fixture *f = *state;
@@ -257,9 +271,7 @@ static void a_command_runs_again_in_time(void **state)
     struct fixture *f = *state;
 
     shell_auth(f, counting(f), 1);
-    expect(f, "run1", NULL);
-    expect(f, "run2", NULL);
-    expect(f, "run3", NULL);
+    expect_run(f, 3);
 }
 
 static void a_command_that_fails_says_why(void **state)

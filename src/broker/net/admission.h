@@ -30,7 +30,7 @@ struct admission {
     int status;                     /* 0: come in; else the refusal, with the text in `why` */
     const char *why;
     struct str body, body_type; /* for the client, instead of `why`; absent: none */
-    void (*ready)(void *arg); /* the answer has come; never called from inside */
+    void (*ready)(void *arg);   /* the answer has come; never called from inside */
     void *arg;
 };
 

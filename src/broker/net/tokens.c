@@ -126,7 +126,19 @@ static void keep_failure(struct source *s, const char *why)
     snprintf(s->why, sizeof(s->why), "%s", why);
 }
 
-static void refresh(struct source *s)
+/* When it is to be read again. Under the lock, with the outcome: a token without its time
+ * would pass for a stale one. */
+static void set_due(struct source *s, int64_t read_ms)
+{
+    const struct tokens_times *times = &s->owner->times;
+
+    if (s->origin == TOKEN_FILE)
+        s->due_ms = read_ms + times->file_ms;
+    else
+        s->due_ms = read_ms + (s->why[0] == '\0' ? s->refresh_ms : times->pause_ms);
+}
+
+static void refresh(struct source *s, int64_t read_ms)
 {
     struct diag diag = {""};
     struct str text;
@@ -144,6 +156,7 @@ static void refresh(struct source *s)
         s->why[0] = '\0';
         keep_text(s, text);
     }
+    set_due(s, read_ms);
     s->settled = true;
     pthread_cond_broadcast(&s->owner->changed);
     pthread_mutex_unlock(&s->owner->lock);
@@ -171,13 +184,9 @@ static int64_t next_read(const struct source *s)
 static void rest(struct source *s, int64_t read_ms)
 {
     struct tokens *t = s->owner;
-    bool command = s->origin == TOKEN_COMMAND;
-    int64_t earliest = read_ms + (command ? t->times.pause_ms : 0);
+    int64_t earliest = read_ms + (s->origin == TOKEN_COMMAND ? t->times.pause_ms : 0);
 
     pthread_mutex_lock(&t->lock);
-    s->due_ms = read_ms + (command && s->why[0] == '\0' ? s->refresh_ms
-                           : command                    ? t->times.pause_ms
-                                                        : t->times.file_ms);
     while (!atomic_load(&t->stop)) {
         int64_t at = s->asked ? earliest : next_read(s);
 
@@ -196,7 +205,7 @@ static void *run(void *arg)
     while (!atomic_load(&s->owner->stop)) {
         int64_t read_ms = clock__mono_ms();
 
-        refresh(s);
+        refresh(s, read_ms);
         rest(s, read_ms);
     }
     return NULL;
