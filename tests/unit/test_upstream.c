@@ -18,8 +18,8 @@ struct sent {
     struct exchange *x; /* NULL: answered or cancelled */
     char method[8];
     char url[256];
-    char id[24], event[64], type[64], bearer[16], source[96], content_type[64], guid[40], state[64],
-        cookie[128], signature[160], user[64];
+    char id[24], event[64], type[64], bearer[16], names[512], origin[32], source[96],
+        content_type[64], guid[40], state[64], cookie[128], signature[160], user[64];
     char body[128], trace[64];
     bool has_state;
     void *app;
@@ -74,6 +74,12 @@ static bool fake_send(void *ctx, struct exchange *x, const struct upstream_reque
     copy(s->url, sizeof(s->url), req->url);
     copy(s->id, sizeof(s->id), http__get(h, STR("ce-id")));
     copy(s->bearer, sizeof(s->bearer), req->bearer);
+    copy(s->origin, sizeof(s->origin), http__get(h, STR("WebHook-Request-Origin")));
+    for (size_t i = 0; i < h->count; i++) {
+        size_t at = strlen(s->names);
+
+        snprintf(s->names + at, sizeof(s->names) - at, "%.*s,", STR_FMT(h->items[i].name));
+    }
     copy(s->event, sizeof(s->event), http__get(h, STR("ce-eventName")));
     copy(s->type, sizeof(s->type), http__get(h, STR("ce-type")));
     copy(s->source, sizeof(s->source), http__get(h, STR("ce-source")));
@@ -668,6 +674,47 @@ static void get_may_consent(void **state)
     assert_string_equal(last_sent(f)->method, "POST");
 }
 
+/* event-handler section 1: these two headers, and nothing else. */
+static void validation_says_who_asks_and_no_more(void **state)
+{
+    struct fixture *f = *state;
+
+    f->handlers[0].url_template = STR("http://h/eh?code=secret"); /* without {event}: as it is */
+    f->handlers[0].auth.origin = TOKEN_FILE;
+    f->token = "t";
+    connect_as(f, "chat", "c");
+    for (int i = 0; i < 2; i++) {
+        assert_string_equal(last_sent(f)->method, i == 0 ? "OPTIONS" : "GET");
+        assert_string_equal(last_sent(f)->url, "http://h/eh?code=secret");
+        assert_string_equal(last_sent(f)->names, "WebHook-Request-Origin,ce-awpsversion,");
+        assert_string_equal(last_sent(f)->origin, "broker.test");
+        assert_string_equal(last_sent(f)->body, "");
+        assert_string_equal(last_sent(f)->bearer, "");
+        assert_int_equal(last_sent(f)->timeout_ms, 10000); /* each has its own time */
+        f->now += 7000;
+        if (i == 0)
+            answer(f, last_sent(f), 404);
+    }
+}
+
+static void any_2xx_with_the_header_consents(void **state)
+{
+    static const int statuses[] = {200, 202, 204, 299};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(*statuses); i++) {
+        upstream__configure(f->up, &f->settings); /* forgets the consent */
+        connect_as(f, "chat", "c");
+        answer_with(f, last_sent(f), statuses[i], "webhook-allowed-origin", "Broker.Test", "");
+        assert_string_equal(last_sent(f)->event, "connect");
+        answer(f, last_sent(f), 204);
+    }
+    upstream__configure(f->up, &f->settings);
+    connect_as(f, "chat", "c");
+    answer_with(f, last_sent(f), 200, "WebHook-Allowed-Origin", "other.test, broker.test", "");
+    assert_int_equal(f->connect.status, 500);
+}
+
 static void no_consent_without_the_header(void **state)
 {
     struct fixture *f = *state;
@@ -1045,6 +1092,22 @@ static void final_answers_are_not_tried_again(void **state)
     break_off(f, last_sent(f), false);
     assert_int_equal(f->event.calls, 6);
     assert_non_null(strstr(f->event.why, "failed for user event `message`"));
+}
+
+/* official-emulator section 2.7: nothing of the kind is sent or tried again. */
+static void what_cannot_be_a_header_fails_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+    int sent;
+
+    upstream__connected(p, f, STR("\xe7\x8e\x8b"), STR("pr\xc3\xb6to"), f->now, 0);
+    sent = f->sent_count;
+    message(f, p, "a");
+    assert_int_equal(f->sent_count, sent);
+    assert_int_equal(f->event.calls, 1);
+    assert_string_equal(f->event.why, "ce-subprotocol holds characters outside ASCII and so cannot "
+                                      "be sent to an event handler");
 }
 
 static void hundred_seconds_in_all(void **state)
@@ -2015,6 +2078,8 @@ int main(void)
         WITH_FIXTURE(out_of_memory_in_the_shell_fails_the_connect),
         WITH_FIXTURE(get_only_after_404),
         WITH_FIXTURE(get_may_consent),
+        WITH_FIXTURE(validation_says_who_asks_and_no_more),
+        WITH_FIXTURE(any_2xx_with_the_header_consents),
         WITH_FIXTURE(no_consent_without_the_header),
         WITH_FIXTURE(validation_tries_within_ten_seconds),
         WITH_FIXTURE(validation_is_shared_and_cached),
@@ -2032,6 +2097,7 @@ int main(void)
         WITH_FIXTURE(event_without_handler),
         WITH_FIXTURE(event_is_tried_again_with_the_same_ids),
         WITH_FIXTURE(final_answers_are_not_tried_again),
+        WITH_FIXTURE(what_cannot_be_a_header_fails_at_once),
         WITH_FIXTURE(hundred_seconds_in_all),
         WITH_FIXTURE(state_is_kept_set_and_emptied),
         WITH_FIXTURE(connected_cannot_set_the_state),
