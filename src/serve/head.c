@@ -72,6 +72,14 @@ static bool has_blank(const char *target)
     return false;
 }
 
+void head__hide_query(const char *target)
+{
+    char *mark = strchr((char *)(uintptr_t)target, '?');
+
+    if (mark)
+        mark[1] = '\0';
+}
+
 bool head__take(struct arena *a, struct MHD_Connection *mhd, const struct head_line *line,
                 struct http_request *out, const char **malformed)
 {

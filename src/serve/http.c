@@ -138,6 +138,7 @@ static void *on_target(void *cls, const char *uri, struct MHD_Connection *mhd)
         reaper__restart(&c->watch);
         c->raw_target = uri;
         c->target = strdup(uri);
+        head__hide_query(uri);
     }
     return c;
 }

@@ -1,4 +1,5 @@
 /* The HTTP listener, on the wire. */
+#include "base/buf.h"
 #include "base/clock.h"
 #include "serve_client.h"
 #include "unit.h"
@@ -95,6 +96,27 @@ static void takes_blanks_and_nothing_as_a_last_value(void **state)
                            lines[i]);
 
         assert_int_equal(exchange(f, request, (size_t)len, false), 200);
+    }
+}
+
+/* The query belongs to the application; libmicrohttpd's index of it has no say. */
+static void takes_queries_of_many_parameters(void **state)
+{
+    static const size_t counts[] = {1, 300, 1000, 3000};
+    struct fixture *f = *state;
+    struct buf request;
+
+    start(f);
+    for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+        buf__init(&request, 65536);
+        buf__str(&request, STR("POST /eventhandler?"));
+        for (size_t n = 0; n < counts[i]; n++)
+            buf__str(&request, STR("a&"));
+        buf__str(&request,
+                 STR(" HTTP/1.1\r\nContent-Length: 2\r\n" SERVE_CLIENT_EVENT_LINES "\r\nhi"));
+        assert_false(request.failed);
+        assert_int_equal(exchange(f, request.data, request.len, false), 200);
+        buf__free(&request);
     }
 }
 
@@ -462,6 +484,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(keeps_a_connection_for_more_requests),
         TEST(takes_blanks_and_nothing_as_a_last_value),
+        TEST(takes_queries_of_many_parameters),
         TEST(sends_an_empty_state),
         TEST(refuses_malformed_requests),
         TEST(bounds_the_body),

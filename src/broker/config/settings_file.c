@@ -1,5 +1,6 @@
 /* The configuration file: JSON with comments, the names of the service's hub settings
  * (event-handler section 5). Each object is a table of its keys. */
+#include "base/buf.h"
 #include "base/json.h"
 #include "broker/config/endpoint.h"
 #include "broker/config/entra.h"
@@ -12,7 +13,7 @@
 
 #define MAX_TREE (64u << 20) /* the JSON tree of a file of the largest size */
 #define MAX_PATH 4096        /* bytes of the name of a file */
-#define MAX_KEYS 32          /* in one table */
+#define MAX_NAMES 4096       /* bytes of all names of a table, in a text */
 
 struct reader {
     struct settings *s;
@@ -54,18 +55,32 @@ static enum ph_err at(struct reader *r, const struct json *node, enum ph_err err
 static enum ph_err unknown_key(struct reader *r, const struct table *table,
                                const struct json *member)
 {
-    char room[1024];
-    int len = 0;
+    struct buf names;
+    enum ph_err err;
 
-    for (size_t i = 0; i < table->count; i++)
-        len += snprintf(room + len, sizeof(room) - (size_t)len, "%s%.*s", i ? ", " : "",
-                        STR_FMT(table->keys[i].name));
-    return diag__set(r->diag, PH_ERR_CONFIG, "unknown key \"%.*s\" in %s; it may have %s",
-                     STR_FMT(member->key), table->what, room);
+    buf__init(&names, MAX_NAMES);
+    for (size_t i = 0; i < table->count; i++) {
+        buf__str(&names, i ? STR(", ") : STR(""));
+        buf__str(&names, table->keys[i].name);
+    }
+    err = diag__set(r->diag, PH_ERR_CONFIG, "unknown key \"%.*s\" in %s; it may have %.*s",
+                    STR_FMT(member->key), table->what, STR_FMT(buf__view(&names)));
+    buf__free(&names);
+    return err;
 }
 
-static enum ph_err read_member(struct reader *r, const struct table *table, bool seen[MAX_KEYS],
-                               const struct json *member, void *target)
+/* There are no more of them than keys in the object's table. */
+static bool came_before(const struct json *object, const struct json *member)
+{
+    const struct json *m = object->child;
+
+    while (m != member && !str__eq(m->key, member->key))
+        m = m->next;
+    return m != member;
+}
+
+static enum ph_err read_member(struct reader *r, const struct table *table,
+                               const struct json *object, const struct json *member, void *target)
 {
     size_t i = 0;
 
@@ -73,9 +88,8 @@ static enum ph_err read_member(struct reader *r, const struct table *table, bool
         i++;
     if (i == table->count)
         return unknown_key(r, table, member);
-    if (seen[i])
+    if (came_before(object, member))
         return diag__set(r->diag, PH_ERR_CONFIG, "%.*s is set twice", STR_FMT(member->key));
-    seen[i] = true;
     if (!(table->keys[i].types & TYPE(member->type)))
         return diag__set(r->diag, PH_ERR_CONFIG, "%.*s must be %s, got %s", STR_FMT(member->key),
                          table->keys[i].expected, json__type_name(member));
@@ -85,14 +99,13 @@ static enum ph_err read_member(struct reader *r, const struct table *table, bool
 static enum ph_err read_object(struct reader *r, const struct table *table,
                                const struct json *object, void *target)
 {
-    bool seen[MAX_KEYS] = {false};
     enum ph_err err = PH_OK;
 
     if (object->type != JSON_OBJECT)
         return diag__set(r->diag, PH_ERR_CONFIG, "%s must be an object, got %s", table->what,
                          json__type_name(object));
     for (const struct json *m = object->child; m && err == PH_OK; m = m->next)
-        err = at(r, m, read_member(r, table, seen, m, target));
+        err = at(r, m, read_member(r, table, object, m, target));
     return err;
 }
 

@@ -400,17 +400,6 @@ static const struct endpoint *find_endpoint(struct str path)
 
 /* --- Life --------------------------------------------------------------------------------- */
 
-/* libmicrohttpd is about to index the query in its pool, where a few hundred parameters
- * have no room, and neither has its answer that says so: empty the query. The text is in
- * its own buffer, which it decodes in place. */
-static void hide_query(const char *target)
-{
-    char *mark = strchr((char *)(uintptr_t)target, '?');
-
-    if (mark)
-        mark[1] = '\0';
-}
-
 struct request *request__new(struct shard *s, struct MHD_Connection *mhd, const char *target)
 {
     struct request *r = calloc(1, sizeof(*r));
@@ -423,7 +412,7 @@ struct request *request__new(struct shard *s, struct MHD_Connection *mhd, const 
     arena__init(&r->arena, r->memory, sizeof(r->memory), REQUEST_MEMORY);
     buf__init(&r->body, s->settings->limits.rest_body_bytes + (size_t)1);
     r->target = arena__strdup(&r->arena, str__of(target));
-    hide_query(target);
+    head__hide_query(target);
     if (r->target)
         return r;
     free(r);
