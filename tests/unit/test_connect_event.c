@@ -57,6 +57,32 @@ static void test_claims(void **state)
     assert_str(find(&event.claims, "deep")->values[0], "{\"x\":1}");
 }
 
+/* All of what fits into a token, in memory for little more. */
+static void test_long_lists(void **state)
+{
+    struct json items[3000] = {{0}}, claim = {.type = JSON_ARRAY, .key = STR("role")};
+    struct json claims = {.type = JSON_OBJECT, .child = &claim, .count = 1};
+    struct url_param params[3000];
+    struct handshake h = {.hub = STR("chat"), .claims = &claims, .query = {params, 3000}};
+    struct http_headers headers = {0};
+    struct ph_event event;
+
+    (void)state;
+    for (size_t i = 0; i < 3000; i++) {
+        items[i] = (struct json){.type = JSON_STRING, .string = STR("x"), .next = &items[i + 1]};
+        params[i] = (struct url_param){STR("q"), STR("y")};
+    }
+    items[2999].next = NULL;
+    items[2999].string = STR("last");
+    claim.child = items;
+    claim.count = 3000;
+    make(&h, &headers, &event);
+    assert_int_equal(find(&event.claims, "role")->count, 3000);
+    assert_str(find(&event.claims, "role")->values[0], "x");
+    assert_str(find(&event.claims, "role")->values[2999], "last");
+    assert_int_equal(find(&event.query, "q")->count, 3000);
+}
+
 static void test_anonymous(void **state)
 {
     struct http_headers headers = {0};
@@ -112,6 +138,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_claims, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_long_lists, setup, teardown),
         cmocka_unit_test_setup_teardown(test_anonymous, setup, teardown),
         cmocka_unit_test_setup_teardown(test_headers_and_query, setup, teardown),
         cmocka_unit_test_setup_teardown(test_shown_token, setup, teardown),

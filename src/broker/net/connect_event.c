@@ -26,7 +26,13 @@ static struct event_field *fields_find(struct fields *f, struct str name)
     return NULL;
 }
 
-/* Adds a value to the list of its name. Lists are short, so each grows by a copy. */
+/* Does a list of so many fill its room? That is a power of two. */
+static bool is_full(size_t count)
+{
+    return (count & (count - 1)) == 0;
+}
+
+/* Adds a value to the list of its name. */
 static bool fields_add(struct fields *f, struct str name, struct str value)
 {
     struct event_field *field = fields_find(f, name);
@@ -36,13 +42,16 @@ static bool fields_add(struct fields *f, struct str name, struct str value)
         field = &f->items[f->count++];
         *field = (struct event_field){.name = name};
     }
-    values = arena__alloc(f->arena, (field->count + 1) * sizeof(*values));
-    if (!values)
-        return false;
-    if (field->count > 0)
-        memcpy(values, field->values, field->count * sizeof(*values));
+    values = (struct str *)(uintptr_t)field->values; /* the array is ours */
+    if (is_full(field->count)) {
+        values = arena__alloc(f->arena, (field->count ? 2 * field->count : 1) * sizeof(*values));
+        if (!values)
+            return false;
+        if (field->count > 0)
+            memcpy(values, field->values, field->count * sizeof(*values));
+        field->values = values;
+    }
     values[field->count++] = value;
-    field->values = values;
     return true;
 }
 
