@@ -2,7 +2,8 @@
 #include "event/event.h"
 
 #define REQUEST_ORIGIN STR("WebHook-Request-Origin")
-#define ALLOWED_ORIGIN STR("WebHook-Allowed-Origin")
+#define ALLOWED "WebHook-Allowed-Origin"
+#define ALLOWED_ORIGIN STR(ALLOWED)
 
 static bool same_host(struct str a, struct str b)
 {
@@ -121,6 +122,8 @@ bool event__validation_request(struct arena *a, struct str origin, struct http_r
 bool event__validation_consent(const struct http_response *res, struct str origin,
                                struct diag *diag)
 {
+    struct str came;
+
     if (res->status < 200 || res->status > 299) {
         diag__set(diag, PH_ERR_FORBIDDEN,
                   "the handler answered the validation request with status %d, expected 2xx",
@@ -134,9 +137,8 @@ bool event__validation_consent(const struct http_response *res, struct str origi
             (str__eq(value, STR("*")) || str__eq_nocase(value, origin)))
             return true;
     }
-    diag__set(diag, PH_ERR_FORBIDDEN,
-              "the handler answered the validation request without consent: expected a header "
-              "WebHook-Allowed-Origin with * or %.*s",
-              STR_FMT(origin));
+    came = http__get(&res->headers, ALLOWED_ORIGIN);
+    diag__set(diag, PH_ERR_FORBIDDEN, "expected a header " ALLOWED " with * or %.*s, but %s%.*s",
+              STR_FMT(origin), came.ptr ? "it is " : "there is none", STR_FMT(came));
     return false;
 }

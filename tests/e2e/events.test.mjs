@@ -246,6 +246,13 @@ function lifecycleTests(at) {
     ]);
   });
 
+  test("a client that cannot come back has ended with any code, for its own reason", async (t) => {
+    const socket = await openJson(t, at.broker, hub);
+    socket.ws.close(4000, "off to lunch");
+    const { reason } = await at.records.kind("disconnected", socket.welcome.connectionId);
+    assert.equal(reason, "off to lunch");
+  });
+
   test("closed by the service: the reason says so", async (t) => {
     const socket = await openJson(t, at.broker, hub);
     await serviceClient(at.broker, hub).closeConnection(socket.welcome.connectionId, { reason: "time to go" });

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { openJson, openSocket, refusedStatus, reliableProtocol } from "./lib/clients.mjs";
+import { accessUrl, openJson, openSocket, refusedStatus, reliableProtocol } from "./lib/clients.mjs";
 import { startBroker, startHandler } from "./lib/pubhook.mjs";
 
 const linesWith = (program, pattern) => program.log.split("\n").filter((line) => pattern.test(line));
@@ -30,6 +30,30 @@ test("a refused recovery says which connection and why", async (t) => {
   const url = `${broker.url.replace("http", "ws")}/client/hubs/chat?awps_connection_id=nobody&awps_reconnection_token=x`;
   await (await openSocket(t, url, reliableProtocol)).closed;
   await broker.logged(/recovery refused with 1008.*: .* hub=chat connection=nobody/);
+});
+
+// The trap that most beginners fall into (client-and-rest section 9, #670 and #184).
+test("a raw client without event handler: one line says who was closed, why and what to change", async (t) => {
+  const broker = await startBroker(t);
+  const raw = await openSocket(t, await accessUrl(broker, "chat", { userId: "ann" }));
+  raw.send("hello");
+  assert.deepEqual(await raw.closed, { code: 1011, reason: "Internal server error" });
+  await broker.logged(
+    /warn +closed \(EventHandlerNotFound\): no event handler matches user event `message` of hub chat: add one under hubs\.chat\.eventHandlers .*PubSub subprotocol.* hub=chat connection=\w+ user=ann/,
+  );
+  assert.equal(linesWith(broker, /connection=/).length, 1);
+});
+
+test("a client that closes is told from one that is lost, with its own words", async (t) => {
+  const broker = await startBroker(t);
+  (await openJson(t, broker, "chat")).ws.close(4000, "off to lunch");
+  await broker.logged(/closed \(Normal\): the client closed the connection with 4000: off to lunch/);
+  (await openJson(t, broker, "chat")).ws.close();
+  await broker.logged(/closed \(Normal\): the client closed the connection with 1005 /);
+  (await openJson(t, broker, "chat", {}, reliableProtocol)).ws.close(4001, "back soon");
+  await broker.logged(/may come back within 30 s .*: the client closed the connection with 4001: back soon/);
+  (await openJson(t, broker, "chat")).cut();
+  await broker.logged(/closed \(Normal\): the client closed the socket without a close frame/);
 });
 
 test("many equal lines are counted instead of written", async (t) => {

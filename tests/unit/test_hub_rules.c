@@ -148,6 +148,17 @@ static const struct row rows[] = {
     {{.normal_raw_close = true}, &format_raw, false, "", "1000 "},
 };
 
+/* Whether the event costs the client its connection or not. */
+static void expect_one_line(const struct kit *kit, const struct row *row, const char *why)
+{
+    const char *line = strstr(kit->log.data, why);
+    const char *lead = *row->closed ? "closed (SendEventFailed): " : "user event failed: ";
+
+    if (!line || strstr(line + 1, why) || strstr(line, "\nclosed") ||
+        memcmp(line - strlen(lead), lead, strlen(lead)) != 0)
+        fail_msg("row %zu: log %s", (size_t)(row - rows), kit->log.data);
+}
+
 static void expect_row(const struct row *row, bool refused)
 {
     struct kit kit;
@@ -168,6 +179,7 @@ static void expect_row(const struct row *row, bool refused)
     snprintf(frames, sizeof(frames), "%s", kit__read(t));
     if (strcmp(frames, row->frames) != 0 || strcmp(t->closed, row->closed) != 0)
         fail_msg("row %zu: frames %s closed %s", (size_t)(row - rows), frames, t->closed);
+    expect_one_line(&kit, row, refused ? "refused" : "the handler's secret");
     kit__free(&kit);
 }
 

@@ -722,7 +722,9 @@ static void no_consent_without_the_header(void **state)
     connect_as(f, "chat", "c");
     answer(f, last_sent(f), 200);
     assert_int_equal(f->connect.status, 500);
-    assert_non_null(strstr(f->connect.why, "without consent"));
+    assert_non_null(strstr(f->connect.why, "without consent: expected a header "
+                                           "WebHook-Allowed-Origin with * or broker.test, but "
+                                           "there is none"));
 }
 
 static void validation_tries_within_ten_seconds(void **state)
@@ -1036,6 +1038,12 @@ static void event_without_handler(void **state)
     assert_int_equal(f->event.calls, 1);
     assert_true(f->event.no_handler);
     assert_int_equal(f->event.ticket, 0);
+    assert_string_equal(f->event.why,
+                        "no event handler matches user event `message` of hub chat: see the "
+                        "userEventPattern of those under hubs.chat.eventHandlers");
+    f->hubs[0].handler_count = 0;
+    assert_true(raise_event(f, p, "message", PH_DATA_TEXT, STR("x"), 0));
+    tick(f);
     assert_string_equal(f->event.why,
                         "no event handler matches user event `message` of hub chat: add one under "
                         "hubs.chat.eventHandlers or with --event-handler chat=URL");

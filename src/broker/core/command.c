@@ -173,6 +173,43 @@ static void explain_failure(const struct session *s, const char *why)
         "user event failed: %s", why);
 }
 
+struct failed_event {
+    bool has_ack_id;
+    uint64_t ack_id;
+    bool no_handler;
+    const char *why; /* for the log */
+};
+
+/* A client without acks learns of a failure by its end; what becomes of the others is a
+ * matter of the hub's rules, as sources differ (event-handler sections 3.5 and 3.8). The
+ * client is told no more than that it failed. The log gets one line in either case. */
+static void fail_event(struct session *s, const struct failed_event *event)
+{
+    const struct hub_rules rules = s->hub->rules;
+    struct close_reason why = event->no_handler ? farewell_no_handler : farewell_event_failed;
+    bool closes = event->has_ack_id ? rules.close_on_failed_ack : rules.close_on_failed;
+
+    why.detail = event->why;
+    if (!s->format->ack && rules.normal_raw_close) {
+        why.code = 1000;
+        why.text = STR("");
+    }
+    closes = closes || !s->format->ack;
+    if (!closes)
+        explain_failure(s, event->why);
+    if (event->has_ack_id)
+        acknowledge_failure(s, event->ack_id,
+                            rules.invocation_failed ? "InvocationFailed" : "InternalServerError");
+    if (closes)
+        session__end(s, &why);
+}
+
+static void refuse_event(struct session *s, const struct command *cmd, const char *why)
+{
+    fail_event(s, &(struct failed_event){
+                      .has_ack_id = cmd->has_ack_id, .ack_id = cmd->ack_id, .why = why});
+}
+
 static enum outcome send_event(struct session *s, const struct command *cmd)
 {
     struct core *core = s->core;
@@ -181,14 +218,16 @@ static enum outcome send_event(struct session *s, const struct command *cmd)
     struct in_flight taken;
     const char *why;
 
-    if (cmd->has_ack_id && (event.ticket = in_flight__add(s, cmd->ack_id, NULL)) == 0)
-        return FAILED;
+    if (cmd->has_ack_id && (event.ticket = in_flight__add(s, cmd->ack_id, NULL)) == 0) {
+        refuse_event(s, cmd, "out of memory");
+        return ANSWERED;
+    }
     why = core->config.ops->event(core->config.ctx, s, &event);
     if (!why)
         return LATER;
     in_flight__take(s, event.ticket, &taken);
-    explain_failure(s, why);
-    return FAILED;
+    refuse_event(s, cmd, why);
+    return ANSWERED;
 }
 
 /* --- Requests -------------------------------------------------------------- */
@@ -230,25 +269,6 @@ static void refuse_forbidden(struct session *s, const struct command *cmd, const
         stream__refuse(s, cmd->stream_id, &error);
 }
 
-/* A client without acks learns of a failure by its end; what becomes of the others is a
- * matter of the hub's rules, as sources differ (event-handler sections 3.5 and 3.8). The
- * client is told no more than that it failed. */
-static void fail_event(struct session *s, bool has_ack_id, uint64_t ack_id, bool no_handler)
-{
-    const struct hub_rules rules = s->hub->rules;
-    struct close_reason why = no_handler ? farewell_no_handler : farewell_event_failed;
-
-    if (!s->format->ack && rules.normal_raw_close) {
-        why.code = 1000;
-        why.text = STR("");
-    }
-    if (has_ack_id)
-        acknowledge_failure(s, ack_id,
-                            rules.invocation_failed ? "InvocationFailed" : "InternalServerError");
-    if (!s->format->ack || (has_ack_id ? rules.close_on_failed_ack : rules.close_on_failed))
-        session__end(s, &why);
-}
-
 static void refuse_long_name(struct session *s, const struct command *cmd)
 {
     char text[80];
@@ -288,9 +308,7 @@ static void request(struct session *s, const struct command *cmd)
     outcome = verb->run ? verb->run(s, cmd) : FAILED;
     if (outcome == LATER || outcome == ANSWERED || s->ended)
         return;
-    if (outcome == FAILED && cmd->kind == COMMAND_EVENT)
-        fail_event(s, cmd->has_ack_id, cmd->ack_id, false);
-    else if (cmd->has_ack_id && outcome == DONE)
+    if (cmd->has_ack_id && outcome == DONE)
         acknowledge_success(s, cmd->ack_id);
     else if (cmd->has_ack_id)
         acknowledge_failure(s, cmd->ack_id, "InternalServerError");
@@ -395,8 +413,8 @@ static void finish_event(struct session *s, bool has_ack_id, uint64_t ack_id,
                          const struct event_answer *answer, const char *problem)
 {
     if (problem || !answer->success || !deliver_answer(s, answer)) {
-        explain_failure(s, problem ? problem : "out of memory");
-        fail_event(s, has_ack_id, ack_id, answer->no_handler);
+        fail_event(s, &(struct failed_event){has_ack_id, ack_id, answer->no_handler,
+                                             problem ? problem : "out of memory"});
     } else if (has_ack_id && !s->ended) {
         acknowledge_success(s, ack_id);
     }

@@ -105,6 +105,7 @@ struct close_reason {
     struct str message;  /* of the system/disconnected frame; absent: no such frame */
     struct str category; /* Normal, SlowClient, ... for the log */
     struct str upstream; /* `reason` of the disconnected event; empty: a general one */
+    const char *detail;  /* for the log in place of `upstream`, with what nobody else is told */
 };
 
 /* A client's event on its way to the event handler. */

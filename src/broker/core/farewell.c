@@ -5,7 +5,7 @@
 /* The client and the event handler are told the same sentence. */
 #define FAREWELL(code, sentence, category)                                                         \
     {                                                                                              \
-        (code), STR(sentence), STR(sentence), STR(category), STR(sentence)                         \
+        (code), STR(sentence), STR(sentence), STR(category), STR(sentence), NULL                   \
     }
 
 const struct close_reason farewell_slow =
@@ -36,11 +36,11 @@ static const struct {
                            "limits.unackedMessages and limits.unackedBytes"},
     {STR("Throttled"), "let it send less in a second, or raise limits.framesPerSecond"},
     {STR("Unauthorized"), "give its access token the role webpubsub.sendToGroup.GROUP"},
-    {STR("SendEventFailed"), "see why the event handler failed, in the line before; raw clients "
-                             "are closed by it, clients of a PubSub subprotocol get an ack"},
-    {STR("EventHandlerNotFound"), "add one under hubs.HUB.eventHandlers, or with --event-handler "
-                                  "HUB=URL or --handler HUB=PLUGIN.so, or let the client use a "
-                                  "PubSub subprotocol"},
+    {STR("SendEventFailed"),
+     "this closes raw clients, and those of a PubSub subprotocol only where "
+     "hubs.HUB.compatibility says so"},
+    {STR("EventHandlerNotFound"), "or let the client use a PubSub subprotocol, such as "
+                                  "json.webpubsub.azure.v1"},
     {STR("PingTimeout"), "its network or its machine is gone; if it only needs longer, raise "
                          "hubs.HUB.webSocketKeepAliveIntervalInSeconds"},
     {STR("ServiceTransientError"), "the broker has no memory left: limit the number of clients "
@@ -64,13 +64,17 @@ struct str farewell__reason(const struct close_reason *why)
 void farewell__log(struct ph_log *log, const struct session *s, const struct close_reason *why)
 {
     const char *advice = advice_for(why->category);
-    struct str reason = farewell__reason(why);
+    struct str reason = why->detail ? str__of(why->detail) : farewell__reason(why);
+    const char *lead = why->detail ? "; " : ". To change it: ";
+
+    if (reason.len > 0 && reason.ptr[reason.len - 1] == '.')
+        lead++; /* some are sentences, as the protocol has them */
 
     log__write(
         log, advice ? PH_LOG_WARN : PH_LOG_INFO,
         LOG_FIELDS("hub", s->hub->name, "connection", s->id, "user", s->user ? s->user->id : NULL),
-        "closed (%.*s): %.*s%s%s", STR_FMT(why->category), STR_FMT(reason),
-        advice ? " To change it: " : "", advice ? advice : "");
+        "closed (%.*s): %.*s%s%s", STR_FMT(why->category), STR_FMT(reason), advice ? lead : "",
+        advice ? advice : "");
 }
 
 void farewell__log_detached(struct ph_log *log, const struct session *s, struct str reason)

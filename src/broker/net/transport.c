@@ -360,22 +360,27 @@ static void on_message(struct transport *t, const struct ws_event *ev)
 }
 
 /* 1000 and a close frame without a code are the client's word that the session is over;
- * with any other code it may come back (client-and-rest section 3). */
+ * with any other code one of a reliable subprotocol may come back (client-and-rest
+ * section 3). The event handler hears the client's own words (event-handler section 2.4). */
 static void on_close(struct transport *t, const struct ws_event *ev)
 {
+    bool final = ev->code == WS_CLOSE_NORMAL || ev->code == WS_CLOSE_NONE;
+    char detail[64 + WS_MAX_CONTROL];
     const struct close_reason over = {
-        .code = ev->code, .category = STR("Normal"), .upstream = ev->data};
+        .code = ev->code, .category = STR("Normal"), .upstream = ev->data, .detail = detail};
 
+    snprintf(detail, sizeof(detail), "the client closed the connection with %u%s%.*s", ev->code,
+             ev->data.len > 0 ? ": " : "", STR_FMT(ev->data));
     t->peer_closed = true;
     if (t->state != TRANSPORT_OPEN)
         return;
-    if (t->session && (ev->code == WS_CLOSE_NORMAL || ev->code == WS_CLOSE_NONE)) {
+    if (t->session && (final || !session__format(t->session)->reliable)) {
         session__end(t->session, &over);
         return;
     }
     /* What is queued stays with the session; a frame cut in the middle leaves no place
      * for a close frame. */
-    detach(t, STR("the client closed the connection and may come back"));
+    detach(t, str__of(detail));
     begin_closing(t, ev->code, STR_NONE);
     if (t->written > 0) {
         drop(&t->control);

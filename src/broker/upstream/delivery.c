@@ -254,6 +254,11 @@ static const char *or_memory(const char *text)
 
 static const char *why_no_handler(struct upstream_peer *p, const struct queued_event *q)
 {
+    if (settings__hub(p->up->config.settings, p->hub)->handler_count > 0)
+        return or_memory(arena__printf(&p->work,
+                                       "no event handler matches %s: see the userEventPattern of "
+                                       "those under hubs.%.*s.eventHandlers",
+                                       describe(p, q), STR_FMT(p->hub)));
     return or_memory(arena__printf(&p->work,
                                    "no event handler matches %s: add one under "
                                    "hubs.%.*s.eventHandlers or with --event-handler %.*s=URL",

@@ -117,7 +117,7 @@ static const struct hint hints[] = {
     {403, ": let the validation request through without credentials, or put them into the URL "
           "(?code=...)"},
     {404, ": is the path of the URL right?"},
-    {405, ": the handler must answer OPTIONS"},
+    {405, ": the handler must answer OPTIONS with 200 and a header WebHook-Allowed-Origin: *"},
     {301, ": redirects are not followed, use the final URL"},
     {302, ": redirects are not followed, use the final URL"},
     {307, ": redirects are not followed, use the final URL"},
