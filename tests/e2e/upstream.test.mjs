@@ -117,6 +117,24 @@ describe("group presence", { concurrency: true }, () => {
     await wander(t, await startConfigured(t, settings(url)), records);
   });
 
+  test("a handler that asks while the broker runs hears of clients that are there", async (t) => {
+    const server = await startEventServer(t);
+    const file = writeSettings(t, oneHandler({ urlTemplate: server.url }));
+    const broker = await startBroker(t, { args: ["--config", file] });
+    const client = await openJson(t, broker, "chat", { groups: ["one"], roles: allRoles });
+    writeFileSync(file, JSON.stringify(oneHandler({ urlTemplate: server.url, groupPresenceEvents: presence })));
+    await broker.logged(/settings reloaded/);
+    await say(client, "e", "the event loop has turned", 9);
+    client.sendJson({ type: "joinGroup", group: "two", ackId: 1 });
+    assert.equal((await client.nextJson()).success, true);
+    const joined = await server.records.wait((e) => e.event === "joined", "joined");
+    assert.deepEqual([joined.type, joined.body], ["azure.webpubsub.gp.joined", '{"group":"two"}']);
+    await client.close();
+    const groups = () => server.records.events.filter((e) => e.event === "left").map((e) => JSON.parse(e.body).group);
+    await server.records.wait(() => groups().length === 2, "left, twice");
+    assert.deepEqual(groups().sort(), ["one", "two"]);
+  });
+
   test("nobody is told who did not ask", async (t) => {
     const server = await startEventServer(t);
     const broker = await startConfigured(t, oneHandler({ urlTemplate: server.url, systemEvents: system }));
@@ -199,6 +217,16 @@ describe("handlers over TLS", { concurrency: true }, () => {
     }
   });
 
+  test("a caFile that is missing does not replace settings that work", async (t) => {
+    const server = await startEventServer(t, () => text("hello"));
+    const file = writeSettings(t, oneHandler({ urlTemplate: server.url }));
+    const broker = await startBroker(t, { args: ["--config", file] });
+    const client = await openJson(t, broker, "chat");
+    writeFileSync(file, JSON.stringify(oneHandler({ urlTemplate: "https://localhost/", caFile: "/nowhere/ca.pem" })));
+    await broker.logged(/settings not reloaded, the old ones stay: caFile "\/nowhere\/ca.pem"/);
+    assert.equal((await say(client, "e", "x", 1)).answer, "hello");
+  });
+
   // Many clients at once, each with an event, over few connections.
   async function many(t, settings) {
     const broker = await startConfigured(t, settings, { threads: 1 });
@@ -232,7 +260,7 @@ describe("a handler that is slow or down", { concurrency: true }, () => {
     const quick = await startEventServer(t, () => text("here"));
     const broker = await startConfigured(t, {
       hubs: {
-        slow: { eventHandlers: [{ urlTemplate: quick.url, userEventPattern: "quick" }, { urlTemplate: slow.url, userEventPattern: "*" }] },
+        slow: { eventHandlers: [{ urlTemplate: quick.url, userEventPattern: "quick" }, { urlTemplate: slow.url, userEventPattern: "*", maxConcurrentRequests: 16 }] },
         quick: { eventHandlers: [{ urlTemplate: quick.url, userEventPattern: "*" }] },
       },
     }, { threads: 1 });
@@ -240,7 +268,7 @@ describe("a handler that is slow or down", { concurrency: true }, () => {
     const waiting = await Promise.all(Array.from({ length: 200 }, () => openJson(t, broker, "slow", { groups: ["g"] })));
     waiting.forEach((client) => client.sendJson({ type: "event", event: "e", dataType: "text", data: "x", ackId: 1 }));
     // As many as one handler may be asked at a time; more never come.
-    await slow.records.wait(() => slow.records.events.filter((e) => !e.validation).length === 128, "128 events");
+    await slow.records.wait(() => slow.records.events.filter((e) => !e.validation).length === 16, "16 events");
     const [client, neighbour] = [await openJson(t, broker, "quick"), await openJson(t, broker, "slow")];
     for (let n = 1; n <= 50; n++) {
       assert.equal((await say(client, "e", "x", n)).answer, "here");
@@ -248,7 +276,7 @@ describe("a handler that is slow or down", { concurrency: true }, () => {
     }
     await service.group("g").sendToAll("meanwhile", { contentType: "text/plain" });
     assert.equal((await waiting[0].nextJson()).data, "meanwhile");
-    assert.equal(slow.hanging, 128);
+    assert.equal(slow.hanging, 16);
   });
 
   test("a plugin that blocks leaves threads to the others", async (t) => {

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define WEBHOOK_SHARES 8
 #define CONGESTION_MS 1 /* between two looks at a mailbox that is too full */
 #define SHUTDOWN_TEXT "The service is shutting down."
 
@@ -361,7 +362,10 @@ static struct core *make_core(struct shard *s)
 
 static struct upstream *make_upstream(struct shard *s)
 {
-    const struct upstream_config config = {.settings = s->settings,
+    /* Of the connections to event handlers, so that eight that hang at once leave some. */
+    const size_t share = s->broker->limits.webhooks / WEBHOOK_SHARES;
+    const struct upstream_config config = {.max_requests = share ? (unsigned)share : 1,
+                                           .settings = s->settings,
                                            .origin = url__host_only(str__of(s->broker->own_host)),
                                            .ops = &upstream_ops,
                                            .ctx = s,

@@ -78,7 +78,8 @@ static unsigned either(unsigned value, unsigned otherwise)
 /* The settings may have changed since the gate was made. */
 static void set_limits(struct gate *g, const struct event_handler *h)
 {
-    g->max_running = either(h->max_requests, SETTINGS_DEFAULT_REQUESTS);
+    g->max_running =
+        either(h->max_requests, either(g->up->config.max_requests, SETTINGS_DEFAULT_REQUESTS));
     g->max_queued = either(h->max_queued, SETTINGS_DEFAULT_QUEUED_EVENTS);
     g->limit = h->breaker_off ? 0 : either(h->breaker_failures, SETTINGS_DEFAULT_BREAKER_FAILURES);
     g->max_wait_ms = (int64_t)1000 * either(h->breaker_seconds, SETTINGS_DEFAULT_BREAKER_SECONDS);

@@ -118,6 +118,8 @@ struct upstream_ops {
 };
 
 struct upstream_config {
+    unsigned max_requests; /* of a handler at a time, unless it has a limit of its own; 0: the
+                              default of the settings */
     const struct settings *settings; /* a reference is taken */
     struct str origin;               /* value of WebHook-Request-Origin: host name without port */
     const struct upstream_ops *ops;
