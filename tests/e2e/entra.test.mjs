@@ -177,11 +177,13 @@ const application = `
   process.exit();
 `;
 
+const ownKey = "k".repeat(32); // the default one is for loopback alone
+
 test("behind a proxy that changes the Host, publicEndpoints says whose tokens are good", async (t) => {
   const port = await freePort();
   const url = `https://localhost:${port}`;
   const broker = await startConfigured(t, { publicEndpoints: [url] });
-  const stranger = await startConfigured(t, { publicEndpoints: ["https://elsewhere.example.com"] });
+  const stranger = await startConfigured(t, { publicEndpoints: ["https://elsewhere.example.com"], accessKeys: [ownKey] });
   const { certificateFile } = await startNginxBroker(t, broker, { port, host: "backend.internal" });
   const connectionString = (b, endpoint) => b.connectionString.replace(b.url, endpoint);
   assert.deepEqual(
@@ -196,7 +198,7 @@ test("behind a proxy that changes the Host, publicEndpoints says whose tokens ar
 });
 
 test("reverseProxyEndpoint of the SDK: tokens name the endpoint behind it", async (t) => {
-  const broker = await startConfigured(t, { publicEndpoints: ["https://chat.example.com"] });
+  const broker = await startConfigured(t, { publicEndpoints: ["https://chat.example.com"], accessKeys: [ownKey] });
   const { url, certificateFile, port } = await startNginxBroker(t, broker);
   const seen = await runApplication(application, certificateFile, {
     WebPubSubConnectionString: broker.connectionString.replace(broker.url, "https://chat.example.com"),

@@ -1,6 +1,7 @@
 /* The broker's settings: command line, configuration file, and what they refuse. */
 #include "base/names.h"
 #include "broker/config/changes.h"
+#include "broker/config/endpoint.h"
 #include "broker/config/settings.h"
 #include "unit.h"
 
@@ -142,12 +143,13 @@ static void a_file_with_proxies_and_entra(void **state)
 static void unvalidated_tokens_are_refused_off_loopback(void **state)
 {
     static const struct {
-        const char *listen;
+        const char *listen, *endpoint;
         enum ph_err err;
-    } rows[] = {{"127.0.0.1:0", PH_OK},
-                {"[::1]:0", PH_OK},
-                {"0.0.0.0:0", PH_ERR_CONFIG},
-                {"192.0.2.1:0", PH_ERR_CONFIG}};
+    } rows[] = {{"127.0.0.1:0", "http://localhost:8080", PH_OK},
+                {"[::1]:0", "https://[::1]:8443/base", PH_OK},
+                {"127.0.0.1:0", "https://chat.example.com", PH_ERR_CONFIG},
+                {"0.0.0.0:0", "http://localhost", PH_ERR_CONFIG},
+                {"192.0.2.1:0", "http://localhost", PH_ERR_CONFIG}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -157,6 +159,7 @@ static void unvalidated_tokens_are_refused_off_loopback(void **state)
         assert_int_equal(parse(&s, "{\"entra\":{\"allowUnvalidatedTokens\":true}}", &diag), PH_OK);
         assert_true(s.entra.allow_unvalidated);
         assert_int_equal(settings__set_listen(&s, rows[i].listen, NULL), PH_OK);
+        assert_int_equal(endpoint__add(&s, str__of(rows[i].endpoint), NULL), PH_OK);
         assert_int_equal(settings__add_key(&s, KEY_32, NULL), PH_OK);
         assert_int_equal(settings__finish(&s, 1, &diag), rows[i].err);
         assert_int_equal(strstr(diag.text, "allowUnvalidatedTokens") != NULL, rows[i].err != PH_OK);
@@ -606,17 +609,21 @@ static void url_templates_have_a_maximum(void **state)
 static void the_default_key_is_refused_off_loopback(void **state)
 {
     static const struct {
-        const char *listen, *key;
+        const char *listen, *key, *endpoint;
         enum ph_err want;
-    } rows[] = {{"127.0.0.1:1", NULL, PH_OK},
-                {"127.1.2.3:1", NULL, PH_OK},
-                {"[::1]:1", NULL, PH_OK},
-                {"localhost:1", NULL, PH_OK},
-                {"0.0.0.0:1", NULL, PH_ERR_CONFIG},
-                {"[::]:1", NULL, PH_ERR_CONFIG},
-                {"example.com:1", NULL, PH_ERR_CONFIG},
-                {"0.0.0.0:1", SETTINGS_DEFAULT_KEY, PH_ERR_CONFIG},
-                {"0.0.0.0:1", KEY_32, PH_OK}};
+    } rows[] = {{"127.0.0.1:1", NULL, NULL, PH_OK},
+                {"127.1.2.3:1", NULL, NULL, PH_OK},
+                {"[::1]:1", NULL, NULL, PH_OK},
+                {"localhost:1", NULL, NULL, PH_OK},
+                {"0.0.0.0:1", NULL, NULL, PH_ERR_CONFIG},
+                {"[::]:1", NULL, NULL, PH_ERR_CONFIG},
+                {"example.com:1", NULL, NULL, PH_ERR_CONFIG},
+                {"0.0.0.0:1", SETTINGS_DEFAULT_KEY, NULL, PH_ERR_CONFIG},
+                {"0.0.0.0:1", KEY_32, NULL, PH_OK},
+                /* a proxy makes it public */
+                {"127.0.0.1:1", NULL, "https://chat.example.com", PH_ERR_CONFIG},
+                {"127.0.0.1:1", NULL, "http://chat.localhost:8080", PH_OK},
+                {"127.0.0.1:1", KEY_32, "https://chat.example.com", PH_OK}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -627,6 +634,8 @@ static void the_default_key_is_refused_off_loopback(void **state)
         assert_int_equal(settings__set_listen(&s, rows[i].listen, NULL), PH_OK);
         if (rows[i].key)
             assert_int_equal(settings__add_key(&s, rows[i].key, NULL), PH_OK);
+        if (rows[i].endpoint)
+            assert_int_equal(endpoint__add(&s, str__of(rows[i].endpoint), NULL), PH_OK);
         if (settings__finish(&s, 1, &diag) != rows[i].want)
             fail_msg("%s: %s", rows[i].listen, diag.text);
         if (rows[i].want != PH_OK)

@@ -246,21 +246,38 @@ static bool has_default_key(const struct settings *s)
     return false;
 }
 
+/* Where others than this machine reach the broker; absent: nowhere. A proxy that makes it
+ * public reaches it on loopback. */
+static struct str exposed_at(const struct settings *s)
+{
+    if (!url__is_loopback(s->host))
+        return s->host;
+    for (size_t i = 0; i < s->endpoint_count; i++) {
+        if (!url__is_loopback(s->endpoints[i].host))
+            return s->endpoints[i].url;
+    }
+    return STR_NONE;
+}
+
 /* What lets everybody in is for this machine alone. */
 static enum ph_err check_exposure(const struct settings *s, struct diag *diag)
 {
-    if (url__is_loopback(s->host))
+    struct str where = exposed_at(s);
+
+    if (!where.ptr)
         return PH_OK;
     if (has_default_key(s))
         return diag__set(diag, PH_ERR_CONFIG,
                          "the default access key is known to everybody and refused on \"%.*s\"; "
-                         "give a key of your own with --access-key, or listen on 127.0.0.1",
-                         STR_FMT(s->host));
+                         "give a key of your own with --access-key, or listen on 127.0.0.1 without "
+                         "publicEndpoints",
+                         STR_FMT(where));
     if (s->entra.allow_unvalidated)
         return diag__set(diag, PH_ERR_CONFIG,
                          "entra.allowUnvalidatedTokens lets everybody in and is refused on "
-                         "\"%.*s\"; set issuer and jwksUrl, or listen on 127.0.0.1",
-                         STR_FMT(s->host));
+                         "\"%.*s\"; set issuer and jwksUrl, or listen on 127.0.0.1 without "
+                         "publicEndpoints",
+                         STR_FMT(where));
     return PH_OK;
 }
 

@@ -240,12 +240,27 @@ static int check_lengths(struct reader *r)
     return handshake__check_lengths(r->out, &r->settings->limits, r->diag) == PH_OK ? 0 : 400;
 }
 
+/* client-and-rest section 1.2: one user id. Issuers that have numbers for their users may
+ * write them as such; whatever else is no id must not pass as nobody's. */
+static bool user_claim(const struct json *claims, struct str name, struct str *user)
+{
+    const struct json *claim = json__get(claims, name);
+
+    *user = STR_NONE;
+    if (!claim || claim->type == JSON_NULL)
+        return true;
+    *user = claim->string;
+    return claim->type == JSON_STRING || claim->type == JSON_NUMBER;
+}
+
 static int read_user(struct reader *r)
 {
-    struct str user = json__get_string(r->out->claims, STR("sub"));
+    const struct json *claims = r->out->claims;
+    struct str user;
 
-    if (!user.ptr)
-        user = json__get_string(r->out->claims, STR(LONG_USER_CLAIM));
+    if (!user_claim(claims, STR("sub"), &user) ||
+        (!user.ptr && !user_claim(claims, STR(LONG_USER_CLAIM), &user)))
+        return refuse(r, 400, "the token's `sub` is not a string: it holds one user id");
     if (user.len == 0)
         return 0;
     if (!names__valid_id(user))
