@@ -129,6 +129,19 @@ for (const threads of [1, 2]) {
       assert.equal(await code(two.welcome), 1008, "closed by the client");
     });
 
+    test("a close frame with 1000 or without a code ends the connection, with any other it may come back", async (t) => {
+      const broker = await startBroker(t, { threads });
+      const service = serviceClient(broker, "chat");
+      for (const [code, ends] of [[1000, true], [undefined, true], [1001, false], [4000, false]]) {
+        const socket = await openReliable(t, broker, { userId: "ann" });
+        socket.ws.close(code);
+        await socket.closed;
+        assert.equal(await service.userExists("ann"), !ends, `${code}`);
+        if (ends) assert.equal((await refusal(t, broker, socket.welcome)).code, 1008, `${code}`);
+        else assert.equal((await (await recover(t, broker, socket.welcome)).close()).code, 1000, `${code}`);
+      }
+    });
+
     test("1,000 unacknowledged messages are kept, one more ends the connection", async (t) => {
       const broker = await startBroker(t, { threads });
       const slow = await openReliable(t, broker, { groups: ["g"] });

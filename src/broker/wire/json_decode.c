@@ -444,12 +444,15 @@ static const struct json_limits limits = {.depth = 64, .nodes = 1000, .tree = 1}
 static enum ph_err decode(struct arena *a, struct str text, bool reliable, struct command *out,
                           struct diag *diag)
 {
+    struct diag detail = {""};
     struct json *root;
-    enum ph_err err = json__parse(a, text, &limits, &root, diag);
+    enum ph_err err = json__parse(a, text, &limits, &root, &detail);
 
     *out = (struct command){0};
+    if (err == PH_ERR_MEMORY)
+        return err;
     if (err != PH_OK)
-        return err == PH_ERR_MEMORY ? err : PH_ERR_SYNTAX;
+        return diag__set(diag, PH_ERR_SYNTAX, "the message is no JSON frame: %s", detail.text);
     if (root->type != JSON_OBJECT)
         return diag__set(diag, PH_ERR_SYNTAX, "a frame is a JSON object, but this is %s",
                          json__type_name(root));
