@@ -23,8 +23,8 @@ for (const threads of [1, 4]) {
   });
 }
 
-const startIn = (t, broker, protocol, options = {}) =>
-  startClient(t, () => accessUrl(broker, "chat", { roles: allRoles, ...options }), { protocol });
+const startIn = (t, broker, protocol, options = {}, clientOptions = {}) =>
+  startClient(t, () => accessUrl(broker, "chat", { roles: allRoles, ...options }), { protocol, ...clientOptions });
 
 // What a client sees of streams from now on, by their ids.
 function subscribe(client) {
@@ -209,7 +209,9 @@ function streamTests(threads, protocol) {
 
   test("so does a connection that the service closes", async (t) => {
     const broker = await startBroker(t, { threads });
-    const publisher = await startIn(t, broker, protocol);
+    // An SDK client that is stopped while it has no connection goes on looking for one.
+    const publisher = await startIn(t, broker, protocol, {}, { autoReconnect: false });
+    const stopped = new Promise((resolve) => publisher.client.on("stopped", resolve));
     const reader = await startIn(t, broker, protocol, { groups: ["g"] });
     const view = subscribe(reader.client);
     const writer = await publisher.client.openGroupStream("g", { streamId: "s" });
@@ -219,6 +221,7 @@ function streamTests(threads, protocol) {
     await serviceClient(broker, "chat").closeConnection(publisher.connectionId, { reason: "enough" });
     assert.deepEqual((await view.ended("s")).error, gone);
     await failed;
+    await stopped;
   });
 
   test("raw subscribers get the data of a stream", async (t) => {
