@@ -143,7 +143,7 @@ void broker_kit__token(const struct broker_kit *k, const char *path, const char 
 {
     struct buf payload;
 
-    buf__init(&payload, 8192);
+    buf__init(&payload, JWT_MAX_LEN);
     buf__printf(&payload, "{\"aud\":\"http://127.0.0.1:%u%s\",\"exp\":%lld%s}", k->port, path,
                 (long long)time(NULL) + 600, claims ? claims : "");
     jwt__sign(out, buf__view(&payload), k->settings.keys[0]);

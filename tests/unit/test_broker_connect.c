@@ -147,12 +147,33 @@ static void test_compatibility(void **state)
     as->forward_connect_body = as->user_id_required = false;
 }
 
+/* As many groups as a token of 16 KiB has room for. */
+static void test_full_token(void **state)
+{
+    struct client c;
+    struct buf claims;
+
+    (void)state;
+    buf__init(&claims, 16384);
+    buf__str(&claims, STR(",\"sub\":\"keep\",\"webpubsub.group\":[\"g\""));
+    while (claims.len < 12000)
+        buf__str(&claims, STR(",\"g\""));
+    buf__str(&claims, STR("]"));
+    buf__byte(&claims, '\0');
+    client__open(&c, &kit,
+                 &(struct client_options){.protocol = JSON_PROTOCOL, .claims = claims.data});
+    assert_int_equal(c.status, 101);
+    client__close(&c);
+    buf__free(&claims);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_user),
         cmocka_unit_test(test_refusal),
         cmocka_unit_test(test_compatibility),
+        cmocka_unit_test(test_full_token),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -6,7 +6,10 @@
 #include "broker/rest/rest.h"
 #include "serve/head.h"
 
-#define REQUEST_MEMORY (256u << 10) /* parsed head and decoded parameters, without the body */
+/* Parsed head and decoded parameters, without the body. A token full of short names, with the
+ * connect event that they are for, takes half of it; what the connect handler gives has room
+ * then. */
+#define REQUEST_MEMORY (1u << 20)
 
 struct endpoint;
 
