@@ -2,10 +2,12 @@
 // user event for the event handler, whose answer comes back.
 
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, test } from "node:test";
 import { accessUrl, jsonProtocol, openJson, reliableProtocol, startClient } from "./lib/clients.mjs";
 import { CuttableProxy } from "./lib/net.mjs";
+import { temporaryFolder } from "./lib/paths.mjs";
 import { startBroker } from "./lib/pubhook.mjs";
 import { startWebhook } from "./lib/webhook.mjs";
 
@@ -105,6 +107,20 @@ function invokeTests(threads, protocol) {
     const { client } = await startIn(t, broker, protocol);
     assert.deepEqual(await errorDetail(client.invokeEvent("echo", "x", "text")),
       { name: "NotFound", message: "No event handler takes this event." });
+  });
+
+  test("what is not answered in time fails, and is not waited for any longer", async (t) => {
+    const handler = await startHandler(t);
+    const file = `${temporaryFolder(t)}/broker.json`;
+    writeFileSync(file, JSON.stringify({ limits: { invocationSeconds: 1 } }));
+    const broker = await startBroker(t, { threads, upstreams: { chat: handler.url }, args: ["--config", file] });
+    const { client } = await startIn(t, broker, protocol);
+    const late = errorDetail(client.invokeEvent("wait", "x", "text"));
+    const next = client.invokeEvent("echo", "next", "text", { invocationId: "next" });
+    assert.deepEqual(await late, { name: "Timeout", message: "The event handler did not answer in time." });
+    await next.catch((error) => assert.equal(error.errorDetail.name, "Timeout")); // it waited as long
+    assert.equal((await client.invokeEvent("echo", "after it", "text")).data, "after it");
+    handler.release();
   });
 
   test("an abort takes the event back, and the next one has its turn", async (t) => {
