@@ -198,6 +198,54 @@ static void what_is_done_counts(void **state)
     assert_int_equal(caller.result.matched, 30);
 }
 
+/* Few connections that are in many groups, which they leave. */
+static void groups_that_are_left_count(void **state)
+{
+    static const struct {
+        enum hub_op op;
+        enum scope scope;
+        struct str name;
+    } rows[] = {{HUB_LEAVE, SCOPE_USER, {"odd", 3}},
+                {HUB_LEAVE, SCOPE_HUB, {NULL, 0}},
+                {HUB_CLOSE, SCOPE_GROUP, {"all", 3}}};
+    static struct str names[1000];
+    static char room[1000][8];
+    struct world *w = *state;
+    struct hub_command join = {
+        .op = HUB_JOIN, .scope = SCOPE_HUB, .hub = STR("h"), .groups = names, .group_count = 1000};
+
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(room[i], sizeof(room[i]), "g%u", i);
+        names[i] = str__of(room[i]);
+    }
+    fill(w, 60);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct hub_command cmd = {
+            .op = rows[i].op, .scope = rows[i].scope, .hub = STR("h"), .name = rows[i].name};
+        struct caller caller = {0};
+        unsigned count = 0;
+
+        core__apply(w->core, &join, NULL);
+        core__continue(w->core);
+        if (rows[i].scope == SCOPE_GROUP)
+            core__apply(w->core,
+                        &(struct hub_command){.op = HUB_JOIN,
+                                              .scope = SCOPE_HUB,
+                                              .hub = STR("h"),
+                                              .groups = &rows[i].name,
+                                              .group_count = 1},
+                        NULL);
+        assert_true(core__takes_long(w->core, &cmd));
+        assert_true(core__start(w->core, &cmd, on_done, &caller));
+        for (; core__has_walks(w->core); count++)
+            assert_true(core__continue(w->core) < CORE_WALKS_WORK + 10 * 1000);
+        assert_in_range(count, 4, 60);
+        core__continue(w->core);
+        if (rows[i].op == HUB_LEAVE) /* there is little to leave now */
+            assert_false(core__takes_long(w->core, &cmd));
+    }
+}
+
 static void what_takes_long(void **state)
 {
     struct world *w = *state;
@@ -622,6 +670,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_turn_has_bounded_work, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_done_counts, setup, teardown),
+        cmocka_unit_test_setup_teardown(groups_that_are_left_count, setup, teardown),
         cmocka_unit_test_setup_teardown(what_takes_long, setup, teardown),
         cmocka_unit_test_setup_teardown(short_commands_add_up, setup, teardown),
         cmocka_unit_test_setup_teardown(who_comes_later_is_left_out, setup, teardown),

@@ -140,6 +140,7 @@ void walk__visit(struct walk *w, struct session *s)
     if (s->ended || s->excluded || (w->cmd->filter && !passes(w, s)))
         return;
     w->result.matched++;
+    w->work += walk__groups_work(w->hub, w->cmd, s->groups.count);
     operations[w->cmd->op](w, s);
 }
 

@@ -21,6 +21,11 @@
 #define EVENT_WORK 100 /* that a handler hears of it */
 #define LIST_WORK 20   /* copied, and put into its place among those of a page */
 
+static uint64_t move_work(const struct hub *hub)
+{
+    return MOVE_WORK + (hub->rules.presence ? EVENT_WORK : 0);
+}
+
 /* What the operation itself costs for a session. */
 static uint64_t op_work(const struct hub *hub, const struct hub_command *cmd)
 {
@@ -29,7 +34,7 @@ static uint64_t op_work(const struct hub *hub, const struct hub_command *cmd)
         return SEND_WORK;
     case HUB_JOIN:
     case HUB_LEAVE:
-        return (MOVE_WORK + (hub->rules.presence ? EVENT_WORK : 0)) * (cmd->group_count + 1);
+        return move_work(hub) * (cmd->group_count + 1);
     case HUB_CLOSE:
         return CLOSE_WORK;
     case HUB_LIST:
@@ -64,6 +69,32 @@ static size_t scope_size(const struct hub *hub, const struct hub_command *cmd)
     return 1;
 }
 
+/* The groups of all connections of a scope that is not a connection. */
+static uint64_t scope_memberships(const struct hub *hub, const struct hub_command *cmd)
+{
+    const struct group *g = cmd->scope == SCOPE_GROUP ? map__get(&hub->groups, cmd->name) : NULL;
+    const struct user *u = cmd->scope == SCOPE_USER ? map__get(&hub->users, cmd->name) : NULL;
+    uint64_t count = 0;
+
+    for (uint32_t i = 0; g && i < g->count; i++)
+        count += g->members[i].session->groups.count;
+    for (const struct session *s = u ? u->first : NULL; s; s = s->user_next)
+        count += s->groups.count;
+    if (cmd->scope == SCOPE_HUB) {
+        for (const struct link *l = hub->sessions.next; l != &hub->sessions; l = l->next)
+            count += LIST_ITEM(l, struct session, in_hub)->groups.count;
+    }
+    return count;
+}
+
+uint64_t walk__groups_work(const struct hub *hub, const struct hub_command *cmd,
+                           uint64_t memberships)
+{
+    bool leaves_all = cmd->op == HUB_CLOSE || (cmd->op == HUB_LEAVE && cmd->group_count == 0);
+
+    return leaves_all ? move_work(hub) * memberships : 0;
+}
+
 /* Messages without a filter go to all at once, in the order of their coming: what they cost
  * is writing them, which each connection's turn comes for. */
 static bool is_short(const struct hub_command *cmd)
@@ -82,6 +113,8 @@ bool core__takes_long(struct core *core, const struct hub_command *cmd)
     const struct hub *hub = is_short(cmd) ? NULL : map__get(&core->hubs, cmd->hub);
     uint64_t work = hub ? scope_size(hub, cmd) * session_work(hub, cmd) : 0;
 
+    if (hub && work <= core->room) /* so few that they can be looked at */
+        work += walk__groups_work(hub, cmd, scope_memberships(hub, cmd));
     if (work > core->room)
         return true;
     core->room -= work;

@@ -31,6 +31,11 @@ void walk__leave(struct walk *w);
 void walk__visit(struct walk *w, struct session *s);
 void walk__end(struct walk *w);
 
+/* What it costs those with so many memberships to leave their groups, if that comes of the
+ * command. */
+uint64_t walk__groups_work(const struct hub *hub, const struct hub_command *cmd,
+                           uint64_t memberships);
+
 /* A session leaves its hub: walks that would have come to it go on behind it. */
 void walk__forget(struct hub *hub, struct session *s);
 /* The hub vanishes: there is nothing left to visit. */
