@@ -96,7 +96,8 @@ static void test_anonymous(void **state)
     assert_null(event.user_id.ptr);
 }
 
-/* Repeated names are one field, and the client's token stays here. */
+/* Repeated names are one field, and the client's token and what only the service
+ * itself may say stay here. */
 static void test_headers_and_query(void **state)
 {
     struct url_param params[] = {{STR("a"), STR("1")}, {STR("A"), STR("3")}, {STR("a"), STR("2")}};
@@ -107,6 +108,7 @@ static void test_headers_and_query(void **state)
     (void)state;
     http__add(&arena, &headers, STR("X-One"), STR("1"));
     http__add(&arena, &headers, STR("authorization"), STR("Bearer secret"));
+    http__add(&arena, &headers, STR("x-asrs-Internal-User"), STR("root"));
     http__add(&arena, &headers, STR("x-one"), STR("2"));
     make(&h, &headers, &event);
     assert_int_equal(event.headers.count, 1);

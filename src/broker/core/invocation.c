@@ -96,8 +96,7 @@ static void ring(struct timer *t, int64_t now_ms)
         return; /* by what was due a moment ago; it takes its invocations along */
     cancel_event(i);
     refuse(i->session, i->id, &error,
-           "no answer in time; make the event handler faster, or raise the time limit of "
-           "invocations");
+           "no answer in time; make the event handler faster, or raise limits.invocationSeconds");
     drop(i);
 }
 

@@ -109,7 +109,15 @@ static bool read_query(struct arena *a, const struct handshake *h, struct event_
     return true;
 }
 
-/* The token is the client's secret towards us and none of the handler's business. */
+/* The token is the client's secret towards us and none of the handler's business; headers
+ * of the service's own parts would look as if they came from those (event-handler section
+ * 2.3). */
+static bool is_shown(struct str header)
+{
+    return !str__eq_nocase(header, STR("Authorization")) &&
+           !str__starts_with_nocase(header, STR("X-ASRS-Internal-"));
+}
+
 static bool read_headers(struct arena *a, const struct http_headers *headers,
                          struct event_fields *out)
 {
@@ -120,7 +128,7 @@ static bool read_headers(struct arena *a, const struct http_headers *headers,
     for (size_t i = 0; i < headers->count; i++) {
         const struct http_header *h = &headers->items[i];
 
-        if (!str__eq_nocase(h->name, STR("Authorization")) && !fields_add(&f, h->name, h->value))
+        if (is_shown(h->name) && !fields_add(&f, h->name, h->value))
             return false;
     }
     *out = fields_done(&f);
