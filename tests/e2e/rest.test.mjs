@@ -363,6 +363,8 @@ const answers = [
   ["POST", path("/connections/%00/:send"), { body: "x" }, ...bad("Invalid connection id.")],
   // parameters
   ["POST", path("/:send?messageTtlSeconds=300&unknown=1&unknown=2"), { body: "x" }, 202],
+  ["POST", path("/:send?API-Version=2024-12-01"), { body: "x" }, 202],
+  ["POST", path("/:send?Api-Version=1"), { body: "x" }, ...badVersion],
   ["POST", path("/:send?MESSAGETTLSECONDS=0"), { body: "x" }, 202],
   ["POST", path("/:send?messageTtlSeconds=301"), { body: "x" }, ...badTtl],
   ["POST", path("/groups/g/:send?messageTtlSeconds=-1"), { body: "x" }, ...badTtl],

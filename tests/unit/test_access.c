@@ -241,6 +241,35 @@ static void rest_audiences(void **state)
     }
 }
 
+/* As written, or after one decoding of the audience, of the URL, or of both. */
+static void names_with_escapes_in_audiences(void **state)
+{
+    static const struct {
+        const char *aud, *path;
+        bool ok;
+    } rows[] = {
+        {"http://h/api/groups/%252F/:send", "/api/groups/%252F/:send", true},
+        {"http://h/api/groups/%2f/:send", "/api/groups/%2F/:send", true},
+        {"http://h/api/groups/%2F/:send", "/api/groups/%252F/:send", true},
+        {"http://h/api/groups/%252F/:send", "/api/groups/%2F/:send", true},
+        {"http://h/api/groups/%61/:send", "/api/groups/%C3%A4/:send", false},
+        {"http://h/api/groups/%61%2F/:send", "/api/groups/a%2f/:send", true},
+        {"http://h/api/groups/100%/:send", "/api/groups/100%25/:send", true},
+        {"http://h/api/groups/%25252F/:send", "/api/groups/%2F/:send", false},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const struct access_request rest = {.host = STR("h"),
+                                            .own_host = STR("h"),
+                                            .path = str__of(rows[i].path),
+                                            .parent_paths = true};
+
+        if (audience_ok(f, &rest, rows[i].aud) != rows[i].ok)
+            fail_msg("audience %s of %s: expected %d", rows[i].aud, rows[i].path, rows[i].ok);
+    }
+}
+
 static void audience_may_be_a_list(void **state)
 {
     struct fixture *f = *state;
@@ -423,6 +452,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(public_endpoints, setup, teardown),
         cmocka_unit_test_setup_teardown(entra_tokens_are_known_by_their_audience, setup, teardown),
         cmocka_unit_test_setup_teardown(rest_audiences, setup, teardown),
+        cmocka_unit_test_setup_teardown(names_with_escapes_in_audiences, setup, teardown),
         cmocka_unit_test_setup_teardown(audience_may_be_a_list, setup, teardown),
         cmocka_unit_test_setup_teardown(refusal_names_both_audiences, setup, teardown),
         cmocka_unit_test_setup_teardown(expiry_has_five_minutes_of_skew, setup, teardown),

@@ -68,6 +68,28 @@ static void test_long_sleep(void **state)
     assert_ptr_equal(wheel__next_due(&w, later + 2000), &fresh);
 }
 
+/* A loop that slept, because nothing was due, is woken by what puts a deadline: nobody has
+ * asked the wheel what is due since. */
+static void test_put_after_a_sleep_with_nothing_due(void **state)
+{
+    struct wheel_entry last = {0}, fresh = {0};
+    int64_t later = begin + 1000000, soon = begin + 119000;
+    struct wheel w;
+
+    (void)state;
+    wheel__init(&w, begin);
+    wheel__put(&w, &fresh, 30, later);
+    assert_null(wheel__next_due(&w, later + 29999));
+    assert_ptr_equal(wheel__next_due(&w, later + 31000), &fresh);
+
+    wheel__init(&w, begin);
+    wheel__put(&w, &last, 120, begin);
+    wheel__put(&w, &fresh, 120, soon);
+    assert_ptr_equal(wheel__next_due(&w, soon + 119999), &last);
+    assert_null(wheel__next_due(&w, soon + 119999));
+    assert_ptr_equal(wheel__next_due(&w, soon + 121000), &fresh);
+}
+
 static void test_put_before_the_wheel_has_caught_up(void **state)
 {
     struct wheel_entry old = {0}, fresh = {0};
@@ -88,6 +110,7 @@ int main(void)
         cmocka_unit_test(test_never_early_and_at_most_a_second_late),
         cmocka_unit_test(test_order_and_moves),
         cmocka_unit_test(test_long_sleep),
+        cmocka_unit_test(test_put_after_a_sleep_with_nothing_due),
         cmocka_unit_test(test_put_before_the_wheel_has_caught_up),
     };
 
