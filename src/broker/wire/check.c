@@ -153,7 +153,7 @@ static const struct rule {
 
 enum ph_err check__command(struct command *cmd, struct diag *diag)
 {
-    const char *problem = metadata__problem(&cmd->metadata);
+    const char *problem = cmd->metadata.count > 0 ? metadata__problem(&cmd->metadata) : NULL;
 
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
         if ((rules[i].kinds & 1u << cmd->kind) && !rules[i].holds(cmd))
