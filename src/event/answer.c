@@ -91,6 +91,9 @@ static enum ph_err read_connect_fields(struct decoder *d, const struct json *bod
 {
     enum ph_err err = read_string(d, body, STR("userId"), &d->out->user_id);
 
+    if (err == PH_OK && d->out->user_id.len > 0 && !names__valid_id(d->out->user_id))
+        err = diag__set(d->diag, PH_ERR_SYNTAX,
+                        "the answer to connect: userId holds a control character");
     if (err == PH_OK)
         err = read_groups(d, body);
     if (err == PH_OK)

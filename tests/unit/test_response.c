@@ -497,6 +497,8 @@ static void broken_connect_answers_are_failures(void **state)
         "{} x",
         "<html>",
         "{\"userId\":1}",
+        "{\"userId\":\"a\\u0001b\"}",
+        "{\"userId\":\"a\\r\\nce-type: x\"}",
         "{\"groups\":\"a\"}",
         "{\"groups\":[null]}",
         "{\"groups\":[\"a\",1]}",

@@ -580,6 +580,23 @@ static void connect_status_goes_to_the_client(void **state)
     }
 }
 
+static void connect_status_goes_to_the_client_after_all_tries(void **state)
+{
+    static const int delays[] = {1000, 3000, 5000};
+    struct fixture *f = *state;
+
+    established(f);
+    connect_as(f, "chat", "c");
+    for (int i = 0; i < 3; i++) {
+        answer(f, last_sent(f), 503);
+        after(f, delays[i]);
+    }
+    assert_int_equal(f->connect.calls, 1); /* the first client's */
+    answer(f, last_sent(f), 503);
+    assert_int_equal(f->connect.calls, 2);
+    assert_int_equal(f->connect.status, 503);
+}
+
 static void connect_that_breaks_the_contract_is_500(void **state)
 {
     struct fixture *f = *state;
@@ -2080,6 +2097,7 @@ int main(void)
         WITH_FIXTURE(connect_outcome_never_comes_from_inside_the_call),
         WITH_FIXTURE(connect_is_validated_then_sent),
         WITH_FIXTURE(connect_status_goes_to_the_client),
+        WITH_FIXTURE(connect_status_goes_to_the_client_after_all_tries),
         WITH_FIXTURE(connect_that_breaks_the_contract_is_500),
         WITH_FIXTURE(connect_is_500_when_the_handler_is_down),
         WITH_FIXTURE(abandon_cancels),
