@@ -444,6 +444,28 @@ function plainCall(broker, method, target, { headers = {}, body = "", token } = 
   });
 }
 
+test("a head that is refused unread is answered like the rest of the API", async (t) => {
+  const broker = await startBroker(t);
+  const many = Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`X-${i}`, "x"]));
+  const rows = [
+    [many, 431, "Error.RequestHeaderFieldsTooLarge", /header lines/],
+    [{ "X-Long": "x".repeat(25_000) }, 431, "Error.RequestHeaderFieldsTooLarge", /bytes of headers/],
+    [{ "X-Bad": "\x7f" }, 400, "Error.BadRequest", /./],
+  ];
+  for (const [headers, status, code, message] of rows) {
+    const connection = await RawConnection.open(t, broker.port);
+    connection.write(head(broker, "/api/hubs/chat/:send", "Content-Length: 0", ...Object.entries(headers).map((pair) => pair.join(": "))));
+    assert.equal(await connection.status(), status);
+    await connection.closed;
+    const { text } = connection;
+    assert.match(text, new RegExp(`\r\napi-supported-versions: ${versions}\r\n`, "i"));
+    assert.match(text, new RegExp(`\r\nx-ms-error-code: ${code}\r\n`, "i"));
+    const error = JSON.parse(text.slice(text.indexOf("\r\n\r\n") + 4));
+    assert.deepEqual([error.code, error.target], [code, "Request"]);
+    assert.match(error.message, message);
+  }
+});
+
 // --- Who asks -------------------------------------------------------------------------
 
 test("tokens: the URL with or without its query, no other; 401 has no body", async (t) => {

@@ -439,9 +439,15 @@ static enum MHD_Result answer_early(struct request *r)
     return r->unread ? send_response(r) : MHD_YES;
 }
 
+/* A head that is not even looked at. Callers of the API get its kind of answer. */
 static enum MHD_Result refuse(struct request *r, int status, const char *why)
 {
-    turn_away(r, status, why);
+    if (rest__is_path(r->http.path)) {
+        log_refusal(r, "REST call", status, why);
+        rest__malformed(&r->arena, &r->response, status, why);
+    } else {
+        turn_away(r, status, why);
+    }
     return answer_early(r);
 }
 

@@ -20,6 +20,15 @@ void rest__unavailable(struct arena *a, struct http_response *response, const ch
     answer__error(a, response, 503, "Error.ServiceUnavailable", NULL, why);
 }
 
+void rest__malformed(struct arena *a, struct http_response *response, int status, const char *why)
+{
+    const char *code = status == 431   ? "Error.RequestHeaderFieldsTooLarge"
+                       : status == 501 ? "NotImplemented"
+                                       : ANSWER_BAD_REQUEST;
+
+    answer__error(a, response, status, code, "Request", why);
+}
+
 /* --- Which operation -------------------------------------------------------- */
 
 static int refuse_method(struct judge *j, const char *allow)

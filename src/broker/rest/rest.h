@@ -80,6 +80,8 @@ void rest__body(struct arena *a, const struct http_request *req, const struct re
 void rest__finish(struct arena *a, struct rest_call *call, const struct hub_result *result);
 /* A 503 with the error body that SDKs expect; `why` is copied. */
 void rest__unavailable(struct arena *a, struct http_response *response, const char *why);
+/* The same for a head that http__check or the HTTP server refuses. */
+void rest__malformed(struct arena *a, struct http_response *response, int status, const char *why);
 void rest__free(struct rest_call *call);
 
 #endif
