@@ -983,6 +983,8 @@ static void token_parameters_are_checked(void **state)
     };
     struct fixture *f = *state;
     char *role = arena__printf(&f->arena, "?role=%0*d", JWT_MAX_LEN, 0);
+    char *longest = arena__printf(&f->arena, "?userId=%01024d", 0);
+    char *longer = arena__printf(&f->arena, "?userId=%01025d", 0);
 
     for (size_t i = 0; i < sizeof(queries) / sizeof(*queries); i++) {
         if (generate(f, queries[i], "") != 400)
@@ -990,6 +992,9 @@ static void token_parameters_are_checked(void **state)
         error_is(f, "Error.BadRequest", strstr(queries[i], "version") ? "api-version" : "Request");
     }
     assert_int_equal(generate(f, role, ""), 400);
+    error_is(f, "Error.BadRequest", "Request");
+    assert_int_equal(generate(f, longest, ""), 200);
+    assert_int_equal(generate(f, longer, ""), 400); /* no handshake would take it */
     error_is(f, "Error.BadRequest", "Request");
     assert_int_equal(call(f, "GET", "/api/hubs/chat/:generateToken", "", STR("")), 405);
     assert_int_equal(call(f, "POST", "/api/hubs/1/:generateToken",

@@ -97,7 +97,9 @@ static int read_target(struct judge *j, struct str value)
 static int read_user(struct judge *j, struct str value)
 {
     j->call->token.user_id = value;
-    return names__valid_id(value) ? 0 : judge__bad_request(j, "Request", "Invalid user id.");
+    if (names__valid_id(value) && !utf8__longer(value, j->world->settings->limits.user_characters))
+        return 0;
+    return judge__bad_request(j, "Request", "Invalid user id.");
 }
 
 static int read_role(struct judge *j, struct str value)
