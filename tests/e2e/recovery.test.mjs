@@ -135,7 +135,7 @@ for (const threads of [1, 2]) {
       for (const [code, ends] of [[1000, true], [undefined, true], [1001, false], [4000, false]]) {
         const socket = await openReliable(t, broker, { userId: "ann" });
         socket.ws.close(code);
-        await socket.closed;
+        assert.equal((await socket.closed).code, code ?? 1005);
         assert.equal(await service.userExists("ann"), !ends, `${code}`);
         if (ends) assert.equal((await refusal(t, broker, socket.welcome)).code, 1008, `${code}`);
         else assert.equal((await (await recover(t, broker, socket.welcome)).close()).code, 1000, `${code}`);
