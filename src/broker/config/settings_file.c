@@ -797,7 +797,7 @@ static enum ph_err read_limit(struct reader *r, const struct json *value, void *
 {
     struct limits *limits = target;
     const struct limit_row *row;
-    unsigned number;
+    unsigned number = 0;
     enum ph_err err;
     size_t count;
 
