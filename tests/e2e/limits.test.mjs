@@ -86,6 +86,23 @@ describe("limits", () => {
     await assert.rejects(serviceClient(broker, "chat").group("five5").sendToAll("x", text), { statusCode: 400 });
   });
 
+  test("groupsPerConnection, of clients, tokens and services", async (t) => {
+    const broker = await limited(t, { groupsPerConnection: 2 });
+    const service = serviceClient(broker, "chat");
+    const socket = await openJson(t, broker, "chat", { roles: allRoles, groups: ["one", "two"] });
+    socket.sendJson(join("three"));
+    const { error } = await socket.nextJson();
+    assert.equal(error.name, "BadRequest");
+    assert.match(error.message, /limits\.groupsPerConnection/);
+    await service.group("two").addConnection(socket.welcome.connectionId);
+    await assert.rejects(service.group("three").addConnection(socket.welcome.connectionId), { statusCode: 409 });
+    await service.addConnectionsToGroups(["three"], ""); // others may have joined
+    await broker.logged(/not added to groups.*limits\.groupsPerConnection/);
+    assert.equal(await service.groupExists("three"), false);
+    assert.equal(await refusedStatus(await accessUrl(broker, "chat", { groups: ["a", "b", "c"] })), 400);
+    await broker.logged(/refused with 400: .*limits\.groupsPerConnection/);
+  });
+
   test("userIdCharacters", async (t) => {
     const broker = await limited(t, { userIdCharacters: 3 });
     await openJson(t, broker, "chat", { userId: "ann" });

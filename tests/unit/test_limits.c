@@ -126,6 +126,39 @@ static void a_longer_group_name_is_a_bad_request(void **state)
     kit__free(&kit);
 }
 
+#define TOO_MANY                                                                                   \
+    "{\"type\":\"ack\",\"ackId\":1,\"success\":false,\"error\":{\"name\":\"BadRequest\","          \
+    "\"message\":\"A connection is in at most 2 groups (limits.groupsPerConnection).\"}}\n"
+
+static void a_connection_is_in_so_many_groups(void **state)
+{
+    const struct str groups[] = {STR("a"), STR("b"), STR("c")};
+    struct hub_command join = {.op = HUB_JOIN, .scope = SCOPE_HUB, .groups = groups};
+    struct core_limits limits = CORE_LIMITS_DEFAULT;
+    struct transport *t, *other;
+    struct kit kit;
+
+    (void)state;
+    limits.groups = 2;
+    kit__init(&kit, &limits);
+    t = kit__connect(&kit,
+                     &(struct client){.id = "1", .role = "webpubsub.joinLeaveGroup", .group = "a"});
+    other = kit__connect(&kit, &(struct client){.id = "2"});
+    kit__says(t, "{\"type\":\"joinGroup\",\"group\":\"x\"}");
+    kit__says(t, JOIN("b"));
+    assert_read(t, TOO_MANY);
+    kit__says(t, JOIN("x")); /* is a member */
+    assert_read(t, "{\"type\":\"ack\",\"ackId\":1,\"success\":true}\n");
+
+    join.group_count = 2;
+    assert_true(kit__apply(&kit, join).conflict); /* of the first; the other has room */
+    assert_int_equal(kit__send(&kit, SCOPE_GROUP, "b", "m"), 1);
+    assert_int_equal(kit__send(&kit, SCOPE_GROUP, "a", "m"), 2);
+    assert_non_null(strstr(kit.log.data, "limits.groupsPerConnection allows more"));
+    (void)other;
+    kit__free(&kit);
+}
+
 static void other_limits_hold_from_now_on(void **state)
 {
     struct core_limits limits = CORE_LIMITS_DEFAULT;
@@ -171,6 +204,7 @@ int main(void)
         cmocka_unit_test(unknown_ones_are_refused),
         cmocka_unit_test(the_defaults_are_those_of_the_service),
         cmocka_unit_test(a_longer_group_name_is_a_bad_request),
+        cmocka_unit_test(a_connection_is_in_so_many_groups),
         cmocka_unit_test(other_limits_hold_from_now_on),
         cmocka_unit_test(fewer_ack_ids_are_remembered),
     };

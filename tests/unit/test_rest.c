@@ -471,6 +471,21 @@ static void too_many_permissions_are_a_conflict(void **state)
     assert_str(header(f, "Content-Type"), "application/json");
 }
 
+/* Of one connection; those of a user who have room have joined. */
+static void too_many_groups_are_a_conflict_of_a_connection(void **state)
+{
+    struct fixture *f = *state;
+    const struct hub_result result = {.matched = 1, .conflict = true};
+
+    assert_int_equal(call(f, "PUT", "/api/hubs/chat/groups/g/connections/1", "", STR_NONE), 0);
+    rest__finish(&f->arena, &f->call, &result);
+    assert_int_equal(f->call.response.status, 409);
+    assert_non_null(strstr(f->call.response.body.ptr, "groups"));
+    assert_int_equal(call(f, "PUT", "/api/hubs/chat/users/u/groups/g", "", STR_NONE), 0);
+    rest__finish(&f->arena, &f->call, &result);
+    assert_int_equal(f->call.response.status, 200);
+}
+
 #define JSON "Content-Type: application/json\n"
 #define LIST_TEXT "A nonempty list of valid group names is required."
 
@@ -1235,6 +1250,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(users_are_listed_or_null, setup, teardown),
         cmocka_unit_test_setup_teardown(continuation_tokens_are_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(page_parameters_are_checked, setup, teardown),
+        cmocka_unit_test_setup_teardown(too_many_groups_are_a_conflict_of_a_connection, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(too_many_permissions_are_a_conflict, setup, teardown),
         cmocka_unit_test_setup_teardown(groups_come_in_the_body, setup, teardown),
         cmocka_unit_test_setup_teardown(at_most_1000_groups, setup, teardown),

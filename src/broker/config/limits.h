@@ -15,7 +15,8 @@
     ROW(message_bytes, "messageBytes", 1u << 20, 1u << 10, LIMITS_MAX_MESSAGE_BYTES)               \
     ROW(frames_per_second, "framesPerSecond", 0, 0, 1000000) /* 0: as many as come */              \
     ROW(group_characters, "groupNameCharacters", 1024, 1, 1024)                                    \
-    /* The service's is not known: section 6. */                                                  \
+    /* The service's are not known: section 6. */                                                 \
+    ROW(groups, "groupsPerConnection", 10000, 1, 100000)                                           \
     ROW(user_characters, "userIdCharacters", 1024, 1, 4096)                                        \
     ROW(queue_messages, "queueMessages", 1000, 1, 1000000)                                         \
     ROW(queue_bytes, "queueBytes", 16u << 20, 1u << 10, 1u << 30)                                  \

@@ -42,11 +42,29 @@ static void count_only(struct walk *w, struct session *s)
     (void)s;
 }
 
+/* Of a command, the log names the first. */
+static void join_too_many(struct walk *w, struct session *s)
+{
+    if (!w->result.conflict)
+        log__warn(s->core->config.log, LOG_FIELDS("hub", s->hub->name, "connection", s->id),
+                  "the connection, and maybe others, is not added to groups: it is in %zu of them; "
+                  "limits.groupsPerConnection allows more",
+                  (size_t)s->groups.count);
+    w->result.conflict = true;
+}
+
 static void join(struct walk *w, struct session *s)
 {
-    for (size_t i = 0; i < w->cmd->group_count; i++) {
-        if (!group__join(w->hub, s, w->cmd->groups[i]))
+    for (size_t i = 0; i < w->cmd->group_count && !s->ended; i++) {
+        switch (group__join(w->hub, s, w->cmd->groups[i])) {
+        case PH_OK:
+            break;
+        case PH_ERR_LIMIT:
+            join_too_many(w, s);
+            break;
+        default:
             session__end(s, &farewell_memory);
+        }
     }
 }
 

@@ -48,9 +48,31 @@ static void refuse_duplicate(struct session *s, uint64_t id)
 
 /* --- Operations ------------------------------------------------------------ */
 
+static void refuse_too_many_groups(struct session *s, const struct command *cmd)
+{
+    char text[120];
+    int len = snprintf(text, sizeof(text),
+                       "A connection is in at most %zu groups (limits.groupsPerConnection).",
+                       s->core->config.limits.groups);
+    const struct ack_error error = {"BadRequest", str__n(text, (size_t)len)};
+
+    log__info(s->core->config.log, LOG_FIELDS("hub", s->hub->name, "connection", s->id),
+              "refused to join group %.*s: %s", STR_FMT(cmd->group), text);
+    if (cmd->has_ack_id)
+        acknowledge(s, cmd->ack_id, &error);
+}
+
 static enum outcome join_group(struct session *s, const struct command *cmd)
 {
-    return group__join(s->hub, s, cmd->group) ? DONE : FAILED;
+    switch (group__join(s->hub, s, cmd->group)) {
+    case PH_OK:
+        return DONE;
+    case PH_ERR_LIMIT:
+        refuse_too_many_groups(s, cmd);
+        return ANSWERED;
+    default:
+        return FAILED;
+    }
 }
 
 static enum outcome leave_group(struct session *s, const struct command *cmd)

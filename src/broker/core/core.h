@@ -33,6 +33,7 @@ struct core_limits {
     size_t ack_ids;                       /* remembered for Duplicate; 1000 */
     struct permission_limits permissions; /* 1000, 10 */
     int64_t recovery_ms;                  /* how long a lost reliable session is kept; 30000 */
+    size_t groups;                        /* that a connection is in; 10000 */
     size_t states_per_connection;         /* groups with a state or a subscription of it; 100 */
     size_t states_per_group;              /* connections with a state in it; 10000 */
     size_t streams;                       /* open ones of a connection; 100 */
@@ -46,6 +47,7 @@ struct core_limits {
                           .ack_ids = 1000,                                                         \
                           .permissions = {1000, 10},                                               \
                           .recovery_ms = 30000,                                                    \
+                          .groups = 10000,                                                         \
                           .states_per_connection = 100,                                            \
                           .states_per_group = 10000,                                               \
                           .streams = 100,                                                          \
@@ -91,7 +93,8 @@ struct hub_command {
 struct hub_result {
     size_t matched; /* connections of this shard that the scope named */
     bool conflict;  /* HUB_GRANT, HUB_REVOKE: somebody has as many names as there may be in a
-                       permission; nothing was changed there */
+                       permission; nothing was changed there. HUB_JOIN: somebody is in as many
+                       groups as there may be, and has not joined the others */
     bool failed;    /* HUB_LIST: memory was out */
     struct listing *listing; /* HUB_LIST: sorted, owned; NULL: nobody */
 };

@@ -75,21 +75,23 @@ static bool add_member(struct group *g, struct session *s)
     return true;
 }
 
-bool group__join(struct hub *hub, struct session *s, struct str name)
+enum ph_err group__join(struct hub *hub, struct session *s, struct str name)
 {
     struct group *g = map__get(&hub->groups, name);
 
     if (g && memberships__find(&s->groups, g) != MEMBERSHIP_NONE)
-        return true;
+        return PH_OK;
+    if (s->groups.count >= s->core->config.limits.groups)
+        return PH_ERR_LIMIT;
     if (!g && !(g = create(hub, name)))
-        return false;
+        return PH_ERR_MEMORY;
     if (add_member(g, s)) {
         tell(s, true, g);
-        return true;
+        return PH_OK;
     }
     if (g->count == 0)
         vanish(hub, g);
-    return false;
+    return PH_ERR_MEMORY;
 }
 
 /* Takes out both ends of the relation; whoever moves into a free place is told. */

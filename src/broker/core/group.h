@@ -5,6 +5,7 @@
 #define BROKER_CORE_GROUP_H
 
 #include "base/str.h"
+#include "pubhook/err.h"
 
 struct hub;
 struct session;
@@ -22,9 +23,9 @@ struct group {
 };
 
 struct str group__key(const void *group); /* for the hub's map */
-/* The group comes into being with its first member. True also for one who is a member
- * already; false when memory is out. */
-bool group__join(struct hub *hub, struct session *s, struct str name);
+/* The group comes into being with its first member. PH_OK also for one who is a member
+ * already; PH_ERR_LIMIT for one who is in as many groups as it may be; PH_ERR_MEMORY. */
+enum ph_err group__join(struct hub *hub, struct session *s, struct str name);
 /* The group vanishes with its last member. */
 void group__leave(struct hub *hub, struct session *s, struct str name);
 void group__leave_all(struct hub *hub, struct session *s);

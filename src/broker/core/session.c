@@ -102,7 +102,7 @@ static bool grant_roles(struct session *s, const struct session_config *config)
 static bool join_groups(struct session *s, const struct session_config *config)
 {
     for (size_t i = 0; i < config->group_count; i++) {
-        if (!group__join(s->hub, s, config->groups[i]))
+        if (group__join(s->hub, s, config->groups[i]) != PH_OK)
             return false;
     }
     return true;

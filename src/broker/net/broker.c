@@ -34,6 +34,7 @@ struct broker_limits broker__limits(const struct limits *set)
         .ack_ids = set->ack_ids,
         .permissions = {set->permission_names, set->permission_patterns + 1},
         .recovery_ms = 1000 * (int64_t)set->recovery_seconds,
+        .groups = set->groups,
         .states_per_connection = set->group_states,
         .states_per_group = set->states_per_group,
         .streams = set->streams,

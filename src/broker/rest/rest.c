@@ -307,22 +307,23 @@ static void answer_missing(struct arena *a, struct rest_call *call)
         http__add(a, &call->response.headers, STR("x-ms-error-code"), str__of(route->missing_code));
 }
 
-/* A grant past the limits of client-and-rest section 6: nothing was changed. */
+/* A grant or a group past the limits of client-and-rest section 6: nothing was changed. */
 static void answer_conflict(struct arena *a, struct rest_call *call)
 {
-    const char *message =
-        arena__printf(a, "Connection `%.*s` has as many permissions as it may have.",
-                      STR_FMT(call->command.name));
+    bool joins = call->route->op == HUB_JOIN;
+    const char *message = arena__printf(a, "Connection `%.*s` %s.", STR_FMT(call->command.name),
+                                        joins ? "is in as many groups as it may be in"
+                                              : "has as many permissions as it may have");
 
     answer__error(a, &call->response, 409, "Error.Connection.Conflict", "Connection",
-                  message ? message : "Too many permissions.");
+                  message ? message : "Too many groups or permissions.");
 }
 
 void rest__finish(struct arena *a, struct rest_call *call, const struct hub_result *result)
 {
     if (call->route->missing && result->matched == 0)
         answer_missing(a, call);
-    else if (result->conflict)
+    else if (result->conflict && call->command.scope == SCOPE_CONNECTION)
         answer_conflict(a, call);
     else if (call->route->op == HUB_LIST)
         page__answer(a, call, result);

@@ -393,6 +393,11 @@ enum ph_err handshake__check_lengths(const struct handshake *h, const struct lim
                          "the name of a group has more than %u characters "
                          "(limits.groupNameCharacters)",
                          limits->group_characters);
+    if (h->group_count > limits->groups)
+        return diag__set(diag, PH_ERR_LIMIT,
+                         "the token or the connect handler names %zu groups, more than the %u of a "
+                         "connection (limits.groupsPerConnection)",
+                         h->group_count, limits->groups);
     return PH_OK;
 }
 

@@ -45,8 +45,8 @@ void handshake__read(struct arena *a, const struct http_request *req,
                      const struct settings *settings, struct str own_host, int64_t now_seconds,
                      struct handshake *out, struct diag *diag);
 
-/* Are user id and names of groups short enough? handshake__read has looked; what a connect
- * handler says is to be looked at as well. PH_ERR_LIMIT. */
+/* Are user id and names of groups short enough, and the groups few enough? handshake__read has
+ * looked; what a connect handler says is to be looked at as well. PH_ERR_LIMIT. */
 enum ph_err handshake__check_lengths(const struct handshake *h, const struct limits *limits,
                                      struct diag *diag);
 
