@@ -78,6 +78,16 @@ bool str__to_u64(struct str s, uint64_t *out)
     return true;
 }
 
+struct str str__place(char **at, struct str s)
+{
+    struct str copy = {s.ptr ? *at : NULL, s.len};
+
+    if (s.len > 0)
+        memcpy(*at, s.ptr, s.len);
+    *at += s.len;
+    return copy;
+}
+
 int str__hex_digit(char c)
 {
     if (c >= '0' && c <= '9')

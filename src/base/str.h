@@ -47,6 +47,9 @@ bool str__split(struct str *rest, char sep, struct str *part);
 /* Parses decimal digits only. False on an empty string, another character or overflow. */
 bool str__to_u64(struct str s, uint64_t *out);
 
+/* Copies s to *at, which goes past it: for a structure and its strings in one allocation. */
+struct str str__place(char **at, struct str s);
+
 /* Value of a hex digit of either case, -1 for another character. */
 int str__hex_digit(char c);
 

@@ -29,6 +29,20 @@ static void split_keeps_empty_parts(void **state)
     assert_int_equal(n, 4);
 }
 
+static void placed_strings_follow_each_other(void **state)
+{
+    char bytes[8] = "--------";
+    char *at = bytes;
+
+    (void)state;
+    assert_str(str__place(&at, STR("abc")), "abc");
+    assert_null(str__place(&at, STR_NONE).ptr);
+    assert_non_null(str__place(&at, STR("")).ptr);
+    assert_ptr_equal(str__place(&at, STR("de")).ptr, bytes + 3);
+    assert_ptr_equal(at, bytes + 5);
+    assert_memory_equal(bytes, "abcde---", 8);
+}
+
 static void only_letters_have_a_case(void **state)
 {
     (void)state;
@@ -626,6 +640,7 @@ int main(void)
         cmocka_unit_test(targets_of_both_forms),
         cmocka_unit_test(http_token_needs_no_quotes),
         cmocka_unit_test(split_keeps_empty_parts),
+        cmocka_unit_test(placed_strings_follow_each_other),
         cmocka_unit_test(only_letters_have_a_case),
         cmocka_unit_test(token_characters_are_those_of_rfc_9110),
         cmocka_unit_test(u64_refuses_overflow),

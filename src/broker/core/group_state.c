@@ -37,16 +37,6 @@ struct own_states {
 
 /* --- A change -------------------------------------------------------------------- */
 
-static struct str place(char **at, struct str s)
-{
-    struct str copy = {s.ptr ? *at : NULL, s.len};
-
-    if (s.len > 0)
-        memcpy(*at, s.ptr, s.len);
-    *at += s.len;
-    return copy;
-}
-
 static struct group_state *new_state(const struct group_state_item *draft)
 {
     size_t entries = draft->state.count * sizeof(*draft->state.items);
@@ -59,11 +49,11 @@ static struct group_state *new_state(const struct group_state_item *draft)
     atomic_init(&g->refs, 1);
     g->item = *draft;
     at = (char *)g->entries + entries;
-    g->item.connection_id = place(&at, draft->connection_id);
-    g->item.user_id = place(&at, draft->user_id);
+    g->item.connection_id = str__place(&at, draft->connection_id);
+    g->item.user_id = str__place(&at, draft->user_id);
     for (size_t i = 0; i < draft->state.count; i++)
-        g->entries[i] = (struct metadata_entry){place(&at, draft->state.items[i].name),
-                                                place(&at, draft->state.items[i].value)};
+        g->entries[i] = (struct metadata_entry){str__place(&at, draft->state.items[i].name),
+                                                str__place(&at, draft->state.items[i].value)};
     g->item.state.items = g->entries;
     return g;
 }

@@ -36,17 +36,13 @@ void listing__free(struct listing *l)
 static struct listed *copy(struct str connection_id, struct str user_id)
 {
     struct listed *item = malloc(sizeof(*item) + connection_id.len + user_id.len);
-    char *text;
+    char *at;
 
     if (!item)
         return NULL;
-    text = (char *)(item + 1);
-    memcpy(text, connection_id.ptr, connection_id.len);
-    *item = (struct listed){str__n(text, connection_id.len), STR_NONE};
-    if (user_id.ptr) {
-        item->user_id = str__n(text + connection_id.len, user_id.len);
-        memcpy(text + connection_id.len, user_id.ptr, user_id.len);
-    }
+    at = (char *)(item + 1);
+    item->connection_id = str__place(&at, connection_id);
+    item->user_id = str__place(&at, user_id);
     return item;
 }
 

@@ -3,16 +3,6 @@
 #include <stdlib.h>
 
 /* Copies `s` to *at and moves *at behind it; an absent string stays absent. */
-static struct str place(char **at, struct str s)
-{
-    struct str copy = {s.ptr ? *at : NULL, s.len};
-
-    if (s.len > 0)
-        memcpy(*at, s.ptr, s.len);
-    *at += s.len;
-    return copy;
-}
-
 static size_t stream_size(const struct message_stream *s)
 {
     return s->id.len + s->error_name.len + s->error_message.len + s->user_error_code.len;
@@ -31,10 +21,10 @@ static struct message_stream place_stream(char **at, const struct message_stream
 {
     struct message_stream copy = *s;
 
-    copy.id = place(at, s->id);
-    copy.error_name = place(at, s->error_name);
-    copy.error_message = place(at, s->error_message);
-    copy.user_error_code = place(at, s->user_error_code);
+    copy.id = str__place(at, s->id);
+    copy.error_name = str__place(at, s->error_name);
+    copy.error_message = str__place(at, s->error_message);
+    copy.user_error_code = str__place(at, s->user_error_code);
     return copy;
 }
 
@@ -43,8 +33,8 @@ static struct metadata place_metadata(struct metadata_entry *items, char **at,
                                       const struct metadata *m)
 {
     for (size_t i = 0; i < m->count; i++)
-        items[i] =
-            (struct metadata_entry){place(at, m->items[i].name), place(at, m->items[i].value)};
+        items[i] = (struct metadata_entry){str__place(at, m->items[i].name),
+                                           str__place(at, m->items[i].value)};
     return (struct metadata){m->count ? items : NULL, m->count};
 }
 
@@ -65,9 +55,9 @@ struct message *message__new(const struct message *draft)
     atomic_init(&m->refs, 1);
     m->metadata = place_metadata(items, &at, &draft->metadata);
     m->stream = place_stream(&at, &draft->stream);
-    m->group = place(&at, draft->group);
-    m->from_user = place(&at, draft->from_user);
-    m->data = place(&at, draft->data);
+    m->group = str__place(&at, draft->group);
+    m->from_user = str__place(&at, draft->from_user);
+    m->data = str__place(&at, draft->data);
     return m;
 }
 

@@ -82,17 +82,12 @@ static struct stream *find(const struct session *s, struct str id)
 
 static void ring(struct timer *t, int64_t now_ms);
 
-static struct str place(char *at, struct str s)
-{
-    memcpy(at, s.ptr, s.len);
-    return str__n(at, s.len);
-}
-
 static struct stream *create(struct session *s, const struct command *cmd)
 {
     struct core *core = s->core;
     struct streams *all = streams_of(s);
     struct stream *st = all ? calloc(1, sizeof(*st) + cmd->stream_id.len + cmd->group.len) : NULL;
+    char *at;
 
     if (!st)
         return NULL;
@@ -106,8 +101,9 @@ static struct stream *create(struct session *s, const struct command *cmd)
     st->no_echo = cmd->no_echo;
     st->idle_ms = cmd->idle_timeout_ms ? cmd->idle_timeout_ms : core->config.limits.stream_idle_ms;
     st->active_ms = core->config.ops->now_ms(core->config.ctx);
-    st->id = place(st->text, cmd->stream_id);
-    st->group = place(st->text + st->id.len, cmd->group);
+    at = st->text;
+    st->id = str__place(&at, cmd->stream_id);
+    st->group = str__place(&at, cmd->group);
     deadlines__set(&core->deadlines, &st->timer.due, st->active_ms + st->idle_ms);
     st->next = all->first;
     all->first = st;

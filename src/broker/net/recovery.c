@@ -83,16 +83,6 @@ static void open_recovery(struct letter *letter, void *reader)
     free(r);
 }
 
-static struct str put(char **at, struct str s)
-{
-    struct str copy = {*at, s.len};
-
-    if (s.len > 0)
-        memcpy(*at, s.ptr, s.len);
-    *at += s.len;
-    return copy;
-}
-
 static void travel(struct shard *to, struct str hub, struct str id, int fd, struct str early)
 {
     struct recovery *r = malloc(sizeof(*r) + hub.len + id.len + early.len);
@@ -105,9 +95,9 @@ static void travel(struct shard *to, struct str hub, struct str id, int fd, stru
     at = r->text;
     r->letter.open = open_recovery;
     r->fd = fd;
-    r->hub = put(&at, hub);
-    r->connection_id = put(&at, id);
-    r->early = put(&at, early);
+    r->hub = str__place(&at, hub);
+    r->connection_id = str__place(&at, id);
+    r->early = str__place(&at, early);
     shard__post(to, &r->letter);
 }
 

@@ -51,15 +51,6 @@ static void strings_of(struct hub_command *cmd, struct str *out[STRING_COUNT])
     out[4] = &cmd->after;
 }
 
-static char *move(struct str *s, char *at)
-{
-    if (!s->ptr)
-        return at;
-    memcpy(at, s->ptr, s->len);
-    s->ptr = at;
-    return at + s->len;
-}
-
 static size_t list_size(const struct str *items, size_t count)
 {
     size_t size = 0;
@@ -75,16 +66,13 @@ static size_t text_size(const struct hub_command *cmd)
            list_size(cmd->excluded, cmd->excluded_count) + list_size(cmd->groups, cmd->group_count);
 }
 
-static char *move_list(struct str *to, const struct str *from, size_t count, char *at)
+static void copy_list(struct str *to, const struct str *from, size_t count, char **at)
 {
-    for (size_t i = 0; i < count; i++) {
-        to[i] = from[i];
-        at = move(&to[i], at);
-    }
-    return at;
+    for (size_t i = 0; i < count; i++)
+        to[i] = str__place(at, from[i]);
 }
 
-static bool copy_lists(struct parcel *p, char *at)
+static bool copy_lists(struct parcel *p, char **at)
 {
     struct hub_command *cmd = &p->command;
     size_t count = cmd->excluded_count + cmd->group_count;
@@ -94,8 +82,8 @@ static bool copy_lists(struct parcel *p, char *at)
     p->lists = malloc(count * sizeof(*p->lists));
     if (!p->lists)
         return false;
-    at = move_list(p->lists, cmd->excluded, cmd->excluded_count, at);
-    move_list(p->lists + cmd->excluded_count, cmd->groups, cmd->group_count, at);
+    copy_list(p->lists, cmd->excluded, cmd->excluded_count, at);
+    copy_list(p->lists + cmd->excluded_count, cmd->groups, cmd->group_count, at);
     cmd->excluded = p->lists;
     cmd->groups = p->lists + cmd->excluded_count;
     return true;
@@ -123,8 +111,8 @@ static struct parcel *parcel_new(const struct hub_command *cmd)
     strings_of(&p->command, strings);
     at = p->text;
     for (unsigned i = 0; i < STRING_COUNT; i++)
-        at = move(strings[i], at);
-    if (!copy_lists(p, at)) {
+        *strings[i] = str__place(&at, *strings[i]);
+    if (!copy_lists(p, &at)) {
         free(p);
         return NULL;
     }

@@ -52,17 +52,17 @@ static void keep(struct cookies *jar, struct str site, struct str pair, size_t n
 {
     struct cookie *c;
     struct cookie **at = &jar->first;
+    char *text;
 
     if (jar->count == COOKIES_MAX || site.len + pair.len > COOKIES_MAX_BYTES)
         return;
     c = malloc(sizeof(*c) + site.len + pair.len);
     if (!c)
         return;
-    memcpy(c->text, site.ptr, site.len);
-    memcpy(c->text + site.len, pair.ptr, pair.len);
+    text = c->text;
     c->next = NULL;
-    c->site = str__n(c->text, site.len);
-    c->pair = str__n(c->text + site.len, pair.len);
+    c->site = str__place(&text, site);
+    c->pair = str__place(&text, pair);
     c->name = str__n(c->pair.ptr, name_len);
     while (*at)
         at = &(*at)->next;

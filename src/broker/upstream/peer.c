@@ -18,15 +18,6 @@ static char *dup(struct str s)
     return copy;
 }
 
-static struct str place(char **at, struct str s)
-{
-    char *start = *at;
-
-    memcpy(start, s.ptr, s.len);
-    *at += s.len;
-    return str__n(start, s.len);
-}
-
 struct upstream_peer *peer__new(struct upstream *up, const struct ph_event *connect,
                                 exchange_finished_fn *finished)
 {
@@ -40,8 +31,8 @@ struct upstream_peer *peer__new(struct upstream *up, const struct ph_event *conn
         return NULL;
     }
     at = p->text;
-    p->hub = place(&at, connect->hub);
-    p->connection_id = place(&at, connect->connection_id);
+    p->hub = str__place(&at, connect->hub);
+    p->connection_id = str__place(&at, connect->connection_id);
     p->up = up;
     p->last = &p->first;
     p->next_id = 1; /* 0 is connect's */

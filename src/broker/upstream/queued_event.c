@@ -4,16 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static struct str place(char **at, struct str s)
-{
-    struct str copy = {s.ptr ? *at : NULL, s.len};
-
-    if (s.len > 0)
-        memcpy(*at, s.ptr, s.len);
-    *at += s.len;
-    return copy;
-}
-
 struct queued_event *queued_event__new(enum ph_event_kind kind, const struct upstream_event *event,
                                        uint64_t id, int64_t unix_ms)
 {
@@ -29,12 +19,12 @@ struct queued_event *queued_event__new(enum ph_event_kind kind, const struct ups
     q->type = event->type;
     q->ticket = event->ticket;
     at = (char *)q->entries + entries;
-    q->name = place(&at, event->name);
+    q->name = str__place(&at, event->name);
     at++; /* its NUL */
-    q->data = place(&at, event->data);
+    q->data = str__place(&at, event->data);
     for (size_t i = 0; i < metadata->count; i++)
-        q->entries[i] = (struct metadata_entry){place(&at, metadata->items[i].name),
-                                                place(&at, metadata->items[i].value)};
+        q->entries[i] = (struct metadata_entry){str__place(&at, metadata->items[i].name),
+                                                str__place(&at, metadata->items[i].value)};
     q->metadata = (struct metadata){q->entries, metadata->count};
     snprintf(q->id, sizeof(q->id), "%" PRIu64, id);
     clock__rfc3339(q->time, unix_ms, 0);

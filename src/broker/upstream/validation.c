@@ -209,6 +209,7 @@ static struct validation *entry_new(struct upstream *up, struct str url, struct 
                                     const char *target)
 {
     struct validation *v = calloc(1, sizeof(*v) + url.len + ca_file.len + strlen(target) + 1);
+    char *at;
 
     if (!v)
         return NULL;
@@ -217,13 +218,10 @@ static struct validation *entry_new(struct upstream *up, struct str url, struct 
         return NULL;
     }
     arena__init(&v->work, NULL, 0, WORK_MAX);
-    memcpy(v->text, url.ptr, url.len);
-    v->url = str__n(v->text, url.len);
-    if (ca_file.ptr) {
-        memcpy(v->text + url.len, ca_file.ptr, ca_file.len);
-        v->ca_file = str__n(v->text + url.len, ca_file.len);
-    }
-    v->target = strcpy(v->text + url.len + ca_file.len, target);
+    at = v->text;
+    v->url = str__place(&at, url);
+    v->ca_file = str__place(&at, ca_file);
+    v->target = strcpy(at, target);
     if (!map__add(&up->validations, v)) {
         entry_free(v);
         return NULL;
