@@ -196,6 +196,22 @@ void kit__free(struct kit *kit)
     ph_log_free(kit->config.log);
 }
 
+int kit__set_up(void **state)
+{
+    static struct kit kit;
+
+    kit__init(&kit, NULL);
+    kit.now_ms = 1000;
+    *state = &kit;
+    return 0;
+}
+
+int kit__tear_down(void **state)
+{
+    kit__free(*state);
+    return 0;
+}
+
 struct transport *kit__reattach(struct kit *kit, struct session *s, const char *token)
 {
     struct transport *t = calloc(1, sizeof(*t));

@@ -44,6 +44,9 @@ struct client {
 
 void kit__init(struct kit *kit, const struct core_limits *limits);
 void kit__free(struct kit *kit);
+/* For cmocka: *state is a kit with the limits that are the default, at 1000 ms. */
+int kit__set_up(void **state);
+int kit__tear_down(void **state);
 struct transport *kit__connect(struct kit *kit, const struct client *client);
 /* A new transport for a session that lives. */
 struct transport *kit__reattach(struct kit *kit, struct session *s, const char *token);

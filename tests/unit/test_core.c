@@ -28,21 +28,6 @@
 #define DISCONNECTED(text)                                                                         \
     "{\"type\":\"system\",\"event\":\"disconnected\",\"message\":\"" text "\"}\n"
 
-static int set_up(void **state)
-{
-    static struct kit kit;
-
-    kit__init(&kit, NULL);
-    *state = &kit;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    kit__free(*state);
-    return 0;
-}
-
 /* --- Coming and going ------------------------------------------------------- */
 
 static void a_client_is_greeted_first(void **state)
@@ -804,7 +789,7 @@ static void a_detached_session_keeps_within_its_limits_too(void **state)
     assert_int_equal(core__session_count(kit->core), 0);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, kit__set_up, kit__tear_down)
 
 /* client-and-rest section 2.1 */
 static void metadata_reaches_members_and_event_handlers(void **state)
@@ -849,8 +834,8 @@ int main(void)
         CASE(rest_closes_with_its_reason),
         CASE(a_repeated_request_is_not_run_again),
         CASE(a_refused_request_may_come_again),
-        cmocka_unit_test_setup_teardown(metadata_reaches_members_and_event_handlers, set_up,
-                                        tear_down),
+        cmocka_unit_test_setup_teardown(metadata_reaches_members_and_event_handlers, kit__set_up,
+                                        kit__tear_down),
         CASE(permissions_change_at_once),
         CASE(permissions_survive_recovery),
         cmocka_unit_test(permissions_stop_at_the_limit),

@@ -66,16 +66,8 @@ static void on_ended(void *ctx, struct session *s, struct str reason)
 }
 
 static const struct core_ops ops = {
-    .publish = core_shell__publish,
-    .event = core_shell__event,
-    .presence = core_shell__presence,
-    .hub_rules = core_shell__hub_rules,
-    .relieve = core_shell__relieve,
-    .close = on_close,
-    .abort = on_abort,
-    .ended = on_ended,
-    .now_ms = core_shell__now,
-    .unix_ms = core_shell__now,
+    CORE_SHELL_OPS,    .event = core_shell__event, .close = on_close,
+    .abort = on_abort, .ended = on_ended,
 };
 
 static void drain(struct world *w)

@@ -6,22 +6,6 @@
 
 #define SEND_ROLE "webpubsub.sendToGroup"
 
-static int set_up(void **state)
-{
-    static struct kit kit;
-
-    kit__init(&kit, NULL);
-    kit.now_ms = 1000;
-    *state = &kit;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    kit__free(*state);
-    return 0;
-}
-
 static struct transport *connect(struct kit *kit, const char *id, const struct format *format)
 {
     return kit__connect(
@@ -144,7 +128,7 @@ static void a_client_gives_its_message_a_time(void **state)
     assert_texts(kit__reattach(kit, s, "token"), "long ever");
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, kit__set_up, kit__tear_down)
 
 int main(void)
 {

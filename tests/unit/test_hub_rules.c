@@ -5,21 +5,6 @@
 
 #include <stdio.h>
 
-static int set_up(void **state)
-{
-    static struct kit kit;
-
-    kit__init(&kit, NULL);
-    *state = &kit;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    kit__free(*state);
-    return 0;
-}
-
 #define JOIN_ANY "webpubsub.joinLeaveGroup"
 
 /* --- Group presence (official-emulator section 3.7) --------------------------- */
@@ -192,7 +177,7 @@ static void a_failed_event_does_what_the_rules_say(void **state)
     }
 }
 
-#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define CASE(test) cmocka_unit_test_setup_teardown(test, kit__set_up, kit__tear_down)
 
 int main(void)
 {

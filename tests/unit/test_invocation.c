@@ -20,22 +20,6 @@
     "\",\"success\":false,\"error\":{\"name\":\"" name "\",\"message\":\"" text "\"}}\n"
 #define SLOW REFUSED("1", "Timeout", "The event handler did not answer in time.")
 
-static int set_up(void **state)
-{
-    static struct kit kit;
-
-    kit__init(&kit, NULL);
-    kit.now_ms = 1000;
-    *state = &kit;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    kit__free(*state);
-    return 0;
-}
-
 static struct transport *caller(struct kit *kit)
 {
     return kit__connect(kit, &(struct client){.id = "a", .user = "ann"});
@@ -349,7 +333,7 @@ static void invocations_end_with_the_connection(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, kit__set_up, kit__tear_down)
     const struct CMUnitTest tests[] = {
         TEST(the_answer_is_the_response),
         TEST(every_type_of_data_comes_back),

@@ -38,22 +38,6 @@
     "\"\"," STREAM(id, n, ",\"endOfStream\":true" more)
 #define ERROR(name, text) ",\"error\":{\"name\":\"" name "\",\"message\":\"" text "\"}"
 
-static int set_up(void **state)
-{
-    static struct kit kit;
-
-    kit__init(&kit, NULL);
-    kit.now_ms = 1000;
-    *state = &kit;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    kit__free(*state);
-    return 0;
-}
-
 static struct transport *publisher(struct kit *kit)
 {
     return kit__connect(kit, &(struct client){.id = "p", .role = SEND_G});
@@ -616,7 +600,7 @@ static void a_full_queue_at_the_recovery_costs_no_more_than_acks(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, kit__set_up, kit__tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_stream_from_start_to_end),
         TEST(many_fragments_of_a_turn_cost_one_ack),
