@@ -338,15 +338,21 @@ static unsigned count(const char *text, const char *what)
     return n;
 }
 
-static void a_large_snapshot_goes_on_in_updates(void **state)
+static void set_state(struct session *s)
 {
-    struct shards *s = *state;
-    struct transport *w = kit__connect(&s->there, &(struct client){.id = "w", .role = GET_ANY});
-    const struct str g = STR("g"), role = STR(SET_ANY);
-    char id[16], *text;
+    const struct command cmd = {
+        .kind = COMMAND_SET_GROUP_STATE, .group = STR("g"), .has_state = true};
 
-    for (int i = 0; i < 2 * GROUP_STATE_FRAME_ITEMS + 1; i++) {
-        struct command cmd = {.kind = COMMAND_SET_GROUP_STATE, .group = g, .has_state = true};
+    assert_true(session__command(s, &cmd));
+}
+
+/* So many clients with a state: c999, c998, ... */
+static void fill(struct kit *kit, int clients)
+{
+    const struct str g = STR("g"), role = STR(SET_ANY);
+    char id[16];
+
+    for (int i = 0; i < clients; i++) {
         struct session_config config = {.hub = STR("h"),
                                         .format = &format_json,
                                         .roles = &role,
@@ -356,19 +362,86 @@ static void a_large_snapshot_goes_on_in_updates(void **state)
 
         snprintf(id, sizeof(id), "c%03d", 999 - i);
         config.connection_id = str__of(id);
-        assert_true(session__command(session__new(s->here.core, &config), &cmd));
+        set_state(session__new(kit->core, &config));
     }
+}
+
+static struct session *find(struct kit *kit, const char *id)
+{
+    return core__find(kit->core, STR("h"), str__of(id));
+}
+
+/* Each frame has its states by connection id. */
+static void a_large_snapshot_goes_on_in_updates(void **state)
+{
+    struct shards *s = *state;
+    struct transport *w = kit__connect(&s->there, &(struct client){.id = "w", .role = GET_ANY});
+    const char *text;
+
+    fill(&s->here, 2 * GROUP_STATE_FRAME_ITEMS + 1);
     kit__says(w, SUBSCRIBE(1));
-    text = strdup(kit__read(w));
+    text = kit__read(w);
     assert_int_equal(count(text, "groupStateSnapshot"), 1);
     assert_int_equal(count(text, "groupStateUpdate"), 2);
     assert_int_equal(count(text, "connectionId"), 2 * GROUP_STATE_FRAME_ITEMS + 1);
     assert_non_null(strstr(text,
                            "groupStateSnapshot\",\"group\":\"g\",\"items\":[{\"connectionId\":"
-                           "\"c599\""));
+                           "\"c800\""));
     assert_non_null(strstr(text, "groupStateUpdate\",\"group\":\"g\",\"items\":[{\"connectionId\":"
-                                 "\"c999\""));
-    free(text);
+                                 "\"c600\""));
+    assert_non_null(strstr(text, "groupStateUpdate\",\"group\":\"g\",\"items\":[{\"connectionId\":"
+                                 "\"c599\""));
+}
+
+static unsigned encoded;
+
+static struct frame *encode_and_count(bool snapshot, struct str group,
+                                      const struct group_state_item *items, size_t n)
+{
+    encoded++;
+    return format_json.group_state(snapshot, group, items, n);
+}
+
+/* Subscribes once more; returns how many frames had to be encoded for that. */
+static unsigned encodes(struct transport *w, int states)
+{
+    const char *text;
+
+    encoded = 0;
+    kit__read(w);
+    kit__says(w, "{\"type\":\"subscribeGroupState\",\"group\":\"g\"}");
+    text = kit__read(w);
+    assert_int_equal(count(text, "groupStateSnapshot"), 1);
+    assert_int_equal(count(text, "connectionId"), states);
+    for (int i = 0; i < 3 * GROUP_STATE_FRAME_ITEMS; i++) {
+        char id[32];
+
+        snprintf(id, sizeof(id), "\"c%03d\"", 999 - i);
+        assert_true(count(text, id) <= 1);
+    }
+    return encoded;
+}
+
+static void what_has_not_changed_is_not_encoded_again(void **state)
+{
+    struct shards *s = *state;
+    const int n = 2 * GROUP_STATE_FRAME_ITEMS + 1;
+    struct format format = format_json;
+    struct transport *w;
+
+    format.group_state = encode_and_count;
+    fill(&s->here, n);
+    w = kit__connect(&s->there, &(struct client){.id = "w", .role = GET_ANY, .format = &format});
+    assert_int_equal(encodes(w, n), 3);
+    assert_int_equal(encodes(w, n), 0);
+    set_state(find(&s->here, "c700"));
+    assert_int_equal(encodes(w, n), 1);
+    session__detach(find(&s->here, "c900"), 0, STR_NONE); /* c599 takes its place */
+    assert_int_equal(encodes(w, n - 1), 1);
+    session__detach(find(&s->here, "c650"), 0, STR_NONE); /* c600 does */
+    assert_int_equal(encodes(w, n - 2), 1);
+    session__detach(find(&s->here, "c999"), 0, STR_NONE); /* both pages */
+    assert_int_equal(encodes(w, n - 3), 2);
 }
 
 /* --- Limits ------------------------------------------------------------------------------ */
@@ -443,6 +516,7 @@ int main(void)
         TEST(subscribing_again_gives_another_snapshot_but_single_updates),
         TEST(a_reliable_subscriber_gets_numbers_and_keeps_everything_in_a_recovery),
         TEST(a_large_snapshot_goes_on_in_updates),
+        TEST(what_has_not_changed_is_not_encoded_again),
         TEST_SMALL(groups_of_a_connection_are_limited),
         TEST_SMALL(states_of_a_group_are_limited),
         TEST_IMPATIENT(the_last_one_told_may_be_lost_with_the_hub),

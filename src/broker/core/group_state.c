@@ -5,15 +5,33 @@
 
 #include <stdlib.h>
 
+#define FIRST_SIZE 4
+
 struct group_state {
     atomic_uint refs;
     struct group_state_item item;
     struct metadata_entry entries[]; /* and the texts behind them */
 };
 
+/* A state in a room. */
+struct kept {
+    struct group_state *state;
+    uint32_t place; /* in the room's order */
+};
+
+/* GROUP_STATE_FRAME_ITEMS states that follow each other in the room's order, as they go out:
+ * encoded when somebody subscribes, and kept until one of them changes. Subscribing again and
+ * again hence costs no more than the queue's places, and a change no more than its page. */
+struct page {
+    struct frame *frames[FORMAT_COUNT];
+};
+
 /* The states and the subscribers of one group, on one shard. */
 struct state_room {
-    struct map states;    /* struct group_state by connection id, of all shards */
+    struct map states;    /* struct kept by connection id, of all shards */
+    struct kept **order;  /* all of them; the last takes the place of one that goes */
+    struct page *pages;   /* of `order` */
+    uint32_t size;        /* of `order` */
     struct link watchers; /* struct presence, of this shard's subscribers */
     uint32_t presences;   /* of this shard's sessions */
     size_t name_len;
@@ -79,7 +97,7 @@ size_t group_state__size(const struct group_state *g)
 
 static struct str state_key(const void *state)
 {
-    return ((const struct group_state *)state)->item.connection_id;
+    return ((const struct kept *)state)->state->item.connection_id;
 }
 
 struct str state_room__key(const void *room)
@@ -109,13 +127,30 @@ static struct state_room *room_get(struct core *core, struct hub *hub, struct st
     return room;
 }
 
+static uint32_t page_count(uint32_t states)
+{
+    return (states + GROUP_STATE_FRAME_ITEMS - 1) / GROUP_STATE_FRAME_ITEMS;
+}
+
+static void clear_page(struct page *page)
+{
+    for (size_t i = 0; i < FORMAT_COUNT; i++) {
+        frame__unref(page->frames[i]);
+        page->frames[i] = NULL;
+    }
+}
+
 void state_room__free(struct state_room *room)
 {
-    struct group_state *g;
-
-    for (uint32_t at = 0; (g = map__next(&room->states, &at));)
-        group_state__unref(g);
+    for (uint32_t i = 0; i < room->states.count; i++) {
+        group_state__unref(room->order[i]->state);
+        free(room->order[i]);
+    }
+    for (uint32_t i = 0; i < page_count(room->size); i++)
+        clear_page(&room->pages[i]);
     map__free(&room->states);
+    free(room->order);
+    free(room->pages);
     free(room);
 }
 
@@ -220,57 +255,48 @@ static void tell(struct state_room *room, const struct group_state_item *item)
 
 static int by_connection(const void *a, const void *b)
 {
-    const struct group_state_item *x = &(*(struct group_state *const *)a)->item;
-    const struct group_state_item *y = &(*(struct group_state *const *)b)->item;
-    size_t len =
-        x->connection_id.len < y->connection_id.len ? x->connection_id.len : y->connection_id.len;
-    int order = memcmp(x->connection_id.ptr, y->connection_id.ptr, len);
+    struct str x = ((const struct group_state_item *)a)->connection_id;
+    struct str y = ((const struct group_state_item *)b)->connection_id;
+    int order = memcmp(x.ptr, y.ptr, x.len < y.len ? x.len : y.len);
 
-    return order != 0 ? order : (x->connection_id.len > len) - (y->connection_id.len > len);
+    return order != 0 ? order : (x.len > y.len) - (x.len < y.len);
 }
 
-/* All states of a room by connection id; NULL: memory. */
-static struct group_state **sorted(const struct state_room *room)
-{
-    struct group_state **all = malloc((room->states.count + 1) * sizeof(struct group_state *));
-    struct group_state *g;
-    size_t n = 0;
-
-    for (uint32_t at = 0; all && (g = map__next(&room->states, &at));)
-        all[n++] = g;
-    if (all)
-        qsort(all, n, sizeof(*all), by_connection);
-    return all;
-}
-
-static void tell_some(struct session *s, const struct state_room *room, bool snapshot,
-                      struct group_state *const *states, size_t count)
+static struct frame *encode_page(const struct state_room *room, uint32_t page,
+                                 const struct format *format)
 {
     struct group_state_item items[GROUP_STATE_FRAME_ITEMS];
+    uint32_t first = page * GROUP_STATE_FRAME_ITEMS, count = 0;
 
-    for (size_t i = 0; i < count; i++)
-        items[i] = states[i]->item;
-    session__deliver_new(s, s->format->group_state(snapshot, state_room__key(room), items, count));
+    while (count < GROUP_STATE_FRAME_ITEMS && first + count < room->states.count) {
+        items[count] = room->order[first + count]->state->item;
+        count++;
+    }
+    qsort(items, count, sizeof(*items), by_connection);
+    return format->group_state(page == 0, state_room__key(room), items, count);
+}
+
+static void tell_page(struct session *s, struct state_room *room, uint32_t page)
+{
+    struct frame **f = &room->pages[page].frames[s->format->index];
+
+    if (!*f)
+        *f = encode_page(room, page, s->format);
+    if (*f)
+        session__deliver(s, *f);
+    else
+        session__end(s, &farewell_memory);
 }
 
 void group_state__tell_all(struct session *s, struct str group)
 {
-    const struct presence *p = find(s, group);
-    struct group_state **all = p ? sorted(p->room) : NULL;
-    size_t told = 0, count;
+    struct state_room *room = find(s, group)->room;
+    uint32_t pages = page_count(room->states.count);
 
-    if (!all) {
-        session__end(s, &farewell_memory);
-        return;
-    }
-    do {
-        count = p->room->states.count - told;
-        if (count > GROUP_STATE_FRAME_ITEMS)
-            count = GROUP_STATE_FRAME_ITEMS;
-        tell_some(s, p->room, told == 0, all + told, count);
-        told += count;
-    } while (told < p->room->states.count && !s->ended);
-    free(all);
+    if (pages == 0)
+        session__deliver_new(s, encode_page(room, 0, s->format));
+    for (uint32_t i = 0; i < pages && !s->ended; i++)
+        tell_page(s, room, i);
 }
 
 /* --- Changes ----------------------------------------------------------------------- */
@@ -348,14 +374,81 @@ struct group_state *group_state__draft(struct session *s, const struct command *
     return g;
 }
 
+static void forget_page(struct state_room *room, uint32_t place)
+{
+    clear_page(&room->pages[place / GROUP_STATE_FRAME_ITEMS]);
+}
+
+static bool make_place(struct state_room *room)
+{
+    uint32_t had = page_count(room->size), size = room->size ? room->size * 2 : FIRST_SIZE;
+    struct kept **order;
+    struct page *pages;
+
+    if (room->states.count < room->size)
+        return true;
+    order = realloc(room->order, size * sizeof(struct kept *));
+    if (!order)
+        return false;
+    room->order = order;
+    pages = realloc(room->pages, page_count(size) * sizeof(*pages));
+    if (!pages)
+        return false;
+    memset(pages + had, 0, (page_count(size) - had) * sizeof(*pages));
+    room->pages = pages;
+    room->size = size;
+    return true;
+}
+
+static bool add_state(struct state_room *room, struct group_state *g)
+{
+    uint32_t place = room->states.count;
+    struct kept *k = make_place(room) ? malloc(sizeof(*k)) : NULL;
+
+    if (!k)
+        return false;
+    *k = (struct kept){g, place};
+    if (!map__add(&room->states, k)) {
+        free(k);
+        return false;
+    }
+    group_state__ref(g);
+    room->order[place] = k;
+    forget_page(room, place);
+    return true;
+}
+
+static void remove_state(struct state_room *room, struct kept *k)
+{
+    uint32_t last;
+
+    map__remove(&room->states, state_key(k));
+    last = room->states.count;
+    forget_page(room, k->place);
+    forget_page(room, last);
+    room->order[k->place] = room->order[last];
+    room->order[k->place]->place = k->place;
+    group_state__unref(k->state);
+    free(k);
+}
+
+/* Its key is equal text, so the map does not notice. */
+static void replace_state(struct state_room *room, struct kept *k, struct group_state *g)
+{
+    group_state__unref(k->state);
+    k->state = group_state__ref(g);
+    forget_page(room, k->place);
+}
+
 static void keep(struct core *core, struct state_room *room, struct group_state *g)
 {
-    group_state__unref(map__remove(&room->states, state_key(g)));
-    if (!g->item.has_state)
-        return;
-    if (map__add(&room->states, g))
-        group_state__ref(g);
-    else
+    struct kept *k = map__get(&room->states, g->item.connection_id);
+
+    if (k && g->item.has_state)
+        replace_state(room, k, g);
+    else if (k)
+        remove_state(room, k);
+    else if (g->item.has_state && !add_state(room, g))
         log__error(core->config.log, LOG_NONE,
                    "out of memory: who subscribes to the states of a group will miss one");
 }
