@@ -1233,8 +1233,8 @@ static void queue_is_bounded_by_bytes(void **state)
     char *data = calloc(1, UPSTREAM_PEER_BYTES + 1);
     const struct metadata_entry entry = {STR("k"), STR("")};
 
-    assert_false(raise_event(f, p, "e", PH_DATA_BINARY, str__n(data, UPSTREAM_PEER_BYTES + 1), 0));
     assert_true(raise_event(f, p, "e", PH_DATA_BINARY, str__n(data, UPSTREAM_PEER_BYTES - 1), 0));
+    assert_false(raise_event(f, p, "e", PH_DATA_BINARY, str__n(data, UPSTREAM_PEER_BYTES + 1), 0));
     assert_false(raise_event(f, p, "e", PH_DATA_BINARY, str__n(data, 2), 0));
     assert_true(raise_event(f, p, "e", PH_DATA_BINARY, str__n(data, 1), 0));
     assert_false(raise_event(f, p, "e", PH_DATA_BINARY, str__n(data, 1), 0));
@@ -1245,6 +1245,22 @@ static void queue_is_bounded_by_bytes(void **state)
     answer(f, last_sent(f), 204);
     /* the refused ones have taken no numbers */
     assert_string_equal(last_sent(f)->id, "3");
+}
+
+/* Alone, an event may have as many bytes as a message (limits.messageBytes). */
+static void an_empty_queue_takes_any_event(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = established(f);
+    char *data = calloc(1, LIMITS_MAX_MESSAGE_BYTES);
+
+    for (int i = 0; i < 2; i++) {
+        assert_true(
+            raise_event(f, p, "e", PH_DATA_BINARY, str__n(data, LIMITS_MAX_MESSAGE_BYTES), 0));
+        assert_false(raise_event(f, p, "e", PH_DATA_BINARY, STR("x"), 0));
+        answer(f, last_sent(f), 204);
+    }
+    free(data);
 }
 
 /* --- disconnect ---------------------------------------------------------------------- */
@@ -2130,6 +2146,7 @@ int main(void)
         WITH_FIXTURE(cookies_go_back),
         WITH_FIXTURE(queue_is_bounded_by_events),
         WITH_FIXTURE(queue_is_bounded_by_bytes),
+        WITH_FIXTURE(an_empty_queue_takes_any_event),
         WITH_FIXTURE(disconnect_while_a_retry_waits),
         WITH_FIXTURE(disconnect_waits_for_connected),
         WITH_FIXTURE(disconnect_from_inside_an_outcome),

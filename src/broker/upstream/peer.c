@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 /* An answer decoded in place, the request, and texts for the log. */
-#define WORK_MAX (2 * UPSTREAM_MAX_RESPONSE + UPSTREAM_PEER_BYTES)
+#define WORK_MAX (2 * UPSTREAM_MAX_RESPONSE + LIMITS_MAX_MESSAGE_BYTES + UPSTREAM_PEER_BYTES)
 
 static char *dup(struct str s)
 {
@@ -113,9 +113,11 @@ void peer__append(struct upstream_peer *p, struct queued_event *q)
     count(p, q, 1);
 }
 
+/* limits.messageBytes has said how large one may be. */
 bool peer__has_room(const struct upstream_peer *p, size_t bytes)
 {
-    return p->user_events < UPSTREAM_PEER_QUEUE && bytes <= UPSTREAM_PEER_BYTES - p->user_bytes;
+    return p->user_events == 0 ||
+           (p->user_events < UPSTREAM_PEER_QUEUE && p->user_bytes + bytes <= UPSTREAM_PEER_BYTES);
 }
 
 /* --- requests and answers --------------------------------------------------------- */

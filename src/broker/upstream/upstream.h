@@ -45,7 +45,7 @@ struct exchange;      /* one HTTP request under way */
 #define UPSTREAM_MAX_RESPONSE (16u << 20)
 #define UPSTREAM_MAX_TOKEN 8192
 #define UPSTREAM_PEER_QUEUE 256        /* events waiting for one connection */
-#define UPSTREAM_PEER_BYTES (4u << 20) /* their data and metadata */
+#define UPSTREAM_PEER_BYTES (4u << 20) /* their data and metadata, if there is more than one */
 #define UPSTREAM_PEER_PRESENCE 1024    /* joins and leaves waiting for one connection */
 
 /* What a handler's token is at the moment. */
