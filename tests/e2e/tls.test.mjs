@@ -48,3 +48,11 @@ test("the SDKs connect over https and wss through nginx", async (t) => {
   assert.match(clientUrl, /^wss:\/\/localhost:/);
   assert.deepEqual(messages, ["from the client", { from: "the service" }, "to the group"]);
 });
+
+test("metrics are not for those who come through nginx", async (t) => {
+  const broker = await startBroker(t);
+  const { url, certificateFile } = await startNginxBroker(t, broker);
+  const { stdout } = await run("curl", ["-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", certificateFile, `${url}/metrics`]);
+  assert.equal(stdout, "404");
+  assert.equal((await fetch(`${broker.url}/metrics`)).status, 200);
+});

@@ -167,6 +167,33 @@ static void unvalidated_tokens_are_refused_off_loopback(void **state)
     }
 }
 
+static void metrics_are_for_this_machine_unless_a_setting_says_so(void **state)
+{
+    static const struct {
+        const char *file, *listen;
+        bool metrics;
+    } rows[] = {
+        {"{}", "127.0.0.1:0", true},
+        {"{}", "0.0.0.0:0", false},
+        {"{\"publicEndpoints\": [\"http://localhost:8080\"]}", "127.0.0.1:0", true},
+        {"{\"publicEndpoints\": [\"https://h.example\"]}", "127.0.0.1:0", false},
+        {"{\"publicEndpoints\": [\"https://h.example\"], \"metrics\": true}", "[::1]:0", true},
+        {"{\"metrics\": false}", "127.0.0.1:0", false},
+        {"{\"metrics\": true}", "0.0.0.0:0", true}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct settings s;
+
+        assert_int_equal(parse(&s, rows[i].file, NULL), PH_OK);
+        assert_int_equal(settings__set_listen(&s, rows[i].listen, NULL), PH_OK);
+        assert_int_equal(settings__add_key(&s, KEY_32, NULL), PH_OK);
+        assert_int_equal(settings__finish(&s, 1, NULL), PH_OK);
+        assert_int_equal(s.metrics, rows[i].metrics);
+        settings__free(&s);
+    }
+}
+
 static void the_command_line_comes_after_the_file(void **state)
 {
     const struct hub_settings *hub;
@@ -773,6 +800,7 @@ int main(void)
         cmocka_unit_test(a_file_with_everything),
         cmocka_unit_test(a_file_with_proxies_and_entra),
         cmocka_unit_test(unvalidated_tokens_are_refused_off_loopback),
+        cmocka_unit_test(metrics_are_for_this_machine_unless_a_setting_says_so),
         cmocka_unit_test(the_command_line_comes_after_the_file),
         cmocka_unit_test(keys_of_the_command_line_replace_those_of_the_file),
         cmocka_unit_test(the_text_is_not_needed_after_parsing),

@@ -297,7 +297,7 @@ enum ph_err settings__finish(struct settings *s, unsigned cpus, struct diag *dia
     if (s->threads == 0)
         s->threads = cpus < 1 ? 1 : cpus > SETTINGS_MAX_THREADS ? SETTINGS_MAX_THREADS : cpus;
     if (!s->metrics_set)
-        s->metrics = url__is_loopback(s->host);
+        s->metrics = !exposed_at(s).ptr;
     if (s->key_count == 0)
         err = settings__key(s, STR(SETTINGS_DEFAULT_KEY), diag);
     return err ? err : check_exposure(s, diag);
