@@ -105,9 +105,11 @@ static const struct cli cli = {
     .synopsis = "[OPTION]...",
     .about = "Serves WebSocket clients and the data-plane REST API of Web PubSub, and sends what\n"
              "clients do to event handlers.",
-    .more = "Prints \"ready\" with its address and a connection string to standard output once it\n"
-            "accepts connections, and logs to standard error. SIGTERM and SIGINT end it.\n"
-            "See pubhook-broker(1).",
+    .more =
+        "Prints \"ready\" with its address and a connection string to standard output once it\n"
+        "accepts connections, and logs to standard error. SIGTERM and SIGINT end it; SIGHUP, and\n"
+        "a change of the file of --config, read that file again.\n"
+        "What this file may hold, and all limits, are in pubhook-broker(1).",
     .options = options,
     .option_count = OPTION_COUNT,
 };
