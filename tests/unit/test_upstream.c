@@ -480,8 +480,9 @@ static void cookies_stay_with_their_site(void **state)
     cookies__set(&jar, STR("http://b/"), STR("three=3"));
     cookies__set(&jar, STR("http://b/"), STR("nonsense"));
     cookies__set(&jar, STR("http://b/"), STR("=x"));
+    cookies__set(&jar, STR("http://b/"), STR("one=3")); /* another's of the same name */
     assert_str(cookies__header(&jar, &a, STR("http://A:1?q")), "one=1; two=a=b");
-    assert_str(cookies__header(&jar, &a, STR("http://b/c")), "three=3");
+    assert_str(cookies__header(&jar, &a, STR("http://b/c")), "three=3; one=3");
     cookies__set(&jar, STR("http://a:1/"), STR("one=2"));
     cookies__set(&jar, STR("http://a:1/"), STR("two=; Max-Age=0"));
     assert_str(cookies__header(&jar, &a, STR("http://a:1/")), "one=2");
