@@ -2,9 +2,11 @@
 #include "broker_kit.h"
 #include "rsa_kit.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -181,6 +183,54 @@ static void a_url_may_be_out_of_reach(void **state)
     assert_int_equal(ask(first, "a"), 401);
 }
 
+/* A server of keys that accepts connections and says nothing. */
+static int open_silent_server(char *url, size_t size)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(at);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(fd, 64), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    snprintf(url, size, "http://127.0.0.1:%u/keys", ntohs(at.sin_port));
+    return fd;
+}
+
+/* Those who name unknown keys while these come slowly take a quarter of the HTTP connections
+ * at the most. */
+static void slow_keys_keep_some_requests_waiting(void **state)
+{
+    char url[64], status[13] = "";
+    int server = open_silent_server(url, sizeof(url)), held[2];
+    struct buf request;
+
+    (void)state;
+    prepare(1);
+    kit.settings.entra.jwks_file = STR_NONE;
+    kit.settings.entra.jwks_url = str__of(url);
+    kit.limits.http_connections = 8;
+    broker_kit__start(&kit);
+    buf__init(&request, 8192);
+    add_request(&request, "HEAD " EXISTS, first, "a");
+    buf__str(&request, STR("\r\n"));
+    for (size_t i = 0; i < 2; i++) {
+        held[i] = broker_kit__connect(&kit);
+        broker_kit__write(held[i], request.data, request.len);
+    }
+    for (size_t i = 0; i < 7; i++)
+        assert_int_equal(ask(first, "a"), 503);
+    assert_int_equal(broker_kit__rest(&kit, "HEAD", EXISTS, NULL, STR_NONE, NULL), 404);
+    close(server); /* no keys then */
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(recv(held[i], status, 12, MSG_WAITALL), 12);
+        assert_string_equal(status, "HTTP/1.1 401");
+        close(held[i]);
+    }
+    assert_int_equal(ask(first, "a"), 401);
+    buf__free(&request);
+}
+
 static void without_validation_no_key_is_needed(void **state)
 {
     (void)state;
@@ -199,6 +249,7 @@ int main(void)
         cmocka_unit_test_teardown(held_requests_go_on, teardown),
         cmocka_unit_test_teardown(a_broker_without_readable_keys_does_not_start, teardown),
         cmocka_unit_test_teardown(a_url_may_be_out_of_reach, teardown),
+        cmocka_unit_test_teardown(slow_keys_keep_some_requests_waiting, teardown),
         cmocka_unit_test_teardown(without_validation_no_key_is_needed, teardown),
     };
 

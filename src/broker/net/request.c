@@ -203,6 +203,21 @@ static int rest_judge(struct request *r, struct rest_world *world, struct diag *
     return status;
 }
 
+/* Anybody can name a key that is not known, and while its source is slow, each such request
+ * keeps an HTTP connection busy. They must leave some to everybody else. */
+static int hold_or_refuse(struct request *r)
+{
+    static const char why[] = "Too many requests wait for the keys of Microsoft Entra.";
+    const struct shard *s = r->shard;
+
+    if (s->held < s->broker->limits.http_connections / 4)
+        return HOLD;
+    rest__unavailable(&r->arena, &r->rest.response, why);
+    rest_answered(r, &(struct diag){.text = "too many requests wait for the keys of Microsoft "
+                                            "Entra; is the server of entra.jwksUrl slow?"});
+    return 503;
+}
+
 static int rest_begin(struct request *r)
 {
     enum entra_keys_hope hope = ENTRA_KEYS_FINAL;
@@ -213,7 +228,7 @@ static int rest_begin(struct request *r)
     world.entra_keys_final = r->held;
     while ((status = rest_judge(r, &world, &diag, &hope)) == REST_WANTS_KEYS) {
         if (hope == ENTRA_KEYS_COMING)
-            return HOLD;
+            return hold_or_refuse(r);
         world.entra_keys_final = hope == ENTRA_KEYS_FINAL;
     }
     if (status != 0)
@@ -419,8 +434,15 @@ struct request *request__new(struct shard *s, struct MHD_Connection *mhd, const 
     return NULL;
 }
 
+static bool is_held(const struct request *r)
+{
+    return r->stage == REQUEST_HELD && r->suspended;
+}
+
 void request__free(struct request *r)
 {
+    if (is_held(r))
+        r->shard->held--;
     if (r->endpoint && r->endpoint->end)
         r->endpoint->end(r);
     buf__free(&r->body);
@@ -478,6 +500,7 @@ enum MHD_Result request__head(struct request *r, const char *method, const char 
 static enum MHD_Result hold(struct request *r)
 {
     r->stage = REQUEST_HELD;
+    r->shard->held++;
     r->held = true;
     r->suspended = true;
     MHD_suspend_connection(r->mhd);
@@ -498,8 +521,9 @@ enum MHD_Result request__judge(struct request *r)
 
 void request__release(struct request *r)
 {
-    if (r->stage != REQUEST_HELD || !r->suspended)
+    if (!is_held(r))
         return;
+    r->shard->held--;
     r->suspended = false;
     MHD_resume_connection(r->mhd);
     front__run(r->shard->front);
@@ -572,13 +596,15 @@ enum MHD_Result request__complete(struct request *r)
 
 bool request__waits_for_others(const struct request *r)
 {
-    return r->suspended && (r->stage == REQUEST_HELD || r->endpoint->work == client_work);
+    return is_held(r) || (r->suspended && r->endpoint->work == client_work);
 }
 
 void request__give_up(struct request *r)
 {
     if (!r->suspended)
         return;
+    if (is_held(r))
+        r->shard->held--;
     if (r->endpoint->end)
         r->endpoint->end(r);
     r->endpoint->unavailable(r, SHUTDOWN_TEXT);

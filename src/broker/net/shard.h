@@ -24,6 +24,7 @@ struct shard {
     struct metrics *metrics;
     struct transports transports;
     struct map asking; /* struct asking by hub: clients that wait for a connect handler */
+    size_t held;       /* requests that wait for keys of Microsoft Entra */
 
     uv_loop_t loop;
     struct mailbox mailbox;
