@@ -183,6 +183,52 @@ static void other_limits_hold_from_now_on(void **state)
     kit__free(&kit);
 }
 
+static const struct {
+    const char *id;
+    int64_t recovery_ms, at_ms, until_ms;
+} lost[] = {{"a", 30000, 0, 30000},    {"b", 30000, 5000, 35000}, {"c", 1000, 5000, 6000},
+            {"d", 1000, 29500, 30500}, {"e", 9000, 29500, 38500}, {"f", 500, 29600, 30100},
+            {"g", 500, 29700, 30200},  {"h", 9000, 29700, 38700}};
+#define LOST (sizeof(lost) / sizeof(*lost))
+
+/* Each client waits for as long as the limit said when it was lost, and the next to expire is
+ * always known, however often the limit changes. */
+static void each_waits_by_the_limit_of_its_time(void **state)
+{
+    struct core_limits limits = CORE_LIMITS_DEFAULT;
+    int64_t now = 29700;
+    size_t left = LOST;
+    struct kit kit;
+
+    (void)state;
+    kit__init(&kit, NULL);
+    for (size_t i = 0; i < LOST; i++) {
+        struct transport *t =
+            kit__connect(&kit, &(struct client){.id = lost[i].id, .format = &format_json_reliable});
+
+        limits.recovery_ms = lost[i].recovery_ms;
+        core__set_limits(kit.core, &limits);
+        session__detach(t->session, lost[i].at_ms, STR("gone"));
+    }
+    while (now != INT64_MAX) {
+        size_t waiting = 0;
+        int64_t next = INT64_MAX;
+
+        for (size_t i = 0; i < LOST; i++) {
+            bool waits = lost[i].until_ms > now;
+
+            waiting += waits;
+            next = waits && lost[i].until_ms < next ? lost[i].until_ms : next;
+        }
+        assert_int_equal(core__tick(kit.core, now), next);
+        assert_int_equal(core__session_count(kit.core), waiting);
+        assert_true(waiting < left);
+        left = waiting;
+        now = next;
+    }
+    kit__free(&kit);
+}
+
 static void fewer_ack_ids_are_remembered(void **state)
 {
     struct ack_ids *set = NULL;
@@ -206,6 +252,7 @@ int main(void)
         cmocka_unit_test(a_longer_group_name_is_a_bad_request),
         cmocka_unit_test(a_connection_is_in_so_many_groups),
         cmocka_unit_test(other_limits_hold_from_now_on),
+        cmocka_unit_test(each_waits_by_the_limit_of_its_time),
         cmocka_unit_test(fewer_ack_ids_are_remembered),
     };
 

@@ -16,6 +16,7 @@ struct core *core__new(const struct core_config *config)
     map__init(&core->hubs, hub__key, &core->config.seed);
     list__init(&core->dirty);
     list__init(&core->detached);
+    list__init(&core->detached_before);
     list__init(&core->ended);
     list__init(&core->closing);
     list__init(&core->owing);
@@ -63,8 +64,31 @@ void core__leave(struct core *core)
     core->depth--;
 }
 
+static int64_t recover_until(const struct link *l)
+{
+    return LIST_ITEM(l, struct session, waiting)->recover_until;
+}
+
+/* Merges two lists in their order, so that new ones come behind all others of their time
+ * without a search. */
+static void put_detached_aside(struct core *core)
+{
+    struct link *list = &core->detached_before, *at = list->next;
+
+    while (!list__empty(&core->detached)) {
+        struct link *l = core->detached.next;
+
+        while (at != list && recover_until(at) <= recover_until(l))
+            at = at->next;
+        list__remove(l);
+        list__append(at, l);
+    }
+}
+
 void core__set_limits(struct core *core, const struct core_limits *limits)
 {
+    if (limits->recovery_ms != core->config.limits.recovery_ms)
+        put_detached_aside(core);
     core->config.limits = *limits;
 }
 
@@ -111,25 +135,30 @@ static void ring_timers(struct core *core, int64_t now_ms)
     }
 }
 
+static int64_t end_expired(struct link *detached, int64_t now_ms)
+{
+    while (!list__empty(detached) && recover_until(detached->next) <= now_ms)
+        session__end(LIST_ITEM(detached->next, struct session, waiting), &farewell_expired);
+    return list__empty(detached) ? INT64_MAX : recover_until(detached->next);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 int64_t core__tick(struct core *core, int64_t now_ms)
 {
-    int64_t next = INT64_MAX;
     const struct deadline *first;
+    int64_t next;
 
     core__enter(core);
     ring_timers(core, now_ms);
-    while (!list__empty(&core->detached)) {
-        struct session *s = LIST_ITEM(core->detached.next, struct session, waiting);
-
-        if (s->recover_until > now_ms) {
-            next = s->recover_until;
-            break;
-        }
-        session__end(s, &farewell_expired);
-    }
+    next =
+        earlier(end_expired(&core->detached_before, now_ms), end_expired(&core->detached, now_ms));
     core__leave(core);
     first = deadlines__first(&core->deadlines);
-    return first && first->at_ms < next ? first->at_ms : next;
+    return first ? earlier(first->at_ms, next) : next;
 }
 
 void core__close_all(struct core *core, const struct close_reason *why)

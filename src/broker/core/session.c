@@ -271,18 +271,6 @@ void session__written(struct session *s, size_t count, bool begun)
 
 /* --- Going ----------------------------------------------------------------- */
 
-/* The next to expire comes first: nearly always the new one is the last, unless the time
- * was made shorter. */
-static void wait_for_recovery(struct session *s)
-{
-    struct link *behind = &s->core->detached, *list = behind;
-
-    while (behind->prev != list &&
-           LIST_ITEM(behind->prev, struct session, waiting)->recover_until > s->recover_until)
-        behind = behind->prev;
-    list__append(behind, &s->waiting);
-}
-
 void session__detach(struct session *s, int64_t now_ms, struct str reason)
 {
     struct core *core = s->core;
@@ -298,7 +286,7 @@ void session__detach(struct session *s, int64_t now_ms, struct str reason)
     }
     if (s->format->reliable) {
         s->recover_until = now_ms + core->config.limits.recovery_ms;
-        wait_for_recovery(s);
+        list__append(&core->detached, &s->waiting);
         farewell__log_detached(core->config.log, s, reason);
         return;
     }

@@ -15,8 +15,9 @@
 struct core {
     struct core_config config;
     struct map hubs;
-    struct link dirty;          /* sessions with something to send, in the order they got it */
-    struct link detached;       /* waiting for recovery, the next to expire first */
+    struct link dirty;    /* sessions with something to send, in the order they got it */
+    struct link detached; /* waiting for recovery, the next to expire first; all of them ... */
+    struct link detached_before; /* ... by the recovery time of now, and by those of before */
     struct link ended;          /* to be taken out of their hubs when nobody walks these any more */
     struct link closing;        /* out of everything; their transports still send the rest */
     struct link owing;          /* the streams of sessions that are to be sent streamAck */
