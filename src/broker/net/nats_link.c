@@ -56,14 +56,12 @@ struct str nats_link__endpoint(const struct nats_link *l)
 
 /* --- Messages ------------------------------------------------------------------ */
 
-static const char *place(char **at, struct str s)
+static const char *place_c_string(char **at, struct str s)
 {
-    char *copy = *at;
+    const char *copy = *at;
 
-    if (s.len > 0)
-        memcpy(copy, s.ptr, s.len);
-    copy[s.len] = '\0';
-    *at += s.len + 1;
+    str__place(at, s);
+    *(*at)++ = '\0';
     return copy;
 }
 
@@ -88,11 +86,11 @@ static struct message *message_new(const struct upstream_note *note)
     *m = (struct message){
         .size = size, .body_len = note->body.len, .header_count = note->headers.count};
     at = (char *)(m->headers + m->header_count);
-    m->subject = place(&at, note->subject);
-    m->body = place(&at, note->body);
+    m->subject = place_c_string(&at, note->subject);
+    m->body = place_c_string(&at, note->body);
     for (size_t i = 0; i < m->header_count; i++) {
-        m->headers[i].name = place(&at, note->headers.items[i].name);
-        m->headers[i].value = place(&at, note->headers.items[i].value);
+        m->headers[i].name = place_c_string(&at, note->headers.items[i].name);
+        m->headers[i].value = place_c_string(&at, note->headers.items[i].value);
     }
     return m;
 }
