@@ -8,8 +8,9 @@ import path from "node:path";
 import { test } from "node:test";
 import { openJson, openSocket } from "./lib/clients.mjs";
 import { RawConnection } from "./lib/net.mjs";
-import { plugin, program, sanitizerEnvironment, temporaryFolder, testPlugin } from "./lib/paths.mjs";
+import { program, sanitizerEnvironment, temporaryFolder, testPlugin } from "./lib/paths.mjs";
 import { defaultKey, startBroker } from "./lib/pubhook.mjs";
+import { startWebhook } from "./lib/webhook.mjs";
 
 // Runs the broker with arguments that end it at once.
 async function run(...args) {
@@ -101,10 +102,13 @@ test("the configuration file counts, and the command line overrides it", async (
 });
 
 test("SIGTERM closes clients with 1001 and tells handlers before it exits", async (t) => {
-  const broker = await startBroker(t, { handlers: { echo: plugin("echo") } });
-  const clients = await Promise.all(Array.from({ length: 10 }, () => openJson(t, broker, "echo")));
+  const hook = await startWebhook(t, () => undefined);
+  const broker = await startBroker(t, { args: ["--event-handler", `chat=${hook.url}`] });
+  const clients = await Promise.all(Array.from({ length: 10 }, () => openJson(t, broker, "chat")));
   await broker.stopOnce();
   for (const client of clients) assert.equal((await client.closed).code, 1001);
+  const told = hook.requests.filter(({ headers }) => headers["ce-eventname"] === "disconnected");
+  assert.equal(new Set(told.map(({ headers }) => headers["ce-connectionid"])).size, 10);
 });
 
 test("while it shuts down it is not healthy, and says so on connections that are still open", async (t) => {
