@@ -1952,9 +1952,12 @@ static void presence_is_bounded(void **state)
     assert_int_equal(upstream__pending(f->up), UPSTREAM_PEER_PRESENCE);
     assert_non_null(
         strstr(f->logged, "joined and left events of a connection of hub chat are lost"));
+    f->logged[0] = '\0';
     answer(f, last_sent(f), 204);
     upstream__presence(p, true, STR("g"), f->now, 0);
     assert_int_equal(upstream__pending(f->up), UPSTREAM_PEER_PRESENCE);
+    upstream__presence(p, true, STR("g"), f->now, 0);
+    assert_null(strstr(f->logged, "are lost")); /* it is told once */
 }
 
 /* --- in-process handlers ------------------------------------------------------------- */

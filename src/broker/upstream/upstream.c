@@ -233,7 +233,9 @@ void upstream__presence(struct upstream_peer *peer, bool joined, struct str grou
         peer->presence_lost = true;
         return;
     }
-    peer->presence_lost = false;
+    /* Not with each place that comes free: the log would have a line for each of them. */
+    if (peer->presence_events <= UPSTREAM_PEER_PRESENCE / 2)
+        peer->presence_lost = false;
     if (joined)
         notify(peer, PH_EVENT_JOINED, STR("joined"), group, now_ms, unix_ms);
     else
