@@ -5,11 +5,11 @@
 #include "base/random.h"
 #include "broker/net/ca_file.h"
 #include "broker/net/entra_keys.h"
+#include "broker/net/handler_tokens.h"
 #include "broker/net/listener.h"
 #include "broker/net/news.h"
 #include "broker/net/publisher.h"
 #include "broker/net/shard.h"
-#include "broker/net/tokens.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,7 +159,7 @@ static void broker_free(struct broker *b)
 {
     for (size_t i = 0; i < b->shard_count; i++)
         shard__free(b->shards[i]);
-    tokens__free(b->tokens);
+    handler_tokens__free(b->tokens);
     entra_keys__free(b->entra);
     news__free(b->news);
     publisher__free(b->publisher);
@@ -184,11 +184,11 @@ static struct broker *broker_new(const struct settings *settings,
         share_files(&b->limits, b->shard_count);
     b->news = news__new(&b->seed);
     b->publisher = publisher__new(log);
-    b->tokens = tokens__new(&TOKENS_TIMES_DEFAULT, log);
+    b->tokens = handler_tokens__new(&HANDLER_TOKENS_TIMES_DEFAULT, log);
     if (b->shards && b->news && b->publisher && b->tokens &&
         random__bytes(&b->seed, sizeof(b->seed)) && sem_init(&b->drained, 0, 0) == 0)
         return b;
-    tokens__free(b->tokens);
+    handler_tokens__free(b->tokens);
     news__free(b->news);
     publisher__free(b->publisher);
     free(b->shards);
@@ -204,7 +204,7 @@ enum ph_err broker__check(const struct settings *settings, struct diag *diag)
 /* The first events find one, or are tried again. */
 static bool get_tokens(struct broker *b, const struct settings *settings)
 {
-    tokens__prime(b->tokens, settings);
+    handler_tokens__prime(b->tokens, settings);
     return true;
 }
 

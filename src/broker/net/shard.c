@@ -5,10 +5,10 @@
 #include "base/url.h"
 #include "broker/net/admission.h"
 #include "broker/net/front.h"
+#include "broker/net/handler_tokens.h"
 #include "broker/net/news.h"
 #include "broker/net/publisher.h"
 #include "broker/net/relay.h"
-#include "broker/net/tokens.h"
 #include "broker/wire/ws.h"
 
 #include <stdio.h>
@@ -207,14 +207,14 @@ static bool on_token(void *ctx, const struct handler_auth *auth, struct upstream
 {
     const struct shard *s = ctx;
 
-    return tokens__get(s->broker->tokens, auth, out);
+    return handler_tokens__get(s->broker->tokens, auth, out);
 }
 
 static void on_token_refused(void *ctx, const struct handler_auth *auth, uint64_t serial)
 {
     const struct shard *s = ctx;
 
-    tokens__refused(s->broker->tokens, auth, serial);
+    handler_tokens__refused(s->broker->tokens, auth, serial);
 }
 
 static const struct upstream_ops upstream_ops = {

@@ -5,33 +5,36 @@
  * A file is read again every two seconds. A command runs every refreshSeconds, and after
  * a refusal, but then not more often than every five seconds; when nobody has asked for
  * its token since the last time, it rests until somebody does. */
-#ifndef BROKER_NET_TOKENS_H
-#define BROKER_NET_TOKENS_H
+#ifndef BROKER_NET_HANDLER_TOKENS_H
+#define BROKER_NET_HANDLER_TOKENS_H
 
 #include "broker/upstream/upstream.h"
 
-#define TOKENS_MAX_SOURCES 64
+#define HANDLER_TOKENS_MAX_SOURCES 64
 
-struct tokens_times {
+struct handler_tokens_times {
     int file_ms;    /* between two looks at a file; 2000 */
     int pause_ms;   /* between two runs of a command, also after a failure; 5000 */
     int command_ms; /* then a command that has not ended is killed; 30000 */
 };
-#define TOKENS_TIMES_DEFAULT ((struct tokens_times){2000, 5000, 30000})
+#define HANDLER_TOKENS_TIMES_DEFAULT ((struct handler_tokens_times){2000, 5000, 30000})
 
-struct tokens;
+struct handler_tokens;
 
 /* NULL: out of memory. `log` outlives it. */
-struct tokens *tokens__new(const struct tokens_times *times, struct ph_log *log);
+struct handler_tokens *handler_tokens__new(const struct handler_tokens_times *times,
+                                           struct ph_log *log);
 /* Ends the threads, and the commands that run. NULL is fine. */
-void tokens__free(struct tokens *t);
+void handler_tokens__free(struct handler_tokens *t);
 
 /* Starts to read the tokens of all handlers, and waits for the first outcome of each, so
  * that the first event finds one. */
-void tokens__prime(struct tokens *t, const struct settings *settings);
+void handler_tokens__prime(struct handler_tokens *t, const struct settings *settings);
 /* Any thread: as struct upstream_ops.token. */
-bool tokens__get(struct tokens *t, const struct handler_auth *auth, struct upstream_token *out);
+bool handler_tokens__get(struct handler_tokens *t, const struct handler_auth *auth,
+                         struct upstream_token *out);
 /* Any thread: as struct upstream_ops.token_refused. */
-void tokens__refused(struct tokens *t, const struct handler_auth *auth, uint64_t serial);
+void handler_tokens__refused(struct handler_tokens *t, const struct handler_auth *auth,
+                             uint64_t serial);
 
 #endif

@@ -1,4 +1,4 @@
-#include "broker/net/tokens.h"
+#include "broker/net/handler_tokens.h"
 
 #include "base/clock.h"
 #include "broker/net/token_command.h"
@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 struct source {
-    struct tokens *owner;
+    struct handler_tokens *owner;
     struct source *next;
     pthread_t thread;
     /* constant */
@@ -30,8 +30,8 @@ struct source {
     int64_t due_ms; /* until then the text is fresh */
 };
 
-struct tokens {
-    struct tokens_times times;
+struct handler_tokens {
+    struct handler_tokens_times times;
     struct ph_log *log;
     pthread_mutex_t lock;
     pthread_cond_t changed; /* on the monotonic clock; for threads that wait, and for prime */
@@ -130,7 +130,7 @@ static void keep_failure(struct source *s, const char *why)
  * would pass for a stale one. */
 static void set_due(struct source *s, int64_t read_ms)
 {
-    const struct tokens_times *times = &s->owner->times;
+    const struct handler_tokens_times *times = &s->owner->times;
 
     if (s->origin == TOKEN_FILE)
         s->due_ms = read_ms + times->file_ms;
@@ -165,7 +165,7 @@ static void refresh(struct source *s, int64_t read_ms)
 
 /* --- the thread --------------------------------------------------------------------------- */
 
-static void wait_until(struct tokens *t, int64_t at_ms)
+static void wait_until(struct handler_tokens *t, int64_t at_ms)
 {
     struct timespec at = {.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000};
 
@@ -183,7 +183,7 @@ static int64_t next_read(const struct source *s)
 
 static void rest(struct source *s, int64_t read_ms)
 {
-    struct tokens *t = s->owner;
+    struct handler_tokens *t = s->owner;
     int64_t earliest = read_ms + (s->origin == TOKEN_COMMAND ? t->times.pause_ms : 0);
 
     pthread_mutex_lock(&t->lock);
@@ -235,7 +235,7 @@ static bool copy_words(struct source *s, const struct handler_auth *auth)
     return s->words != NULL;
 }
 
-static struct source *source_new(struct tokens *t, const struct handler_auth *auth)
+static struct source *source_new(struct handler_tokens *t, const struct handler_auth *auth)
 {
     struct source *s = calloc(1, sizeof(*s));
 
@@ -259,7 +259,7 @@ static struct source *source_new(struct tokens *t, const struct handler_auth *au
 }
 
 /* Under the lock, for which a new source's thread has to wait. */
-static struct source *source_of(struct tokens *t, const struct handler_auth *auth)
+static struct source *source_of(struct handler_tokens *t, const struct handler_auth *auth)
 {
     struct source *s = t->sources;
 
@@ -267,14 +267,15 @@ static struct source *source_of(struct tokens *t, const struct handler_auth *aut
         s = s->next;
     if (s)
         return s;
-    return t->count < TOKENS_MAX_SOURCES ? source_new(t, auth) : NULL;
+    return t->count < HANDLER_TOKENS_MAX_SOURCES ? source_new(t, auth) : NULL;
 }
 
 /* --- interface -------------------------------------------------------------------------------- */
 
-struct tokens *tokens__new(const struct tokens_times *times, struct ph_log *log)
+struct handler_tokens *handler_tokens__new(const struct handler_tokens_times *times,
+                                           struct ph_log *log)
 {
-    struct tokens *t = calloc(1, sizeof(*t));
+    struct handler_tokens *t = calloc(1, sizeof(*t));
     pthread_condattr_t attributes;
 
     if (!t)
@@ -290,7 +291,7 @@ struct tokens *tokens__new(const struct tokens_times *times, struct ph_log *log)
     return t;
 }
 
-void tokens__free(struct tokens *t)
+void handler_tokens__free(struct handler_tokens *t)
 {
     struct source *s;
 
@@ -310,7 +311,7 @@ void tokens__free(struct tokens *t)
     free(t);
 }
 
-static void start_all(struct tokens *t, const struct settings *settings)
+static void start_all(struct handler_tokens *t, const struct settings *settings)
 {
     for (size_t i = 0; i < settings->hub_count; i++) {
         const struct hub_settings *hub = &settings->hubs[i];
@@ -322,7 +323,7 @@ static void start_all(struct tokens *t, const struct settings *settings)
     }
 }
 
-void tokens__prime(struct tokens *t, const struct settings *settings)
+void handler_tokens__prime(struct handler_tokens *t, const struct settings *settings)
 {
     pthread_mutex_lock(&t->lock);
     start_all(t, settings);
@@ -350,7 +351,8 @@ static void fill_in(struct source *s, struct upstream_token *out)
                  s->why[0] ? s->why : "it is being read");
 }
 
-bool tokens__get(struct tokens *t, const struct handler_auth *auth, struct upstream_token *out)
+bool handler_tokens__get(struct handler_tokens *t, const struct handler_auth *auth,
+                         struct upstream_token *out)
 {
     struct source *s;
 
@@ -364,12 +366,13 @@ bool tokens__get(struct tokens *t, const struct handler_auth *auth, struct upstr
         snprintf(out->why, sizeof(out->why),
                  "there is no token: out of memory or threads, or there are more than %d sources "
                  "of tokens",
-                 TOKENS_MAX_SOURCES);
+                 HANDLER_TOKENS_MAX_SOURCES);
     pthread_mutex_unlock(&t->lock);
     return out->text[0] != '\0';
 }
 
-void tokens__refused(struct tokens *t, const struct handler_auth *auth, uint64_t serial)
+void handler_tokens__refused(struct handler_tokens *t, const struct handler_auth *auth,
+                             uint64_t serial)
 {
     struct source *s;
 

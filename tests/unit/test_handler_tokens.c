@@ -3,8 +3,8 @@
 #include "unit.h"
 
 #include "base/log.h"
+#include "broker/net/handler_tokens.h"
 #include "broker/net/token_command.h"
-#include "broker/net/tokens.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -13,7 +13,8 @@
 
 #define WAIT_S 20
 
-static const struct tokens_times quick = {.file_ms = 10, .pause_ms = 10, .command_ms = 10000};
+static const struct handler_tokens_times quick = {
+    .file_ms = 10, .pause_ms = 10, .command_ms = 10000};
 
 struct fixture {
     char folder[64], file[96], script[96];
@@ -24,7 +25,7 @@ struct fixture {
     struct ph_log *log;
     pthread_mutex_t lock;
     char logged[4096];
-    struct tokens *tokens;
+    struct handler_tokens *tokens;
 };
 
 static void keep_log(void *arg, enum ph_log_level level, const char *line, size_t len)
@@ -43,7 +44,7 @@ static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
 
-    strcpy(f->folder, "/tmp/test_tokens.XXXXXX");
+    strcpy(f->folder, "/tmp/test_handler_tokens.XXXXXX");
     assert_non_null(mkdtemp(f->folder));
     snprintf(f->file, sizeof(f->file), "%s/token", f->folder);
     snprintf(f->script, sizeof(f->script), "%s/count", f->folder);
@@ -54,7 +55,7 @@ static int set_up(void **state)
     f->settings.hub_count = 1;
     f->hub.handlers = &f->handler;
     f->hub.handler_count = 1;
-    f->tokens = tokens__new(&quick, f->log);
+    f->tokens = handler_tokens__new(&quick, f->log);
     assert_non_null(f->tokens);
     *state = f;
     return 0;
@@ -64,7 +65,7 @@ static int tear_down(void **state)
 {
     struct fixture *f = *state;
 
-    tokens__free(f->tokens);
+    handler_tokens__free(f->tokens);
     ph_log_free(f->log);
     unlink(f->file);
     unlink(f->script);
@@ -115,7 +116,7 @@ static const struct handler_auth *shell_auth(struct fixture *f, const char *scri
 
 static bool get(struct fixture *f, struct upstream_token *out)
 {
-    return tokens__get(f->tokens, &f->handler.auth, out);
+    return handler_tokens__get(f->tokens, &f->handler.auth, out);
 }
 
 /* Until the token is `text`, or, when that is NULL, until the reason for having none, or the
@@ -148,7 +149,7 @@ static void a_file_is_read_before_the_first_event(void **state)
 
     write_token(f, " first \r\n");
     file_auth(f);
-    tokens__prime(f->tokens, &f->settings);
+    handler_tokens__prime(f->tokens, &f->settings);
     assert_true(get(f, &token));
     assert_string_equal(token.text, "first");
     assert_null(strstr(f->logged, "first"));
@@ -161,7 +162,7 @@ static void a_file_that_changes_is_read_again(void **state)
     uint64_t serial;
 
     file_auth(f);
-    tokens__prime(f->tokens, &f->settings);
+    handler_tokens__prime(f->tokens, &f->settings);
     assert_false(get(f, &token));
     assert_non_null(strstr(token.why, f->file));
     assert_non_null(strstr(token.why, "cannot be opened: No such file"));
@@ -221,7 +222,7 @@ static void a_command_prints_the_token(void **state)
     struct upstream_token token;
 
     shell_auth(f, "echo from-$0-$1; echo noise >&2", 60);
-    tokens__prime(f->tokens, &f->settings);
+    handler_tokens__prime(f->tokens, &f->settings);
     assert_true(get(f, &token));
     assert_string_equal(token.text, "from-sh-");
     assert_null(strstr(f->logged, "from-sh-"));
@@ -256,11 +257,11 @@ static void a_refusal_runs_the_command_again(void **state)
     struct upstream_token token;
 
     shell_auth(f, counting(f), 3600);
-    tokens__prime(f->tokens, &f->settings);
+    handler_tokens__prime(f->tokens, &f->settings);
     assert_true(get(f, &token));
     assert_string_equal(token.text, "run1");
-    tokens__refused(f->tokens, &f->handler.auth, token.serial + 7); /* of another token */
-    tokens__refused(f->tokens, &f->handler.auth, token.serial);
+    handler_tokens__refused(f->tokens, &f->handler.auth, token.serial + 7); /* of another token */
+    handler_tokens__refused(f->tokens, &f->handler.auth, token.serial);
     expect(f, "run2", NULL);
     assert_true(get(f, &token));
     assert_string_equal(token.text, "run2");
@@ -296,17 +297,17 @@ static void a_command_that_fails_says_why(void **state)
 static void sources_have_a_maximum(void **state)
 {
     struct fixture *f = *state;
-    char keys[TOKENS_MAX_SOURCES + 1][16];
+    char keys[HANDLER_TOKENS_MAX_SOURCES + 1][16];
     struct upstream_token token;
 
     write_token(f, "t");
     file_auth(f);
-    for (int i = 0; i <= TOKENS_MAX_SOURCES; i++) {
+    for (int i = 0; i <= HANDLER_TOKENS_MAX_SOURCES; i++) {
         snprintf(keys[i], sizeof(keys[i]), "%d", i);
         f->handler.auth.key = str__of(keys[i]);
         get(f, &token);
         assert_true((strstr(token.why, "more than 64 sources") != NULL) ==
-                    (i == TOKENS_MAX_SOURCES));
+                    (i == HANDLER_TOKENS_MAX_SOURCES));
     }
 }
 
