@@ -12,7 +12,8 @@ import { IdentityProvider, audience, issuer } from "./lib/entra.mjs";
 import { program, sanitizerEnvironment, temporaryFolder } from "./lib/paths.mjs";
 import { startBroker } from "./lib/pubhook.mjs";
 import { now, signToken } from "./lib/tokens.mjs";
-import { freePort, startNginxBroker } from "./lib/webservers.mjs";
+import { freePort } from "./lib/net.mjs";
+import { startNginxBroker } from "./lib/webservers.mjs";
 
 const run = promisify(execFile);
 

@@ -77,4 +77,7 @@ unsigned client__expect_close(struct client *c);
 /* Value of a string member in the JSON of the frame read last; copied to `out`. */
 void client__member(struct client *c, const char *name, char *out, size_t size);
 
+/* A server that accepts connections and says nothing: its listening socket. */
+int open_silent_server(uint16_t *port);
+
 #endif

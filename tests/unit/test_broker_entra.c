@@ -2,7 +2,6 @@
 #include "broker_kit.h"
 #include "rsa_kit.h"
 
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,29 +182,17 @@ static void a_url_may_be_out_of_reach(void **state)
     assert_int_equal(ask(first, "a"), 401);
 }
 
-/* A server of keys that accepts connections and says nothing. */
-static int open_silent_server(char *url, size_t size)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(at);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-    assert_int_equal(listen(fd, 64), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
-    snprintf(url, size, "http://127.0.0.1:%u/keys", ntohs(at.sin_port));
-    return fd;
-}
-
 /* Those who name unknown keys while these come slowly take a quarter of the HTTP connections
  * at the most. */
 static void slow_keys_keep_some_requests_waiting(void **state)
 {
     char url[64], status[13] = "";
-    int server = open_silent_server(url, sizeof(url)), held[2];
+    uint16_t port;
+    int server = open_silent_server(&port), held[2];
     struct buf request;
 
     (void)state;
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/keys", port);
     prepare(1);
     kit.settings.entra.jwks_file = STR_NONE;
     kit.settings.entra.jwks_url = str__of(url);

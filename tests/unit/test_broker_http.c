@@ -3,8 +3,6 @@
 
 #include "base/clock.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -270,20 +268,6 @@ static void test_refused_body_in_flight(void **state)
     free(body);
 }
 
-/* An event handler that accepts connections and says nothing. */
-static int open_silent_handler(char *url, size_t size)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(at);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-    assert_int_equal(listen(fd, 64), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
-    snprintf(url, size, "slow=http://127.0.0.1:%u/eventhandler", ntohs(at.sin_port));
-    return fd;
-}
-
 /* A client that asks to be let in and does not wait for the answer. */
 static int ask(const struct broker_kit *k)
 {
@@ -305,6 +289,7 @@ static int ask(const struct broker_kit *k)
 /* A connect handler that hangs takes a quarter of the HTTP connections at the most. */
 static void test_hanging_connect_handler(void **state)
 {
+    uint16_t port;
     struct diag diag = {""};
     struct broker_kit k;
     int clients[2], handler;
@@ -312,7 +297,8 @@ static void test_hanging_connect_handler(void **state)
     char url[64];
 
     (void)state;
-    handler = open_silent_handler(url, sizeof(url));
+    handler = open_silent_server(&port);
+    snprintf(url, sizeof(url), "slow=http://127.0.0.1:%u/eventhandler", port);
     broker_kit__init(&k, 1);
     k.limits.http_connections = 8;
     k.limits.drain_seconds = 1;

@@ -9,16 +9,6 @@ import { Inbox } from "./clients.mjs";
 
 const program = ["/usr/sbin/nats-server", "/usr/bin/nats-server"].find(existsSync) ?? "nats-server";
 
-// A port that nobody has now: a server that is stopped and started again needs the same.
-export async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
 export async function startNats(t, port, args = []) {
   const child = spawn(program, ["--addr", "127.0.0.1", "--port", String(port), ...args], { stdio: ["ignore", "ignore", "pipe"] });
   const exited = once(child, "exit");

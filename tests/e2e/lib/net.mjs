@@ -4,6 +4,17 @@ import { once } from "node:events";
 import net from "node:net";
 import { cleanup } from "./cleanup.mjs";
 
+// A port that nobody has now: for servers that cannot say which one they took, or that are
+// stopped and started again.
+export async function freePort() {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
 // A plain TCP connection that collects what it receives.
 export class RawConnection {
   received = Buffer.alloc(0);

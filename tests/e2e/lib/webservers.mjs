@@ -5,18 +5,10 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import { once } from "node:events";
+import { freePort } from "./net.mjs";
 import { program, sanitizerEnvironment, sourceDir, temporaryFolder } from "./paths.mjs";
 import { start } from "./program.mjs";
 import { defaultKey } from "./pubhook.mjs";
-
-export async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 async function accepts(port) {
   const socket = net.connect(port, "127.0.0.1");
