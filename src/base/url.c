@@ -35,14 +35,29 @@ static bool is_unreserved(char c)
            c == '.' || c == '_' || c == '~';
 }
 
-void url__encode(struct buf *out, struct str s)
+static bool is_printable(char c)
+{
+    return c > ' ' && c < '\x7F';
+}
+
+static void encode(struct buf *out, struct str s, bool (*stays)(char))
 {
     for (size_t i = 0; i < s.len; i++) {
-        if (is_unreserved(s.ptr[i]))
+        if (stays(s.ptr[i]))
             buf__byte(out, s.ptr[i]);
         else
             buf__printf(out, "%%%02X", (unsigned char)s.ptr[i]);
     }
+}
+
+void url__encode(struct buf *out, struct str s)
+{
+    encode(out, s, is_unreserved);
+}
+
+void url__encode_rest(struct buf *out, struct str s)
+{
+    encode(out, s, is_printable);
 }
 
 static size_t count_params(struct str query)

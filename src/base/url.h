@@ -19,6 +19,9 @@ struct url_query {
 struct str url__decode(struct arena *a, struct str s, bool plus);
 /* Escapes all but the unreserved characters of RFC 3986 section 2.3. */
 void url__encode(struct buf *out, struct str s);
+/* Escapes only what no URL may hold (RFC 3986 section 2: controls, space, what is not
+ * ASCII), for a part that is escaped already but for the bytes that a peer forgot. */
+void url__encode_rest(struct buf *out, struct str s);
 
 /* Parses what stands behind the '?'. False: broken escape, over `max` params, no memory. */
 bool url__parse_query(struct arena *a, struct str query, size_t max, struct url_query *out);

@@ -1129,6 +1129,44 @@ static void lists_come_in_pages(void **state)
     }
 }
 
+/* A client that escapes half of a character, or none of it, gets a link that is a URL. */
+static void a_link_escapes_what_the_path_did_not(void **state)
+{
+    static const struct {
+        const char *sent, *link;
+    } rows[] = {
+        {"%c3\x9c", "%c3%9C"},
+        {"\xc3\x9c", "%C3%9C"},
+        {"%C3%9C", "%C3%9C"},
+    };
+    struct fixture *f = *state;
+    const char *authorization = arena__printf(&f->arena, "Authorization: %.*s\n",
+                                              STR_FMT(bearer(f, HOST "/api/hubs/chat")));
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct hub_result result;
+        struct json *root;
+        struct str link;
+        const char *want;
+
+        assert_int_equal(
+            call(f, "GET",
+                 arena__printf(&f->arena, "/api/hubs/chat/groups/%s/connections", rows[i].sent),
+                 authorization, STR_NONE),
+            0);
+        result = listed(f, 201);
+        rest__finish(&f->arena, &f->call, &result);
+        hub_result__free(&result);
+        assert_int_equal(
+            json__parse(&f->arena, f->call.response.body, &JSON_LIMITS_DEFAULT, &root, NULL),
+            PH_OK);
+        link = json__get_string(root, STR("nextLink"));
+        want =
+            arena__printf(&f->arena, "%s/api/hubs/chat/groups/%s/connections?", HOST, rows[i].link);
+        assert_true(str__starts_with(link, str__of(want)));
+    }
+}
+
 static void users_are_listed_or_null(void **state)
 {
     struct fixture *f = *state;
@@ -1247,6 +1285,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(excluded_repeats_and_reason_is_passed_on, setup, teardown),
         cmocka_unit_test_setup_teardown(permissions, setup, teardown),
         cmocka_unit_test_setup_teardown(lists_come_in_pages, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_link_escapes_what_the_path_did_not, setup, teardown),
         cmocka_unit_test_setup_teardown(users_are_listed_or_null, setup, teardown),
         cmocka_unit_test_setup_teardown(continuation_tokens_are_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(page_parameters_are_checked, setup, teardown),

@@ -2,6 +2,7 @@
 
 #include "base/base64.h"
 #include "base/json.h"
+#include "base/url.h"
 #include "broker/core/listing.h"
 #include "broker/rest/origin.h"
 
@@ -96,7 +97,7 @@ int page__prepare(struct judge *j)
     j->call->command.limit = page->size + 1; /* one more tells that there is a next page */
     buf__init(&link, MAX_URL);
     origin__write(&link, j->world, &j->req->headers);
-    buf__str(&link, j->req->path); /* as sent, so every name comes back as it was */
+    url__encode_rest(&link, j->req->path); /* as sent, so every name comes back as it was */
     copy = link.failed ? NULL : arena__strdup(j->arena, buf__view(&link));
     page->link = str__n(copy, copy ? link.len : 0);
     buf__free(&link);
