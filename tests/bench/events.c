@@ -29,6 +29,13 @@ static const char *target_of(void *ctx, int index)
     return ((struct round_trips *)ctx)->target;
 }
 
+static const char *subprotocol_of(void *ctx, int index)
+{
+    (void)ctx;
+    (void)index;
+    return "json.webpubsub.azure.v1";
+}
+
 static void send_event(struct round_trips *r, struct ws_conn *c)
 {
     char text[256];
@@ -89,8 +96,7 @@ int main(int argc, char **argv)
     r.number = calloc((size_t)r.clients, sizeof(*r.number));
     r.client.on_frame = on_frame;
     r.client.ctx = &r;
-    ws_client__open(&r.client, (uint16_t)atoi(argv[1]), "json.webpubsub.azure.v1", r.clients,
-                    target_of, &r);
+    ws_client__open(&r.client, (uint16_t)atoi(argv[1]), r.clients, target_of, subprotocol_of, &r);
     start = bench__now_us();
     for (int i = 0; i < r.clients; i++)
         send_event(&r, &r.client.conns[i]);

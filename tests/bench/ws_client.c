@@ -89,8 +89,8 @@ static void open_one(struct ws_client *w, struct ws_conn *c, uint16_t port, cons
         bench__die("epoll_ctl: %s", strerror(errno));
 }
 
-void ws_client__open(struct ws_client *w, uint16_t port, const char *subprotocol, int count,
-                     const char *(*target)(void *ctx, int index), void *ctx)
+void ws_client__open(struct ws_client *w, uint16_t port, int count, ws_client_text_fn *target,
+                     ws_client_text_fn *subprotocol, void *ctx)
 {
     w->epoll = epoll_create1(EPOLL_CLOEXEC);
     w->conns = calloc((size_t)count, sizeof(*w->conns));
@@ -99,7 +99,7 @@ void ws_client__open(struct ws_client *w, uint16_t port, const char *subprotocol
     w->count = count;
     for (int i = 0; i < count; i++) {
         w->conns[i].index = i;
-        open_one(w, &w->conns[i], port, subprotocol, target(ctx, i));
+        open_one(w, &w->conns[i], port, subprotocol(ctx, i), target(ctx, i));
         while (i + 1 - w->open >= OPENING_AT_ONCE && ws_client__poll(w, 10000))
             ;
     }
@@ -109,10 +109,10 @@ void ws_client__open(struct ws_client *w, uint16_t port, const char *subprotocol
     }
 }
 
-void ws_client__send(struct ws_conn *c, const char *text, size_t len)
+static void send_frame(struct ws_conn *c, unsigned opcode, const char *data, size_t len)
 {
     /* A mask of zeros is a mask; the payload goes as it is. */
-    char head[14] = {(char)0x81};
+    char head[14] = {(char)(0x80 | opcode)};
     size_t n = 2;
 
     if (len < 126) {
@@ -130,12 +130,22 @@ void ws_client__send(struct ws_conn *c, const char *text, size_t len)
         char whole[4096];
 
         memcpy(whole, head, n);
-        memcpy(whole + n, text, len);
+        memcpy(whole + n, data, len);
         write_all(c->fd, whole, n + len);
     } else {
         write_all(c->fd, head, n);
-        write_all(c->fd, text, len);
+        write_all(c->fd, data, len);
     }
+}
+
+void ws_client__send(struct ws_conn *c, const char *text, size_t len)
+{
+    send_frame(c, 1, text, len);
+}
+
+void ws_client__send_binary(struct ws_conn *c, const char *data, size_t len)
+{
+    send_frame(c, 2, data, len);
 }
 
 /* Length of the first frame and where its payload lies; 0 while it is incomplete. */

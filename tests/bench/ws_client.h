@@ -28,13 +28,16 @@ struct ws_client {
     void *ctx;
 };
 
-/* Opens `count` connections to 127.0.0.1:port with the request target of `target(i)`
- * and waits until all are open. Exits with a message when one is refused. */
-void ws_client__open(struct ws_client *w, uint16_t port, const char *subprotocol, int count,
-                     const char *(*target)(void *ctx, int index), void *ctx);
-/* Sends one masked text frame; the socket must have room (load programs bound what is in flight).
- */
+typedef const char *ws_client_text_fn(void *ctx, int index);
+
+/* Opens `count` connections to 127.0.0.1:port with the request target of `target(i)` and the
+ * subprotocol of `subprotocol(i)` (NULL: none), and waits until all are open. Exits with a
+ * message when one is refused. */
+void ws_client__open(struct ws_client *w, uint16_t port, int count, ws_client_text_fn *target,
+                     ws_client_text_fn *subprotocol, void *ctx);
+/* Sends one masked frame; the socket must have room (load programs bound what is in flight). */
 void ws_client__send(struct ws_conn *c, const char *text, size_t len);
+void ws_client__send_binary(struct ws_conn *c, const char *data, size_t len);
 /* Handles what has arrived, waiting up to `timeout_ms`; false on time-out. */
 bool ws_client__poll(struct ws_client *w, int timeout_ms);
 
