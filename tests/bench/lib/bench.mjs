@@ -1,0 +1,67 @@
+// What a section measures with: the programs of the build, the key and token of all, and
+// servers that end with the measurement.
+import { createHmac } from "node:crypto";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { load, serve } from "./processes.mjs";
+
+export const folder = join(dirname(fileURLToPath(import.meta.url)), "..");
+export const key = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH";
+export const connectionId = "0123456789abcdef0123456789abcdef";
+export const signature = "sha256=" + createHmac("sha256", key).update(connectionId).digest("hex");
+
+export class Bench {
+  constructor(build, { quick = false } = {}) {
+    this.build = build;
+    this.quick = quick;
+    this.seconds = quick ? 2 : 5; // of a load that is measured for a time
+  }
+
+  // Programs and plugins of the build, by their path in it.
+  program(path) {
+    const file = join(this.build, path);
+    if (!existsSync(file)) throw new Error(`${path} is not built: run "make all bench" in the build folder`);
+    return file;
+  }
+
+  plugin(name) {
+    return this.program(`handlers/.libs/${name}.so`);
+  }
+
+  // Fewer in a quick run.
+  count(number) {
+    return this.quick ? Math.ceil(number / 5) : number;
+  }
+
+  // Servers for serve(): a command and how to know that it is ready.
+  broker(...args) {
+    const command = [this.program("pubhook-broker"), "--listen", "127.0.0.1:0", "--threads", "1", "--log-level", "error", ...args];
+    return { command, ready: /^ready http:\/\/127\.0\.0\.1:(\d+)$/ };
+  }
+
+  pubhookd(plugin, query, ...args) {
+    const command = [this.program("pubhookd"), "--listen", "127.0.0.1:0", "--threads", "1", "--access-key", key, "--log-level", "error",
+                     "--plugin", this.plugin(plugin) + (query ? `?${query}` : ""), ...args];
+    return { command, ready: /^ready http:\/\/127\.0\.0\.1:(\d+)\// };
+  }
+
+  bare(name, ...args) {
+    return { command: [this.program(`tests/bench/bare/${name}`), ...args], ready: /^ready (\d+)$/ };
+  }
+
+  // Starts a server, measures it and stops it, whatever happens.
+  async with({ command, ...options }, measure) {
+    const server = await serve(command, options);
+    try {
+      return await measure(server);
+    } finally {
+      await server.stop();
+    }
+  }
+
+  // A load client of ours, which prints one line of JSON.
+  async load(name, args, options) {
+    return JSON.parse(await load([this.program(`tests/bench/load/${name}`), ...args.map(String)], options));
+  }
+}

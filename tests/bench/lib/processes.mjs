@@ -1,0 +1,130 @@
+// Servers and load programs as child processes: where they run, when they are ready, what
+// they weigh, and that none is left behind.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { cpus } from "node:os";
+import { createInterface } from "node:readline";
+
+// The server has the first CPU to itself, the load the second, where there are two.
+export const SERVER = "0";
+export const LOAD = "1";
+export const BOTH = "0,1";
+
+const pinned = cpus().length > 1;
+export const on = (cpu, command) => (pinned ? ["taskset", "-c", cpu, ...command] : command);
+
+const children = new Set();
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));
+process.once("exit", () => children.forEach((child) => child.kill("SIGKILL")));
+
+function begin(command, { cpu, env, stdio }) {
+  const [file, ...args] = on(cpu, command);
+  const child = spawn(file, args, { env: { ...process.env, ...env }, stdio });
+  child.command = command.join(" ");
+  children.add(child);
+  child.gone = once(child, "exit").then(([code, signal]) => {
+    children.delete(child);
+    return code ?? signal;
+  });
+  return child;
+}
+
+export async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+async function accepts(address) {
+  const socket = connect(address);
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+// For a server that says nothing when it is ready: `address` is what net.connect takes.
+async function listening(child, address) {
+  while (!(await accepts(address))) {
+    if (child.exitCode !== null) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function readyLine(child, pattern) {
+  return new Promise((resolve) => {
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      const match = pattern.exec(line);
+      if (match) resolve(match);
+    });
+  });
+}
+
+// Starts a server and waits until it is ready: `ready` is a pattern for a line that it
+// prints, whose first group is its port, or the address that it will listen on.
+export async function serve(command, { ready, cpu = SERVER, env } = {}) {
+  const lines = ready instanceof RegExp;
+  const child = begin(command, { cpu, env, stdio: ["ignore", lines ? "pipe" : "ignore", "inherit"] });
+  const up = lines ? readyLine(child, ready) : listening(child, ready);
+  const failed = child.gone.then((code) => {
+    throw new Error(`${child.command} ended with ${code} before it was ready`);
+  });
+  failed.catch(() => {});
+  const match = await Promise.race([up, failed]);
+  return {
+    child,
+    pid: child.pid,
+    port: lines ? Number(match[1]) : ready.port,
+    async stop() {
+      child.kill("SIGTERM");
+      child.kill("SIGCONT");
+      await child.gone;
+    },
+  };
+}
+
+// Runs a load program to its end and gives what it printed. One that hangs fails.
+export async function load(command, { cpu = LOAD, env, seconds = 120 } = {}) {
+  const child = begin(command, { cpu, env, stdio: ["ignore", "pipe", "pipe"] });
+  const text = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"]) child[name].setEncoding("utf8").on("data", (data) => (text[name] += data));
+  const closed = once(child, "close");
+  const timer = setTimeout(() => child.kill("SIGKILL"), seconds * 1000);
+  const code = await child.gone;
+  clearTimeout(timer);
+  await closed;
+  if (code !== 0) throw new Error(`${child.command}: ended with ${code}: ${(text.stderr || text.stdout).trim()}`);
+  return text.stdout;
+}
+
+/* --- What a process weighs ------------------------------------------------------ */
+
+// All of a server that has more than one process.
+export function family(pid) {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean);
+  return [pid, ...children.flatMap((child) => family(Number(child)))];
+}
+
+const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
+
+// Resident memory in KiB; what processes share is divided between them.
+export const memoryKiB = (pid) =>
+  sum(family(pid).map((p) => Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${p}/smaps_rollup`, "utf8"))[1])));
+
+// CPU time in seconds, user and system. The kernel counts it in hundredths.
+export const cpuSeconds = (pid) =>
+  sum(
+    family(pid).map((p) => {
+      const fields = readFileSync(`/proc/${p}/stat`, "utf8").replace(/^.*\) /s, "").split(" ");
+      return (Number(fields[11]) + Number(fields[12])) / 100;
+    }),
+  );
