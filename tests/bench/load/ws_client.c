@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #define READ_SIZE (256 * 1024)
+#define HELD_SIZE (256 * 1024)
+#define MAX_HEAD 8
 #define OPENING_AT_ONCE 64
 
 int64_t bench__now_us(void)
@@ -94,7 +96,8 @@ void ws_client__open(struct ws_client *w, uint16_t port, int count, ws_client_te
 {
     w->epoll = epoll_create1(EPOLL_CLOEXEC);
     w->conns = calloc((size_t)count, sizeof(*w->conns));
-    if (w->epoll < 0 || !w->conns)
+    w->held = malloc(HELD_SIZE);
+    if (w->epoll < 0 || !w->conns || !w->held)
         bench__die("out of resources");
     w->count = count;
     for (int i = 0; i < count; i++) {
@@ -109,12 +112,13 @@ void ws_client__open(struct ws_client *w, uint16_t port, int count, ws_client_te
     }
 }
 
-static void send_frame(struct ws_conn *c, unsigned opcode, const char *data, size_t len)
+/* A mask of zeros is a mask; the payload goes as it is. */
+static size_t put_head(char head[MAX_HEAD], unsigned opcode, size_t len)
 {
-    /* A mask of zeros is a mask; the payload goes as it is. */
-    char head[14] = {(char)(0x80 | opcode)};
     size_t n = 2;
 
+    memset(head, 0, MAX_HEAD);
+    head[0] = (char)(0x80 | opcode);
     if (len < 126) {
         head[1] = (char)(0x80 | len);
     } else if (len < 65536) {
@@ -125,7 +129,14 @@ static void send_frame(struct ws_conn *c, unsigned opcode, const char *data, siz
     } else {
         bench__die("a frame of %zu bytes is too long for this client", len);
     }
-    n += 4;
+    return n + 4;
+}
+
+static void send_frame(struct ws_conn *c, unsigned opcode, const char *data, size_t len)
+{
+    char head[MAX_HEAD];
+    size_t n = put_head(head, opcode, len);
+
     if (n + len <= 4096) {
         char whole[4096];
 
@@ -146,6 +157,26 @@ void ws_client__send(struct ws_conn *c, const char *text, size_t len)
 void ws_client__send_binary(struct ws_conn *c, const char *data, size_t len)
 {
     send_frame(c, 2, data, len);
+}
+
+void ws_client__hold(struct ws_conn *c, const char *text, size_t len)
+{
+    struct ws_client *w = c->client;
+
+    if (w->held_len + MAX_HEAD + len > HELD_SIZE)
+        bench__die("connection %d: too many frames to send at a time", c->index);
+    w->held_len += put_head(w->held + w->held_len, 1, len);
+    memcpy(w->held + w->held_len, text, len);
+    w->held_len += len;
+}
+
+static void release_held(struct ws_conn *c)
+{
+    struct ws_client *w = c->client;
+    size_t len = w->held_len;
+
+    w->held_len = 0;
+    write_all(c->fd, w->held, len);
 }
 
 /* Length of the first frame and where its payload lies; 0 while it is incomplete. */
@@ -230,6 +261,7 @@ static void receive(struct ws_conn *c)
         bench__die("connection %d: the server hung up", c->index);
     len = c->in_len + (size_t)n;
     used = take(c, buffer, len);
+    release_held(c);
     c->in_len = 0;
     if (used < len)
         keep(c, buffer + used, len - used);

@@ -26,6 +26,8 @@ struct ws_client {
     int open;
     void (*on_frame)(struct ws_conn *c, const char *payload, size_t len);
     void *ctx;
+    char *held; /* frames that leave together: ws_client__hold */
+    size_t held_len;
 };
 
 typedef const char *ws_client_text_fn(void *ctx, int index);
@@ -38,6 +40,9 @@ void ws_client__open(struct ws_client *w, uint16_t port, int count, ws_client_te
 /* Sends one masked frame; the socket must have room (load programs bound what is in flight). */
 void ws_client__send(struct ws_conn *c, const char *text, size_t len);
 void ws_client__send_binary(struct ws_conn *c, const char *data, size_t len);
+/* The same from inside `on_frame` for the connection it is called with: what is sent to it
+ * leaves in one write when all that it has received is handled. */
+void ws_client__hold(struct ws_conn *c, const char *text, size_t len);
 /* Handles what has arrived, waiting up to `timeout_ms`; false on time-out. */
 bool ws_client__poll(struct ws_client *w, int timeout_ms);
 
