@@ -1,6 +1,5 @@
-// What a section measures with: the programs of the build, the key and token of all, and
+// What a section measures with: the programs of the build, the key of all, and
 // servers that end with the measurement.
-import { createHmac } from "node:crypto";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,8 +7,6 @@ import { load, serve } from "./processes.mjs";
 
 export const folder = join(dirname(fileURLToPath(import.meta.url)), "..");
 export const key = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH";
-export const connectionId = "0123456789abcdef0123456789abcdef";
-export const signature = "sha256=" + createHmac("sha256", key).update(connectionId).digest("hex");
 
 export class Bench {
   constructor(build, { quick = false } = {}) {
@@ -40,10 +37,13 @@ export class Bench {
     return { command, ready: /^ready http:\/\/127\.0\.0\.1:(\d+)$/ };
   }
 
-  pubhookd(plugin, query, ...args) {
-    const command = [this.program("pubhookd"), "--listen", "127.0.0.1:0", "--threads", "1", "--access-key", key, "--log-level", "error",
-                     "--plugin", this.plugin(plugin) + (query ? `?${query}` : ""), ...args];
-    return { command, ready: /^ready http:\/\/127\.0\.0\.1:(\d+)\// };
+  pubhookd(plugin, { fastcgi, threads = 1 } = {}) {
+    const [place, ready] = fastcgi
+      ? [["--fastcgi", fastcgi], /^ready fastcgi:/]
+      : [["--listen", "127.0.0.1:0"], /^ready http:\/\/127\.0\.0\.1:(\d+)\//];
+    const command = [this.program("pubhookd"), ...place, "--threads", String(threads), "--access-key", key, "--log-level", "error",
+                     "--plugin", this.plugin(plugin.split("?")[0]) + plugin.replace(/^[^?]*/, "")];
+    return { command, ready };
   }
 
   bare(name, ...args) {
@@ -55,6 +55,9 @@ export class Bench {
     const server = await serve(command, options);
     try {
       return await measure(server);
+    } catch (error) {
+      error.message += server.lastWords() && ` (${server.child.command.split(" ")[0]} says: ${server.lastWords()})`;
+      throw error;
     } finally {
       await server.stop();
     }

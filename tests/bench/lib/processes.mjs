@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { cpus } from "node:os";
+import { basename } from "node:path";
 import { createInterface } from "node:readline";
 
 // The server has the first CPU to itself, the load the second, where there are two.
@@ -22,7 +23,7 @@ process.once("exit", () => children.forEach((child) => child.kill("SIGKILL")));
 function begin(command, { cpu, env, stdio }) {
   const [file, ...args] = on(cpu, command);
   const child = spawn(file, args, { env: { ...process.env, ...env }, stdio });
-  child.command = command.join(" ");
+  child.command = [basename(command[0]), ...command.slice(1)].join(" ");
   children.add(child);
   child.gone = once(child, "exit").then(([code, signal]) => {
     children.delete(child);
@@ -73,10 +74,12 @@ function readyLine(child, pattern) {
 // prints, whose first group is its port, or the address that it will listen on.
 export async function serve(command, { ready, cpu = SERVER, env } = {}) {
   const lines = ready instanceof RegExp;
-  const child = begin(command, { cpu, env, stdio: ["ignore", lines ? "pipe" : "ignore", "inherit"] });
+  const child = begin(command, { cpu, env, stdio: ["ignore", lines ? "pipe" : "ignore", "pipe"] });
+  let log = "";
+  child.stderr.setEncoding("utf8").on("data", (data) => (log = (log + data).slice(-2000)));
   const up = lines ? readyLine(child, ready) : listening(child, ready);
   const failed = child.gone.then((code) => {
-    throw new Error(`${child.command} ended with ${code} before it was ready`);
+    throw new Error(`${child.command} ended with ${code} before it was ready: ${log.trim()}`);
   });
   failed.catch(() => {});
   const match = await Promise.race([up, failed]);
@@ -84,6 +87,7 @@ export async function serve(command, { ready, cpu = SERVER, env } = {}) {
     child,
     pid: child.pid,
     port: lines ? Number(match[1]) : ready.port,
+    lastWords: () => log.trim().split("\n").at(-1),
     async stop() {
       child.kill("SIGTERM");
       child.kill("SIGCONT");

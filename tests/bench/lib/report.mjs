@@ -11,10 +11,11 @@ export function number(value) {
   return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
+const heading = (level) => "#".repeat(level);
 const percent = (part) => `${(part * 100).toFixed(0)} %`;
 const columnTitle = (table, name) => table.columns?.[name] ?? titles[name] ?? name;
 
-export function goalText(goal, table) {
+function goalText(goal, table) {
   const what = goal.figure === "value" ? "" : `${columnTitle(table, goal.figure)} `;
   if (goal.ratio !== undefined) {
     return `${what}${goal.more ? "≥" : "≤"} ${goal.ratio} × ${goal.of ?? table.subjects[0].name}`;
@@ -24,23 +25,25 @@ export function goalText(goal, table) {
     .join(", ");
 }
 
-const verdict = (goal) => (goal.met === null ? "not measured" : goal.met ? "met" : "**missed**");
+const verdict = ({ met }) => (met === undefined ? "" : met === null ? "not measured" : met ? "met" : "**missed**");
+const all = (mets) => (mets.includes(false) ? false : mets.includes(null) ? null : mets[0]);
 
-function tableText(table) {
+function tableText(table, { plots, level }) {
   const names = new Set(table.subjects.flatMap((row) => Object.keys(row).filter((name) => !own.has(name))));
   const withGoals = table.subjects.some((row) => row.goals);
   const head = ["subject", "ratio", table.unit, ...[...names].map((name) => columnTitle(table, name)), "spread", ...(withGoals ? ["goal"] : [])];
   const lines = table.subjects.map((row) => {
     const why = row.missing ? `not measured: ${row.missing}` : row.error ? `**failed**: ${row.error.split("\n")[0]}` : null;
-    const goals = (row.goals ?? []).map((goal) => `${goalText(goal, table)}: ${verdict(goal)}`).join("; ");
+    const goals = verdict({ met: all((row.goals ?? []).map((goal) => goal.met)) });
     if (why) return [row.name, "", why, ...[...names].map(() => ""), "", ...(withGoals ? [goals] : [])];
     return [row.name, row.ratio === undefined ? "" : row.ratio.toFixed(2), number(row.value), ...[...names].map((name) => number(row[name])),
             percent(row.spread), ...(withGoals ? [goals] : [])];
   });
   return [
-    `### ${table.title}`,
+    `${heading(level + 1)} ${table.title}`,
     "",
     ...(table.note ? [table.note, ""] : []),
+    ...(plots !== undefined && table.plot ? [`![${table.title}](${plots}${table.plot.file}.svg)`, ""] : []),
     `| ${head.join(" | ")} |`,
     `|${head.map((_, i) => (i === 0 || head[i] === "goal" ? " --- |" : " ---: |")).join("")}`,
     ...lines.map((cells) => `| ${cells.join(" | ")} |`),
@@ -52,26 +55,31 @@ export const allGoals = (results) =>
     section.tables.flatMap((table) => table.subjects.flatMap((row) => (row.goals ?? []).map((goal) => ({ table, row, goal })))),
   );
 
-function goalsText(results) {
+function goalsText(results, { level }) {
   const goals = allGoals(results);
   if (goals.length === 0) return "";
   const met = goals.filter(({ goal }) => goal.met).length;
   return [
-    "## Goals",
+    `${heading(level)} Goals`,
     "",
     `${met} of ${goals.length} met.`,
     "",
     "| of | what | wanted | measured | |",
     "| --- | --- | --- | ---: | --- |",
-    ...goals.map(({ table, row, goal }) => `| ${table.title} | ${row.name} | ${goalText(goal, table)} | ${number(goal.got)} | ${verdict(goal)} |`),
+    ...goals.map(({ table, row, goal }) => `| ${table.title} | ${row.name} | ${goalText(goal, table)} | ${goal.ratio === undefined ? number(goal.got) : (goal.got?.toFixed(3) ?? "")} | ${verdict(goal)} |`),
   ].join("\n");
 }
 
-export const sectionText = (section) => [`## ${section.title}`, ...section.tables.map(tableText)].join("\n\n");
+const sectionText = (section, style) =>
+  [`${heading(style.level)} ${section.title}`, ...section.tables.map((table) => tableText(table, style))].join("\n\n");
 
-export const headText = (results) =>
+const headText = (results) =>
   `Medians of ${results.runs} run${results.runs > 1 ? "s" : ""} in turn${results.quick ? " (quick: short ones)" : ""}, ` +
   `${results.date}. ${machineText(results.machine)}.`;
 
-export const reportText = (results) =>
-  [headText(results), goalsText(results), ...results.sections.map(sectionText)].filter(Boolean).join("\n\n") + "\n";
+// `plots`: what stands before the file names of plots, which are left out without it;
+// `level`: of the headings.
+export function reportText(results, { plots, level = 2 } = {}) {
+  const style = { plots, level };
+  return [headText(results), goalsText(results, style), ...results.sections.map((section) => sectionText(section, style))].filter(Boolean).join("\n\n") + "\n";
+}

@@ -1,41 +1,118 @@
-// Webhooks: what decoding, signature, dispatch and reply cost beside bare libraries.
+// Webhooks: what decoding, signature, dispatch and reply cost beside bare libraries, and
+// whether everybody is served.
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { connectionId, folder, signature } from "../lib/bench.mjs";
-import { load } from "../lib/processes.mjs";
+import { folder } from "../lib/bench.mjs";
+import { inTemporaryFolder, nginx, withConfigured } from "../lib/configured.mjs";
+import { cpuSeconds } from "../lib/processes.mjs";
 
 const name = "webhook";
 const title = "Webhooks";
 
-const micros = (text) => {
-  const [, value, unit] = /([\d.]+)(us|ms|s)/.exec(text);
-  return Math.round(Number(value) * { us: 1, ms: 1000, s: 1e6 }[unit]);
+const express = "official Express middleware, as shipped";
+const noHandler = "auth?users=bench"; // has no handler for the event, so it is answered with 204
+const columns = { cpu: "server CPU, µs each" };
+
+const unless = (file) => (existsSync(file) ? undefined : "not installed (scripts/deps --bench)");
+const missingNginx = unless("/usr/sbin/nginx");
+const missingNpm = unless(join(folder, "peers/node_modules/@azure/web-pubsub-express"));
+
+const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
+
+// Requests for some seconds from clients that are never silent; `pids` are who works.
+const flood = (bench, answer) => async ({ port, pids }) => {
+  const used = () => sum(pids.map(cpuSeconds));
+  const before = used();
+  const out = await bench.load("webhook", [port, 64, bench.seconds, 0, answer]);
+  const cpu = ((used() - before) * 1e6) / (out.requests_per_s * bench.seconds);
+  return { value: out.requests_per_s, p50: out.p50_us, p99: out.p99_us, cpu };
 };
 
-const wrk = (bench) => async ({ port }) => {
-  const out = await load(["wrk", "-t1", "-c64", `-d${bench.seconds}s`, "--latency", "-s", join(folder, "load", "webhook.lua"), `http://127.0.0.1:${port}`],
-                         { env: { CONNECTION_ID: connectionId, SIGNATURE: signature } });
-  if (/Non-2xx|Socket errors/.test(out)) throw new Error(out);
+function overHttp(bench) {
+  const alone = (server, answer = "empty") => bench.with(server(), ({ port, pid }) => flood(bench, answer)({ port, pids: [pid] }));
+  const script = (...args) => () => ({ command: [process.execPath, join(folder, "peers", args[0]), ...args.slice(1)], ready: /^ready (\d+)$/ });
+  const better = [{ ratio: 0.85 }, { ratio: 7, of: express }];
   return {
-    value: Number(/Requests\/sec:\s+([\d.]+)/.exec(out)[1]),
-    p50: micros(/^\s+50%\s+(\S+)/m.exec(out)[1]),
-    p99: micros(/^\s+99%\s+(\S+)/m.exec(out)[1]),
+    title: "Webhooks over HTTP, one server core, 64 connections",
+    note: "POST with a body of 64 bytes; HMAC-SHA256 of the connection id, except by nginx and by Express as shipped.",
+    unit: "requests/s",
+    better: "more",
+    columns,
+    plot: { kind: "bars", file: "webhook" },
+    subjects: [
+      { name: "bare libmicrohttpd, 204", measure: () => alone(() => bench.bare("bare_http", "1")) },
+      { name: "pubhookd, 204", goal: better, measure: () => alone(() => bench.pubhookd(noHandler)) },
+      { name: "pubhookd, echo of the data", goal: better, measure: () => alone(() => bench.pubhookd("echo"), "echo") },
+      {
+        name: "nginx, `return 204`",
+        missing: missingNginx,
+        measure: () => withConfigured(bench, "nginx-204.conf", { command: nginx }, ({ port, pid }) => flood(bench, "empty")({ port, pids: [pid] })),
+      },
+      { name: "Node http, 204", measure: () => alone(script("node_http.mjs")) },
+      { name: express, missing: missingNpm, measure: () => alone(script("express.mjs")) },
+      { name: "official Express middleware, signature checked", missing: missingNpm, measure: () => alone(script("express.mjs", "check")) },
+    ],
   };
-};
-
-function tables(bench) {
-  const subject = (name, server, goal) => ({ name, goal, measure: () => bench.with(server, wrk(bench)) });
-  return [
-    {
-      title: "Webhooks, one server core, 64 connections",
-      unit: "requests/s",
-      better: "more",
-      subjects: [
-        subject("bare libmicrohttpd, HMAC, 204", bench.bare("bare_http", "1")),
-        subject("pubhookd, `auth` (event without a handler, 204)", bench.pubhookd("auth", "users=bench"), { ratio: 0.85 }),
-        subject("pubhookd, `echo` (event answered with its data)", bench.pubhookd("echo"), { ratio: 0.85 }),
-      ],
-    },
-  ];
 }
+
+/* --- Behind nginx ------------------------------------------------------------------- */
+
+const bareFcgi = (bench, threads) => (socket) => ({
+  command: [bench.program("tests/bench/bare/bare_fcgi"), socket, String(threads)],
+  ready: /^ready/,
+});
+const pubhookd = (bench, threads) => (socket) => bench.pubhookd(noHandler, { fastcgi: socket, threads });
+
+// nginx and the application that `start` makes of a socket's path, both on the server's core.
+function behindNginx(bench, start, measure) {
+  return inTemporaryFolder((temporary) => {
+    const socket = join(temporary, "socket");
+    return bench.with(start(socket), (application) =>
+      withConfigured(bench, "nginx-fastcgi.conf", { command: nginx, values: { SOCKET: socket } }, ({ port, pid }) =>
+        measure({ port, pids: [pid, application.pid] }),
+      ),
+    );
+  });
+}
+
+function overFastcgi(bench) {
+  const subject = (name, start, goal) => ({ name, goal, missing: missingNginx, measure: () => behindNginx(bench, start, flood(bench, "empty")) });
+  return {
+    title: "Webhooks over FastCGI behind nginx, both on one core, 64 connections",
+    note: "Connections between nginx and the application are kept alive.",
+    unit: "requests/s",
+    better: "more",
+    columns,
+    plot: { kind: "bars", file: "fastcgi" },
+    subjects: [
+      subject("bare libfcgi, 64 threads", bareFcgi(bench, 64)),
+      ...[1, 4, 16, 64].map((threads) => subject(`pubhookd, ${threads} thread${threads > 1 ? "s" : ""}`, pubhookd(bench, threads), { ratio: 1 })),
+    ],
+  };
+}
+
+const [clients, requests, patience] = [32, 20, 5];
+
+function starvation(bench) {
+  const finish = async ({ port }) => {
+    const out = await bench.load("webhook", [port, clients, patience, requests, "empty"]);
+    return { value: out.finished, fewest: out.fewest };
+  };
+  const subject = (name, start, goal) => ({ name, goal, missing: missingNginx, measure: () => behindNginx(bench, start, finish) });
+  return {
+    title: `${clients} clients, ${requests} requests each, behind nginx: who is served within ${patience} s`,
+    note: "A thread of bare libfcgi serves one connection of nginx for as long as nginx keeps it.",
+    unit: "clients that finished",
+    better: "more",
+    runs: 1,
+    columns: { fewest: "fewest answers to one" },
+    subjects: [
+      ...[1, 2, 4, 16, 64].map((threads) => subject(`pubhookd, threads: ${threads}`, pubhookd(bench, threads), { atLeast: clients })),
+      ...[1, 4, 64].map((threads) => subject(`bare libfcgi, threads: ${threads}`, bareFcgi(bench, threads))),
+    ],
+  };
+}
+
+const tables = (bench) => [overHttp(bench), overFastcgi(bench), starvation(bench)];
 
 export default { name, title, tables };
