@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +22,14 @@
 #define MAX_MEMBERS 20000
 #define MAX_BATCH 64
 #define FRAME_SIZE 70000
+#define NONE (-1)
 
 struct peer {
     int fd;
-    int open; /* handshake done */
-    int publisher;
-    char in[70000];
-    size_t len;
+    int place; /* among the members; NONE: handshake to come, or the publisher */
+    bool open, publisher;
+    unsigned char *rest; /* of a frame or a request that is not complete */
+    size_t rest_len;
 };
 
 static struct peer *members[MAX_MEMBERS];
@@ -63,60 +65,103 @@ static void add_to_batch(const char *data, size_t len)
         flush_batch();
 }
 
-static void handshake(struct peer *p)
+static void leave(struct peer *p)
+{
+    if (p->place == NONE)
+        return;
+    members[p->place] = members[--member_count];
+    members[p->place]->place = p->place;
+    p->place = NONE;
+}
+
+static void hang_up(struct peer *p)
+{
+    leave(p);
+    close(p->fd);
+    free(p->rest);
+    free(p);
+}
+
+static size_t handshake(struct peer *p, const unsigned char *data, size_t len)
 {
     static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                                  "Connection: Upgrade\r\n"
                                  "Sec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=\r\n\r\n";
+    static const char publisher[] = "GET /publisher";
 
-    p->in[p->len] = '\0';
-    if (!strstr(p->in, "\r\n\r\n"))
-        return;
-    p->open = 1;
-    p->publisher = strncmp(p->in, "GET /publisher", 14) == 0;
-    p->len = 0;
+    if (!memmem(data, len, "\r\n\r\n", 4))
+        return 0;
+    p->open = true;
+    p->publisher = memcmp(data, publisher, sizeof(publisher) - 1) == 0;
     if (write(p->fd, answer, sizeof(answer) - 1) < 0)
         perror("write");
-    if (!p->publisher && member_count < MAX_MEMBERS)
+    if (!p->publisher && member_count < MAX_MEMBERS) {
+        p->place = member_count;
         members[member_count++] = p;
+    }
+    return len;
 }
 
-/* The load client masks with zeros and sends at most 64 KiB a frame. */
-static void read_frames(struct peer *p)
+/* The load client masks with zeros and sends at most 64 KiB a frame. Returns how much of
+ * `data` was complete; *closing: the last frame was a close frame. */
+static size_t read_frames(struct peer *p, const unsigned char *data, size_t len, bool *closing)
 {
     size_t at = 0;
 
-    while (p->len - at >= 6) {
-        const unsigned char *f = (const unsigned char *)p->in + at;
+    while (len - at >= 6) {
+        const unsigned char *f = data + at;
         size_t size = f[1] & 127, head = 6;
 
         if (size == 126) {
             size = (size_t)f[2] << 8 | f[3];
             head = 8;
         }
-        if (p->len - at < head + size)
+        if (len - at < head + size)
             break;
-        add_to_batch((const char *)f + head, size);
+        if ((f[0] & 15) == WS_OP_CLOSE)
+            *closing = true;
+        else if (p->publisher)
+            add_to_batch((const char *)f + head, size);
         at += head + size;
     }
-    memmove(p->in, p->in + at, p->len - at);
-    p->len -= at;
+    return at;
+}
+
+static void keep(struct peer *p, const unsigned char *data, size_t len)
+{
+    free(p->rest);
+    p->rest = len > 0 ? malloc(len) : NULL;
+    p->rest_len = p->rest ? len : 0;
+    if (p->rest)
+        memcpy(p->rest, data, len);
 }
 
 static void readable(struct peer *p)
 {
-    ssize_t n = recv(p->fd, p->in + p->len, sizeof(p->in) - 1 - p->len, MSG_DONTWAIT);
+    static unsigned char in[2 * FRAME_SIZE];
+    bool closing = false;
+    size_t len = p->rest_len, done;
+    ssize_t n;
 
+    if (len > 0)
+        memcpy(in, p->rest, len);
+    n = recv(p->fd, in + len, sizeof(in) - len, MSG_DONTWAIT);
     if (n <= 0) {
         if (n == 0 || (errno != EAGAIN && errno != EINTR))
-            close(p->fd);
+            hang_up(p);
         return;
     }
-    p->len += (size_t)n;
-    if (!p->open)
-        handshake(p);
-    else
-        read_frames(p);
+    len += (size_t)n;
+    done = p->open ? read_frames(p, in, len, &closing) : handshake(p, in, len);
+    if (closing) {
+        static const char close_frame[] = {(char)(0x80 | WS_OP_CLOSE), 0};
+
+        if (write(p->fd, close_frame, sizeof(close_frame)) < 0)
+            perror("write");
+        hang_up(p);
+    } else if (done < len || p->rest_len > 0) {
+        keep(p, in + done, len - done);
+    }
 }
 
 static void accept_all(int listener, int epoll)
@@ -128,6 +173,7 @@ static void accept_all(int listener, int epoll)
         struct epoll_event ev = {.events = EPOLLIN, .data.ptr = p};
 
         p->fd = fd;
+        p->place = NONE;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev);
     }

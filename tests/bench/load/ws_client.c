@@ -17,6 +17,8 @@
 #define MAX_HEAD 8
 #define OPENING_AT_ONCE 64
 
+enum opcode { OP_TEXT = 1, OP_BINARY = 2, OP_CLOSE = 8, OP_PING = 9, OP_PONG = 10 };
+
 int64_t bench__now_us(void)
 {
     struct timespec ts;
@@ -151,12 +153,12 @@ static void send_frame(struct ws_conn *c, unsigned opcode, const char *data, siz
 
 void ws_client__send(struct ws_conn *c, const char *text, size_t len)
 {
-    send_frame(c, 1, text, len);
+    send_frame(c, OP_TEXT, text, len);
 }
 
 void ws_client__send_binary(struct ws_conn *c, const char *data, size_t len)
 {
-    send_frame(c, 2, data, len);
+    send_frame(c, OP_BINARY, data, len);
 }
 
 void ws_client__hold(struct ws_conn *c, const char *text, size_t len)
@@ -204,6 +206,23 @@ static size_t frame_size(const unsigned char *p, size_t len, size_t *payload_at)
     return len >= at + size ? at + size : 0;
 }
 
+static void handle(struct ws_conn *c, unsigned opcode, const char *payload, size_t len)
+{
+    switch (opcode) {
+    case OP_CLOSE:
+        bench__die("connection %d was closed by the server: %.*s", c->index,
+                   (int)(len > 2 ? len - 2 : 0), payload + 2);
+    case OP_PING:
+        send_frame(c, OP_PONG, payload, len);
+        break;
+    case OP_PONG:
+        break;
+    default:
+        if (c->client->on_frame)
+            c->client->on_frame(c, payload, len);
+    }
+}
+
 /* Handles what is complete in `data` and returns how many bytes that was. */
 static size_t take(struct ws_conn *c, const char *data, size_t len)
 {
@@ -218,6 +237,8 @@ static size_t take(struct ws_conn *c, const char *data, size_t len)
             bench__die("connection %d was refused: %.*s", c->index, (int)(end - data), data);
         c->open = true;
         c->client->open++;
+        if (c->client->on_open)
+            c->client->on_open(c);
         done = (size_t)(end + 4 - data);
     }
     for (;;) {
@@ -225,11 +246,7 @@ static size_t take(struct ws_conn *c, const char *data, size_t len)
 
         if (size == 0)
             return done;
-        if (((unsigned char)data[done] & 15) == 8)
-            bench__die("connection %d was closed by the server: %.*s", c->index,
-                       (int)(size > at + 2 ? size - at - 2 : 0), data + done + at + 2);
-        if (c->client->on_frame)
-            c->client->on_frame(c, data + done + at, size - at);
+        handle(c, (unsigned)data[done] & 15, data + done + at, size - at);
         done += size;
     }
 }

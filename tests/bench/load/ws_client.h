@@ -1,7 +1,7 @@
 /* A small WebSocket client for load programs: many connections on one epoll set,
  * every frame looked at. It trusts the server to speak WebSocket correctly. */
-#ifndef TESTS_BENCH_WS_CLIENT_H
-#define TESTS_BENCH_WS_CLIENT_H
+#ifndef TESTS_BENCH_LOAD_WS_CLIENT_H
+#define TESTS_BENCH_LOAD_WS_CLIENT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +24,7 @@ struct ws_client {
     struct ws_conn *conns;
     int count;
     int open;
+    void (*on_open)(struct ws_conn *c); /* may be NULL, as the next */
     void (*on_frame)(struct ws_conn *c, const char *payload, size_t len);
     void *ctx;
     char *held; /* frames that leave together: ws_client__hold */

@@ -1,8 +1,12 @@
-// Fan-out: one message to all members of a group, beside the smallest loop that can do it.
+// Fan-out: one message to all members of a group, beside the smallest loop that can do it
+// and beside peers. Every delivery is counted, and checked for its place and its content.
+import { peers } from "../lib/peers.mjs";
+
 const name = "fanout";
 const title = "Fan-out";
 
 const members = 1000;
+const size = 128;
 const json = "pubhook-broker, JSON";
 // What the members speak, and how near to JSON it must come.
 const kinds = [
@@ -12,29 +16,54 @@ const kinds = [
   ["raw", "pubhook-broker, raw", 0.95],
 ];
 
-function table(bench, inFlight, goals) {
+function subjects(bench, fan, goals, ratios) {
+  const ours = (name, server, dialect, goal) => ({ name, goal, measure: () => bench.with(server, fan(dialect)) });
+  return [
+    ours("smallest honest loop", bench.bare("floor"), "floor"),
+    ours(json, bench.broker(), "json", goals),
+    ...kinds.map(([dialect, name, ratio]) => ours(name, bench.broker(), dialect, ratios ? { ratio, of: json } : undefined)),
+    ...peers.map((peer) => ({ name: peer.name, missing: peer.missing(bench), measure: () => peer.with(bench, fan(peer.dialect)) })),
+  ];
+}
+
+const figures = (out) => ({ value: out.deliveries_per_s, p50: out.p50_us, p99: out.p99_us });
+
+function closed(bench, inFlight, goals) {
   const messages = bench.count(1000) * (inFlight === 1 ? 1 : 6);
-  const fan = (...kind) => async ({ port }) => {
-    const out = await bench.load("fanout", [port, members, inFlight, messages, 128, ...kind]);
-    return { value: out.deliveries_per_s, p50: out.p50_us, p99: out.p99_us };
-  };
-  const subject = (name, server, kind, goal) => ({ name, goal, measure: () => bench.with(server, fan(...kind)) });
+  const fan = (dialect) => async ({ port }) => figures(await bench.load("fanout", [port, dialect, members, messages, size, inFlight]));
   return {
     title: `Fan-out to ${members} members, ${inFlight} in flight`,
     unit: "deliveries/s",
     better: "more",
+    note: "Latency: from a message's sending to the last member's delivery.",
     plot: { kind: "bars", file: `fanout-${inFlight}` },
-    subjects: [
-      subject("smallest honest loop", bench.bare("floor"), ["floor"]),
-      subject(json, bench.broker(), ["broker"], goals),
-      ...kinds.map(([kind, name, ratio]) => subject(name, bench.broker(), ["broker", kind], { ratio, of: json })),
-    ],
+    subjects: subjects(bench, fan, goals, true),
+  };
+}
+
+// Messages are due at a fixed rate whether or not those before have been delivered, and
+// latency counts from then: a server that stalls cannot hide it by being asked less.
+function open(bench) {
+  const rate = 100;
+  const messages = rate * bench.seconds;
+  const fan = (dialect) => async ({ port }) => {
+    const out = await bench.load("fanout", [port, dialect, members, messages, size, `${rate}/s`]);
+    return { value: out.p99_us, p50: out.p50_us, "deliveries/s": out.deliveries_per_s };
+  };
+  return {
+    title: `Fan-out to ${members} members, ${rate} messages a second`,
+    unit: "p99 µs",
+    better: "less",
+    note: "Latency: from when a message was due to each member's delivery.",
+    plot: { kind: "bars", file: "fanout-latency" },
+    subjects: subjects(bench, fan, { ratio: 1.15 }, false),
   };
 }
 
 const tables = (bench) => [
-  table(bench, 1, [{ ratio: 0.9 }, { figure: "p99", ratio: 1.15 }]),
-  table(bench, 16, [{ ratio: 0.96 }, { figure: "p99", ratio: 1.15 }]),
+  closed(bench, 1, [{ ratio: 0.9 }, { figure: "p99", ratio: 1.15 }]),
+  closed(bench, 16, [{ ratio: 0.96 }, { figure: "p99", ratio: 1.15 }]),
+  open(bench),
 ];
 
 export default { name, title, tables };
