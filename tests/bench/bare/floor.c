@@ -102,6 +102,14 @@ static size_t handshake(struct peer *p, const unsigned char *data, size_t len)
     return len;
 }
 
+static void say(struct peer *p, unsigned opcode)
+{
+    const char frame[] = {(char)(0x80 | opcode), 0};
+
+    if (write(p->fd, frame, sizeof(frame)) < 0)
+        perror("write");
+}
+
 /* The load client masks with zeros and sends at most 64 KiB a frame. Returns how much of
  * `data` was complete; *closing: the last frame was a close frame. */
 static size_t read_frames(struct peer *p, const unsigned char *data, size_t len, bool *closing)
@@ -120,6 +128,8 @@ static size_t read_frames(struct peer *p, const unsigned char *data, size_t len,
             break;
         if ((f[0] & 15) == WS_OP_CLOSE)
             *closing = true;
+        else if ((f[0] & 15) == WS_OP_PING)
+            say(p, WS_OP_PONG);
         else if (p->publisher)
             add_to_batch((const char *)f + head, size);
         at += head + size;
@@ -154,10 +164,7 @@ static void readable(struct peer *p)
     len += (size_t)n;
     done = p->open ? read_frames(p, in, len, &closing) : handshake(p, in, len);
     if (closing) {
-        static const char close_frame[] = {(char)(0x80 | WS_OP_CLOSE), 0};
-
-        if (write(p->fd, close_frame, sizeof(close_frame)) < 0)
-            perror("write");
+        say(p, WS_OP_CLOSE);
         hang_up(p);
     } else if (done < len || p->rest_len > 0) {
         keep(p, in + done, len - done);

@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { load, serve } from "./processes.mjs";
+import { LOAD, load, serve } from "./processes.mjs";
 
 export const folder = join(dirname(fileURLToPath(import.meta.url)), "..");
 export const key = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH";
@@ -61,6 +61,12 @@ export class Bench {
     } finally {
       await server.stop();
     }
+  }
+
+  // Clients that are there and listen while `measure` runs, which gets their process.
+  idle(port, dialect, count, { receiveBuffer, measure }) {
+    const args = [port, dialect, count, receiveBuffer ?? 0].map(String);
+    return this.with({ command: [this.program("tests/bench/load/idle"), ...args], ready: /^ready (\d+)$/, cpu: LOAD }, measure);
   }
 
   // A load client of ours, which prints one line of JSON.

@@ -2,7 +2,7 @@
 // they weigh, and that none is left behind.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { cpus } from "node:os";
 import { basename } from "node:path";
@@ -132,3 +132,17 @@ export const cpuSeconds = (pid) =>
       return (Number(fields[11]) + Number(fields[12])) / 100;
     }),
   );
+
+// CPU time in nanoseconds of each thread of a process, by thread id.
+export function threadNs(pid) {
+  const tasks = readdirSync(`/proc/${pid}/task`);
+  return new Map(tasks.map((task) => [task, Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ")[0])]));
+}
+
+// How many descriptors a process has open, and how many this one may give its children.
+export const openFiles = (pid) => readdirSync(`/proc/${pid}/fd`).length;
+export const maxOpenFiles = () => Number(/^Max open files\s+\S+\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? Infinity);
+
+// As many connections as wanted, or as a server and a load client may have; the rest is for
+// what else they open.
+export const connectionsUpTo = (wanted) => Math.min(wanted, maxOpenFiles() - 500);

@@ -1,46 +1,28 @@
 /* Clients that only listen, to fill a server with. Prints `ready COUNT` when all are there,
- * and stays until its standard input ends. Stopped by a signal, they are readers that do not
- * read.
+ * and stays until it is stopped or its parent ends. Halted by SIGSTOP, they are readers
+ * that do not read; RECEIVE_BUFFER bytes are then what the kernel takes for each.
  *
- *   idle PORT DIALECT COUNT */
+ *   idle PORT DIALECT COUNT [RECEIVE_BUFFER] */
 #include "crowd.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
-#include <unistd.h>
-
-static bool input_ended(int fd)
-{
-    char byte;
-
-    return read(fd, &byte, 1) <= 0;
-}
+#include <sys/prctl.h>
 
 int main(int argc, char **argv)
 {
     struct crowd crowd = {0};
-    struct epoll_event ev = {.events = EPOLLIN}, ready[2];
-    int both = epoll_create1(EPOLL_CLOEXEC), count;
+    int count;
 
-    if (argc != 4)
-        bench__die("usage: idle PORT DIALECT COUNT");
+    if (argc != 4 && argc != 5)
+        bench__die("usage: idle PORT DIALECT COUNT [RECEIVE_BUFFER]");
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     count = atoi(argv[3]);
+    crowd.client.receive_buffer = argc > 4 ? atoi(argv[4]) : 0;
     crowd__open(&crowd, argv[1], argv[2], count);
     printf("ready %d\n", count);
     fflush(stdout);
-    ev.data.fd = STDIN_FILENO;
-    epoll_ctl(both, EPOLL_CTL_ADD, STDIN_FILENO, &ev);
-    ev.data.fd = crowd.client.epoll;
-    epoll_ctl(both, EPOLL_CTL_ADD, crowd.client.epoll, &ev);
-    for (;;) {
-        int n = epoll_wait(both, ready, 2, -1);
-
-        for (int i = 0; i < n; i++) {
-            if (ready[i].data.fd != STDIN_FILENO)
-                crowd__poll(&crowd, 0);
-            else if (input_ended(STDIN_FILENO))
-                return 0;
-        }
-    }
+    for (;;)
+        crowd__poll(&crowd, -1);
 }

@@ -78,6 +78,8 @@ static void open_one(struct ws_client *w, struct ws_conn *c, uint16_t port, cons
 
     c->client = w;
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (w->receive_buffer > 0)
+        setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &w->receive_buffer, sizeof(w->receive_buffer));
     if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&to, sizeof(to)) != 0)
         bench__die("connect to port %u: %s", port, strerror(errno));
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));

@@ -24,6 +24,7 @@ struct ws_client {
     struct ws_conn *conns;
     int count;
     int open;
+    int receive_buffer;                 /* bytes for SO_RCVBUF; 0: the kernel's choice */
     void (*on_open)(struct ws_conn *c); /* may be NULL, as the next */
     void (*on_frame)(struct ws_conn *c, const char *payload, size_t len);
     void *ctx;
