@@ -18,15 +18,22 @@ export async function inTemporaryFolder(use) {
 // Started by root, nginx gives its workers to somebody who may not use the folder.
 const user = process.getuid() === 0 ? "user root;" : "";
 
-// `command` makes the server's command of its file and folder; `values` are filled in
-// besides @PORT@, @SPARE@ (another port), @FOLDER@ and @USER@ (a directive of nginx).
-export function withConfigured(bench, name, { command, values = {} }, measure) {
+// Uses a file of peers/ in which @PORT@, @SPARE@ (another port), @FOLDER@, @USER@ (a
+// directive of nginx) and `values` are filled in.
+export function withConfig(name, values, use) {
   return inTemporaryFolder(async (temporary) => {
-    const all = { PORT: await freePort(), SPARE: await freePort(), FOLDER: temporary, USER: user, ...values };
+    const [port, spare] = [await freePort(), await freePort()];
+    const all = { PORT: port, SPARE: spare, FOLDER: temporary, USER: user, ...values };
     const file = join(temporary, name);
     writeFileSync(file, readFileSync(join(folder, "peers", name), "utf8").replace(/@([A-Z]+)@/g, (_, key) => all[key]));
-    return await bench.with({ command: command(file, temporary), ready: { host: "127.0.0.1", port: all.PORT } }, measure);
+    return await use({ file, temporary, port });
   });
 }
+
+// A server with such a file: `command` makes its command of the file and the folder.
+export const withConfigured = (bench, name, { command, values }, measure) =>
+  withConfig(name, values, ({ file, temporary, port }) =>
+    bench.with({ command: command(file, temporary), ready: { host: "127.0.0.1", port } }, measure),
+  );
 
 export const nginx = (file, temporary) => ["/usr/sbin/nginx", "-p", temporary, "-c", file, "-e", "stderr"];

@@ -20,9 +20,8 @@ function goalText(goal, table) {
   if (goal.ratio !== undefined) {
     return `${what}${goal.more ? "≥" : "≤"} ${goal.ratio} × ${goal.of ?? table.subjects[0].name}`;
   }
-  return [goal.atLeast !== undefined && `${what}≥ ${number(goal.atLeast)}`, goal.atMost !== undefined && `${what}≤ ${number(goal.atMost)}`]
-    .filter(Boolean)
-    .join(", ");
+  const unit = goal.figure === "value" ? ` ${table.unit}` : "";
+  return `${what}${goal.atLeast === undefined ? `≤ ${number(goal.atMost)}` : `≥ ${number(goal.atLeast)}`}${unit}`;
 }
 
 const verdict = ({ met }) => (met === undefined ? "" : met === null ? "not measured" : met ? "met" : "**missed**");

@@ -1,9 +1,9 @@
 // Webhooks: what decoding, signature, dispatch and reply cost beside bare libraries, and
 // whether everybody is served.
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { folder } from "../lib/bench.mjs";
 import { inTemporaryFolder, nginx, withConfigured } from "../lib/configured.mjs";
+import { missing, missingNpm } from "../lib/installed.mjs";
 import { cpuSeconds } from "../lib/processes.mjs";
 
 const name = "webhook";
@@ -13,9 +13,8 @@ const express = "official Express middleware, as shipped";
 const noHandler = "auth?users=bench"; // has no handler for the event, so it is answered with 204
 const columns = { cpu: "server CPU, µs each" };
 
-const unless = (file) => (existsSync(file) ? undefined : "not installed (scripts/deps --bench)");
-const missingNginx = unless("/usr/sbin/nginx");
-const missingNpm = unless(join(folder, "peers/node_modules/@azure/web-pubsub-express"));
+const missingNginx = missing("/usr/sbin/nginx");
+const missingExpress = missingNpm("@azure/web-pubsub-express");
 
 const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
 
@@ -49,8 +48,8 @@ function overHttp(bench) {
         measure: () => withConfigured(bench, "nginx-204.conf", { command: nginx }, ({ port, pid }) => flood(bench, "empty")({ port, pids: [pid] })),
       },
       { name: "Node http, 204", measure: () => alone(script("node_http.mjs")) },
-      { name: express, missing: missingNpm, measure: () => alone(script("express.mjs")) },
-      { name: "official Express middleware, signature checked", missing: missingNpm, measure: () => alone(script("express.mjs", "check")) },
+      { name: express, missing: missingExpress, measure: () => alone(script("express.mjs")) },
+      { name: "official Express middleware, signature checked", missing: missingExpress, measure: () => alone(script("express.mjs", "check")) },
     ],
   };
 }
