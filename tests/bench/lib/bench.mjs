@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { LOAD, load, serve } from "./processes.mjs";
+import { LOAD, cpuSeconds, load, serve } from "./processes.mjs";
 
 export const folder = join(dirname(fileURLToPath(import.meta.url)), "..");
 export const key = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH";
@@ -69,8 +69,13 @@ export class Bench {
     return this.with({ command: [this.program("tests/bench/load/idle"), ...args], ready: /^ready (\d+)$/, cpu: LOAD }, measure);
   }
 
-  // A load client of ours, which prints one line of JSON.
-  async load(name, args, options) {
-    return JSON.parse(await load([this.program(`tests/bench/load/${name}`), ...args.map(String)], options));
+  // A load client of ours: its last line is JSON. `cpu_s` is the CPU time of the processes
+  // `pids` while the load ran, connecting left out where the client says `started`.
+  async load(name, args, { pids = [], ...options } = {}) {
+    const used = () => pids.reduce((all, pid) => all + cpuSeconds(pid), 0);
+    let before = used();
+    const started = () => (before = used());
+    const out = await load([this.program(`tests/bench/load/${name}`), ...args.map(String)], { ...options, started });
+    return { ...JSON.parse(out.trim().split("\n").at(-1)), cpu_s: used() - before };
   }
 }

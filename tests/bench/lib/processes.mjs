@@ -96,11 +96,13 @@ export async function serve(command, { ready, cpu = SERVER, env } = {}) {
   };
 }
 
-// Runs a load program to its end and gives what it printed. One that hangs fails.
-export async function load(command, { cpu = LOAD, env, seconds = 120 } = {}) {
+// Runs a load program to its end and gives what it printed. One that hangs fails. `started`
+// is called when it says that it has.
+export async function load(command, { cpu = LOAD, env, seconds = 120, started } = {}) {
   const child = begin(command, { cpu, env, stdio: ["ignore", "pipe", "pipe"] });
   const text = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"]) child[name].setEncoding("utf8").on("data", (data) => (text[name] += data));
+  if (started) readyLine(child, /^started$/).then(started);
   const closed = once(child, "close");
   const timer = setTimeout(() => child.kill("SIGKILL"), seconds * 1000);
   const code = await child.gone;
@@ -124,20 +126,14 @@ const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
 export const memoryKiB = (pid) =>
   sum(family(pid).map((p) => Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${p}/smaps_rollup`, "utf8"))[1])));
 
-// CPU time in seconds, user and system. The kernel counts it in hundredths.
-export const cpuSeconds = (pid) =>
-  sum(
-    family(pid).map((p) => {
-      const fields = readFileSync(`/proc/${p}/stat`, "utf8").replace(/^.*\) /s, "").split(" ");
-      return (Number(fields[11]) + Number(fields[12])) / 100;
-    }),
-  );
-
 // CPU time in nanoseconds of each thread of a process, by thread id.
 export function threadNs(pid) {
   const tasks = readdirSync(`/proc/${pid}/task`);
   return new Map(tasks.map((task) => [task, Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ")[0])]));
 }
+
+// CPU time of a server in seconds.
+export const cpuSeconds = (pid) => sum(family(pid).map((p) => sum([...threadNs(p).values()]))) / 1e9;
 
 // How many descriptors a process has open, and how many this one may give its children.
 export const openFiles = (pid) => readdirSync(`/proc/${pid}/fd`).length;

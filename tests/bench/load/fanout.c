@@ -156,6 +156,7 @@ int main(int argc, char **argv)
     read_pace(&b, argv[6]);
     prepare(&b);
     crowd__open(&b.crowd, argv[1], argv[2], b.members);
+    bench__start();
     start = bench__now_us();
     if (b.per_second)
         run_at_rate(&b);

@@ -251,6 +251,7 @@ int main(int argc, char **argv)
         bench__die("out of resources");
     for (int i = 0; i < all.count; i++)
         open_one(&all.clients[i], i, (uint16_t)atoi(argv[1]));
+    bench__start();
     start = bench__now_us();
     end = start + atoi(argv[3]) * (int64_t)1000000;
     for (int i = 0; i < all.count; i++)
@@ -262,9 +263,9 @@ int main(int argc, char **argv)
     all.over = true;
     if (!all.requests)
         wait_for_the_rest();
-    printf("{\"requests_per_s\":%.0f,\"p50_us\":%lld,\"p99_us\":%lld,\"finished\":%d,"
-           "\"fewest\":%d}\n",
-           (double)in_time * 1e6 / (double)took,
+    printf("{\"requests\":%ld,\"requests_per_s\":%.0f,\"p50_us\":%lld,\"p99_us\":%lld,"
+           "\"finished\":%d,\"fewest\":%d}\n",
+           all.answers, (double)in_time * 1e6 / (double)took,
            (long long)bench__quantile(all.took, (size_t)in_time, 0.5),
            (long long)bench__quantile(all.took, (size_t)in_time, 0.99), all.finished, fewest());
     return 0;

@@ -27,6 +27,12 @@ int64_t bench__now_us(void)
     return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
+void bench__start(void)
+{
+    puts("started");
+    fflush(stdout);
+}
+
 void bench__die(const char *fmt, ...)
 {
     va_list args;

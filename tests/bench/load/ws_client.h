@@ -49,6 +49,8 @@ void ws_client__hold(struct ws_conn *c, const char *text, size_t len);
 bool ws_client__poll(struct ws_client *w, int timeout_ms);
 
 int64_t bench__now_us(void);
+/* Says `started` to who runs the load: what is measured begins here, all are connected. */
+void bench__start(void);
 void bench__die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 /* Sorts and returns the q-quantile (0 to 1). */
 int64_t bench__quantile(int64_t *values, size_t count, double q);

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { folder } from "../lib/bench.mjs";
 import { inTemporaryFolder, nginx, withConfigured } from "../lib/configured.mjs";
 import { missing, missingNpm } from "../lib/installed.mjs";
-import { cpuSeconds } from "../lib/processes.mjs";
 
 const name = "webhook";
 const title = "Webhooks";
@@ -16,14 +15,10 @@ const columns = { cpu: "server CPU, µs each" };
 const missingNginx = missing("/usr/sbin/nginx");
 const missingExpress = missingNpm("@azure/web-pubsub-express");
 
-const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
-
 // Requests for some seconds from clients that are never silent; `pids` are who works.
 const flood = (bench, answer) => async ({ port, pids }) => {
-  const used = () => sum(pids.map(cpuSeconds));
-  const before = used();
-  const out = await bench.load("webhook", [port, 64, bench.seconds, 0, answer]);
-  const cpu = ((used() - before) * 1e6) / (out.requests_per_s * bench.seconds);
+  const out = await bench.load("webhook", [port, 64, bench.seconds, 0, answer], { pids });
+  const cpu = (out.cpu_s * 1e6) / out.requests;
   return { value: out.requests_per_s, p50: out.p50_us, p99: out.p99_us, cpu };
 };
 

@@ -1,0 +1,150 @@
+// Growth: what a thing costs must not depend on how many others there are.
+import { connectionsUpTo, load } from "../lib/processes.mjs";
+
+const name = "growth";
+const title = "Growth";
+
+const members = [...new Set([10, 100, 1000, 10000, 15000].map(connectionsUpTo))];
+
+/* --- The core alone ----------------------------------------------------------------- */
+
+// The tables that bench_core prints, as rows of { heading: cell }.
+function markdownRows(text) {
+  const rows = [];
+  let head;
+  for (const line of text.split("\n")) {
+    const cells = /^\|(.*)\|$/.exec(line)?.[1].split("|").map((cell) => cell.trim());
+    if (!cells) head = null;
+    else if (!head) head = cells;
+    else if (!/^-+$/.test(cells[0])) rows.push(Object.fromEntries(cells.map((cell, i) => [head[i], cell])));
+  }
+  return rows;
+}
+
+// One run of the program answers for all subjects of a round: the n-th time that a subject
+// is asked, it gets its figure of the n-th run.
+function coreRuns(bench) {
+  const runs = [];
+  const run = (n) => (runs[n] ??= load([bench.program("tests/bench/bench_core")]).then(markdownRows));
+  return (where, figure) => {
+    let asked = 0;
+    return async () => {
+      const row = (await run(asked++)).find((row) => Object.entries(where).every(([key, value]) => row[key] === String(value)));
+      if (!row) throw new Error(`bench_core printed no row with ${JSON.stringify(where)}`);
+      return { value: Number(row[figure]) };
+    };
+  };
+}
+
+// The goal of each is the figure of the smallest of its series; small ones wander.
+const flat = (subjects, ratio) =>
+  subjects.map((subject) => {
+    const first = subjects.find((other) => other.series === subject.series);
+    return subject === first ? subject : { ...subject, goal: { ratio, of: first.name } };
+  });
+
+function coreDeliveries(core) {
+  const series = [
+    ["json", "JSON"],
+    ["json reliable", "JSON reliable"],
+    ["protobuf", "protobuf"],
+    ["raw", "raw"],
+  ];
+  return {
+    title: "The core alone: cost of a delivery by members of the group",
+    note: "From the sender's message to bytes that are ready for writev, one message in a turn; no sockets.",
+    unit: "ns",
+    better: "less",
+    plot: { kind: "lines", file: "growth-core", x: "members of the group" },
+    subjects: flat(
+      series.flatMap(([format, label]) =>
+        [10, 1000, 15000].map((x) => ({ name: `${label}, ${x} members`, series: label, x, measure: core({ format, members: x, burst: 1 }, "ns each") })),
+      ),
+      1.25,
+    ),
+  };
+}
+
+function coreJoining(core) {
+  const of = (x, groups) => core({ members: x, "groups of another member": groups }, "ns for leave + join");
+  return {
+    title: "The core alone: leaving and joining a group, by its members",
+    unit: "ns for both",
+    better: "less",
+    plot: { kind: "lines", file: "growth-joining", x: "members of the group" },
+    subjects: [
+      ...flat([10, 100, 1000, 10000, 100000].map((x) => ({ name: `${x} members, 10 groups`, series: "10 groups in the hub", x, measure: of(x, 10) })), 1.25),
+      {
+        name: "1000 members, 100000 groups",
+        series: "100,000 groups in the hub",
+        x: 1000,
+        goal: { ratio: 1.25, of: "1000 members, 10 groups" },
+        measure: of(1000, 100000),
+      },
+    ],
+  };
+}
+
+/* --- Over sockets ------------------------------------------------------------------- */
+
+function deliveries(bench) {
+  const cost = (dialect, x) => async ({ port, pid }) => {
+    const messages = Math.min(10000, Math.ceil(bench.count(400000) / x));
+    const out = await bench.load("fanout", [port, dialect, x, messages, 128, 1], { pids: [pid] });
+    return { value: (out.cpu_s * 1e6) / (messages * x), p50: out.p50_us, p99: out.p99_us };
+  };
+  const series = (label, server, dialect) =>
+    members.map((x) => ({ name: `${label}, ${x} members`, series: label, x, measure: () => bench.with(server(), cost(dialect, x)) }));
+  return {
+    title: "Over sockets: server CPU for a delivery, by members of the group",
+    note: "One message in flight, so each delivery is a call of the kernel, which has a price of its own for many sockets: hence the comparison with the smallest loop. With ten members, reading the message is shared by few.",
+    unit: "µs of CPU",
+    better: "less",
+    plot: { kind: "lines", file: "growth-sockets", x: "members of the group" },
+    subjects: [
+      ...series("smallest honest loop", () => bench.bare("floor"), "floor"),
+      ...series("pubhook-broker, JSON", () => bench.broker(), "json"),
+    ].map((subject) =>
+      subject.series.startsWith("pubhook") && subject.x > 10 ? { ...subject, goal: { ratio: 1.2, of: `smallest honest loop, ${subject.x} members` } } : subject,
+    ),
+  };
+}
+
+const send = (bench, what, connections, groups) => () =>
+  bench.with(bench.broker(), async ({ port, pid }) => {
+    const sends = bench.count(10000);
+    const out = await bench.load("rest", [port, what, connections, groups, sends], { pids: [pid] });
+    return { value: (out.cpu_s * 1e6) / sends, p50: out.p50_us, p99: out.p99_us };
+  });
+
+function restByConnections(bench) {
+  const subjects = ["user", "connection", "group"].flatMap((what) =>
+    [10, 1000, connectionsUpTo(15000)].map((x) => ({ name: `to a ${what} among ${x}`, series: `to a ${what}`, x, measure: send(bench, what, x, 10) })),
+  );
+  return {
+    title: "Over sockets: server CPU for a REST send, by connections of the hub",
+    note: "One send at a time, to a user, connection or group of one. p50 and p99: until answer and message are there.",
+    unit: "µs of CPU",
+    better: "less",
+    plot: { kind: "lines", file: "growth-rest", x: "connections of the hub" },
+    subjects: flat(subjects, 1.2),
+  };
+}
+
+function restByGroups(bench) {
+  const subjects = [10, 1000, 100000].map((x) => ({ name: `to a group among ${x}`, series: "to a group", x, measure: send(bench, "group", 20, x) }));
+  return {
+    title: "Over sockets: server CPU for a REST send, by groups of the hub",
+    unit: "µs of CPU",
+    better: "less",
+    plot: { kind: "lines", file: "growth-groups", x: "groups of the hub" },
+    subjects: flat(subjects, 1.2),
+  };
+}
+
+function tables(bench) {
+  const core = coreRuns(bench);
+  return [coreDeliveries(core), coreJoining(core), deliveries(bench), restByConnections(bench), restByGroups(bench)];
+}
+
+export default { name, title, tables };
