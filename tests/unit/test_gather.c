@@ -58,7 +58,7 @@ static void join(const struct gather *g, struct buf *out)
 static void test_whole(void **state)
 {
     struct queue *q = *state;
-    struct gather g;
+    struct gather g = {0};
     struct buf out;
     uint32_t rest;
 
@@ -69,6 +69,90 @@ static void test_whole(void **state)
     assert_int_equal(gather__done(&g, out.len, &rest), COUNT);
     assert_int_equal(rest, 0);
     buf__free(&out);
+    gather__clear(&g);
+}
+
+/* What many clients wait for is laid out once; what differs between them is not shared. */
+static void test_the_same_again(void **state)
+{
+    struct queue *q = *state;
+    struct out_item plain[] = {q->items[0], q->items[2], q->items[0]}, other[3];
+    struct gather g = {0};
+    uint32_t rest;
+
+    memcpy(other, plain, sizeof(other));
+    assert_int_equal(gather__build(&g, &format, plain, 3, 0), 10);
+    assert_int_equal(g.count, 1);
+    g.copies[0] = 'P';
+    assert_int_equal(gather__build(&g, &format, other, 3, 0), 10);
+    assert_memory_equal(g.pieces[0].iov_base, "Plainplain", 10); /* still there */
+    assert_int_equal(gather__done(&g, 10, &rest), 3);
+    assert_int_equal(gather__done(&g, 9, &rest), 2);
+    assert_int_equal(rest, 4);
+
+    assert_int_equal(gather__build(&g, &format, other, 3, 1), 9); /* a client that is behind */
+    assert_memory_equal(g.pieces[0].iov_base, "lainplain", 9);
+    assert_int_equal(gather__build(&g, &format, other, 3, 0), 10);
+    assert_memory_equal(g.pieces[0].iov_base, "plainplain", 10);
+    other[1] = q->items[1]; /* one that has other frames */
+    assert_int_equal(gather__build(&g, &format, other, 3, 0), 26);
+    other[1].sequence_id = 7;
+    assert_int_equal(gather__build(&g, &format, other, 3, 0), 24);
+    assert_memory_equal(g.pieces[0].iov_base, "plain<8:numbered#7>plain", 24);
+    gather__clear(&g);
+}
+
+/* Another frame in the memory of one that has gone would be taken for it. */
+static void test_frames_are_kept(void **state)
+{
+    struct queue *q = *state;
+    struct gather g = {0};
+
+    gather__build(&g, &format, q->items, COUNT, 0);
+    for (unsigned i = 0; i < COUNT; i++)
+        assert_int_equal(q->items[i].frame->refs, 2);
+    gather__clear(&g);
+    for (unsigned i = 0; i < COUNT; i++)
+        assert_int_equal(q->items[i].frame->refs, 1);
+}
+
+static bool is_copied(const struct gather *g, const void *at)
+{
+    return (const char *)at >= g->copies && (const char *)at < g->copies + sizeof(g->copies);
+}
+
+/* Of frames of each length as many as there may be: copied as long as there is room. */
+static void test_lengths(void **state)
+{
+    static struct gather g;
+    static const uint32_t lengths[] = {1, GATHER_COPY, GATHER_COPY + 1};
+    struct out_item items[GATHER_FRAMES];
+    struct buf out;
+    size_t total;
+
+    (void)state;
+    for (unsigned i = 0; i < 3 * 3; i++) {
+        struct frame *f = frame__new(lengths[i / 3]);
+
+        memset(f->bytes, 'x', f->len);
+        f->sequenced = i % 3 == 1;
+        for (unsigned j = 0; j < GATHER_FRAMES; j++)
+            items[j] = (struct out_item){f, 10000000000000000000u};
+        if (i % 3 == 2) { /* one alone */
+            assert_int_equal(gather__build(&g, &format, items, 1, 0), f->len);
+            assert_ptr_equal(g.pieces[0].iov_base, f->bytes);
+        }
+        buf__init(&out, 1 << 20);
+        total = gather__build(&g, &format, items, GATHER_FRAMES, 0);
+        join(&g, &out);
+        assert_int_equal(out.len, total);
+        /* with its private parts around it, a copy is one piece with them */
+        assert_int_equal(is_copied(&g, g.pieces[f->len > GATHER_COPY && f->sequenced].iov_base),
+                         f->len <= GATHER_COPY);
+        buf__free(&out);
+        gather__clear(&g);
+        frame__unref(f);
+    }
 }
 
 /* Writes the queue through a socket that takes `step` bytes at a time. */
@@ -76,9 +160,9 @@ static void drain(struct queue *q, size_t step, struct buf *out)
 {
     size_t first = 0;
     uint32_t written = 0;
+    struct gather g = {0};
 
     while (first < COUNT) {
-        struct gather g;
         size_t left = gather__build(&g, &format, q->items + first, COUNT - first, written);
         size_t taken = left < step ? left : step;
         struct buf all;
@@ -91,6 +175,7 @@ static void drain(struct queue *q, size_t step, struct buf *out)
         first += gather__done(&g, taken + written, &written);
     }
     assert_int_equal(written, 0);
+    gather__clear(&g);
 }
 
 static void test_cut_everywhere(void **state)
@@ -112,6 +197,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_whole, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_same_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_frames_are_kept, setup, teardown),
+        cmocka_unit_test(test_lengths),
         cmocka_unit_test_setup_teardown(test_cut_everywhere, setup, teardown),
     };
 

@@ -59,9 +59,10 @@ size_t mailbox__waiting(const struct mailbox *m)
     return atomic_load_explicit(&m->waiting, memory_order_relaxed);
 }
 
-void mailbox__read(struct mailbox *m)
+bool mailbox__read(struct mailbox *m)
 {
     struct letter *letter = take_all(m);
+    bool any = letter != NULL;
 
     while (letter) {
         struct letter *next = letter->next;
@@ -71,4 +72,5 @@ void mailbox__read(struct mailbox *m)
         atomic_fetch_sub_explicit(&m->waiting, size, memory_order_relaxed);
         letter = next;
     }
+    return any;
 }

@@ -35,7 +35,7 @@ void mailbox__free(struct mailbox *m, void (*discard)(struct letter *letter));
 void mailbox__post(struct mailbox *m, struct letter *letter);
 /* Any thread: bytes that wait. */
 size_t mailbox__waiting(const struct mailbox *m);
-/* Reader's thread: opens all letters posted so far. */
-void mailbox__read(struct mailbox *m);
+/* Reader's thread: opens all letters posted so far. False: there was none. */
+bool mailbox__read(struct mailbox *m);
 
 #endif

@@ -178,8 +178,10 @@ static void walk_group(struct walk *w)
 {
     struct group *g = map__get(&w->hub->groups, w->cmd->name);
 
-    for (uint32_t i = g ? g->count : 0; i-- > 0;)
+    for (uint32_t i = g ? g->count : 0; i-- > 0;) {
+        group__fetch_ahead(g, i);
         walk__visit(w, g->members[i].session);
+    }
 }
 
 static void walk_user(struct walk *w)

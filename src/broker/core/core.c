@@ -14,7 +14,7 @@ struct core *core__new(const struct core_config *config)
         return NULL;
     *core = (struct core){.config = *config};
     map__init(&core->hubs, hub__key, &core->config.seed);
-    list__init(&core->dirty);
+    backlog__init(&core->backlog);
     list__init(&core->detached);
     list__init(&core->detached_before);
     list__init(&core->ended);
@@ -104,23 +104,35 @@ size_t core__detached_count(const struct core *core)
 
 bool core__has_dirty(const struct core *core)
 {
-    return !list__empty(&core->dirty) || !list__empty(&core->owing);
+    return core->backlog.sessions > 0 || !list__empty(&core->owing);
+}
+
+bool core__is_patient(const struct core *core)
+{
+    const struct backlog *b = &core->backlog;
+
+    return b->sessions >= CORE_MANY && b->frames < CORE_BURST * b->sessions;
+}
+
+static void pay_acks(struct core *core)
+{
+    if (list__empty(&core->owing))
+        return;
+    core__enter(core);
+    stream__acknowledge_all(core);
+    core__leave(core);
+}
+
+struct session *core__next_answered(struct core *core)
+{
+    pay_acks(core);
+    return backlog__next_answered(&core->backlog);
 }
 
 struct session *core__next_dirty(struct core *core)
 {
-    struct session *s;
-
-    if (!list__empty(&core->owing)) {
-        core__enter(core);
-        stream__acknowledge_all(core);
-        core__leave(core);
-    }
-    if (list__empty(&core->dirty))
-        return NULL;
-    s = LIST_ITEM(core->dirty.next, struct session, dirty);
-    list__remove(&s->dirty);
-    return s;
+    pay_acks(core);
+    return backlog__next(&core->backlog);
 }
 
 static void ring_timers(struct core *core, int64_t now_ms)

@@ -216,10 +216,17 @@ void core__set_limits(struct core *core, const struct core_limits *limits);
 size_t core__session_count(const struct core *core);
 /* Those of them that have no transport now. */
 size_t core__detached_count(const struct core *core);
-/* The next session with something to send, taken off the dirty list; NULL when the
- * list is empty. Called once per loop turn until then. */
+/* The next session with something to send, taken off the list of them; NULL when it is empty.
+ * Those with an answer come first. Both are called once per loop turn until they return NULL;
+ * the second one maybe not as often, if core__is_patient. */
+struct session *core__next_answered(struct core *core);
 struct session *core__next_dirty(struct core *core);
 bool core__has_dirty(const struct core *core);
+/* Writing to all of them takes long, and they have few messages each: may more be read before
+ * the rest of them is written to? */
+#define CORE_MANY 16
+#define CORE_BURST 32
+bool core__is_patient(const struct core *core);
 /* Ends detached sessions whose recovery time is over, streams on which nothing comes, and
  * invocations that nobody answers.
  * Returns the next deadline on the same clock, or INT64_MAX. */

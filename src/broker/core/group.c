@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #define FIRST_SIZE 2
+#define AHEAD 8 /* members */
 
 struct str group__key(const void *group)
 {
@@ -52,6 +53,14 @@ void group__tell_all(struct session *s, bool joined)
 {
     for (uint32_t i = 0; i < s->groups.count; i++)
         tell(s, joined, s->groups.items[i].group);
+}
+
+void group__fetch_ahead(const struct group *g, uint32_t i)
+{
+    if (i >= AHEAD)
+        session__prefetch(g->members[i - AHEAD].session);
+    if (i >= AHEAD / 2)
+        outbox__prefetch_end(&g->members[i - AHEAD / 2].session->outbox);
 }
 
 static bool resize(struct group *g, uint32_t size)

@@ -30,6 +30,8 @@ enum ph_err group__join(struct hub *hub, struct session *s, struct str name);
 void group__leave(struct hub *hub, struct session *s, struct str name);
 void group__leave_all(struct hub *hub, struct session *s);
 void group__free(struct group *g);
+/* Into the cache: what a delivery to those that come before member `i` touches. */
+void group__fetch_ahead(const struct group *g, uint32_t i);
 /* Raises `presence` for all groups of a session, if anybody wants to hear of it. */
 void group__tell_all(struct session *s, bool joined);
 

@@ -45,6 +45,17 @@ static inline bool outbox__pending(const struct outbox *o)
 {
     return o->next != o->tail;
 }
+/* Into the cache: where the next frame goes; what is written next. */
+static inline void outbox__prefetch_end(const struct outbox *o)
+{
+    if (o->items)
+        __builtin_prefetch(&o->items[o->tail & (o->size - 1)], 1);
+}
+static inline void outbox__prefetch(const struct outbox *o)
+{
+    if (o->items)
+        __builtin_prefetch(&o->items[o->next & (o->size - 1)]);
+}
 /* Is half of what the limits allow still to be written? */
 bool outbox__half_full(const struct outbox *o, const struct queue_limits *limits);
 size_t outbox__peek(const struct outbox *o, struct out_item *items, size_t max);

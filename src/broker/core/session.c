@@ -153,10 +153,10 @@ void session__present(struct session *s)
     group__tell_all(s, true);
 }
 
-static void mark_dirty(struct session *s)
+static void mark_dirty(struct session *s, bool answer)
 {
-    if (s->transport && list__empty(&s->dirty) && outbox__pending(&s->outbox))
-        list__append(&s->core->dirty, &s->dirty);
+    if (s->transport && outbox__pending(&s->outbox))
+        backlog__add(&s->core->backlog, s, answer);
 }
 
 static bool greet(struct session *s, struct str reconnection_token)
@@ -190,7 +190,7 @@ void session__attach(struct session *s, struct transport *t, struct str reconnec
         stream__resume(s);
     else
         session__end(s, &farewell_memory);
-    mark_dirty(s);
+    mark_dirty(s, true);
     core__leave(core);
 }
 
@@ -219,7 +219,8 @@ static bool drop_expired(struct session *s)
     return true;
 }
 
-void session__deliver(struct session *s, struct frame *f)
+/* `answer`: it is for this client alone. */
+static void deliver(struct session *s, struct frame *f, bool answer)
 {
     enum outbox_result result;
 
@@ -230,7 +231,7 @@ void session__deliver(struct session *s, struct frame *f)
         result = outbox__push(&s->outbox, f, room(s));
     switch (result) {
     case OUTBOX_OK:
-        mark_dirty(s);
+        mark_dirty(s, answer);
         if (s->transport && outbox__half_full(&s->outbox, room(s)))
             s->core->config.ops->relieve(s->core->config.ctx, s->transport);
         break;
@@ -243,16 +244,21 @@ void session__deliver(struct session *s, struct frame *f)
     }
 }
 
+void session__deliver(struct session *s, struct frame *f)
+{
+    deliver(s, f, false);
+}
+
 void session__offer(struct session *s, struct frame *f)
 {
     if (!s->ended && s->transport && outbox__push(&s->outbox, f, room(s)) == OUTBOX_OK)
-        mark_dirty(s);
+        mark_dirty(s, true);
 }
 
 void session__deliver_new(struct session *s, struct frame *f)
 {
     if (f)
-        session__deliver(s, f);
+        deliver(s, f, true);
     else
         session__end(s, &farewell_memory);
     frame__unref(f);
@@ -278,7 +284,7 @@ void session__detach(struct session *s, int64_t now_ms, struct str reason)
     if (s->transport && !s->ended)
         core->attached--;
     s->transport = NULL;
-    list__remove(&s->dirty);
+    backlog__remove(&s->core->backlog, s);
     if (s->ended) {
         if (!s->hub)
             session__free(s);
@@ -301,7 +307,7 @@ static void say_goodbye(struct session *s, struct str message)
     if (s->transport && s->format->disconnected && message.ptr)
         f = s->format->disconnected(message);
     if (f && outbox__push(&s->outbox, f, room(s)) == OUTBOX_OK)
-        mark_dirty(s);
+        mark_dirty(s, false);
     frame__unref(f);
 }
 
@@ -349,7 +355,7 @@ void session__retire(struct session *s)
 
 void session__free(struct session *s)
 {
-    list__remove(&s->dirty);
+    backlog__remove(&s->core->backlog, s);
     list__remove(&s->waiting);
     memberships__free(&s->groups);
     permissions__free(&s->permissions);

@@ -4,6 +4,7 @@
 
 #include "base/deadlines.h"
 #include "broker/core/ack_ids.h"
+#include "broker/core/backlog.h"
 #include "broker/core/group_state.h"
 #include "broker/core/hub.h"
 #include "broker/core/in_flight.h"
@@ -12,10 +13,12 @@
 #include "broker/core/outbox.h"
 #include "broker/core/permission.h"
 
+#define CACHE_LINE 64
+
 struct core {
     struct core_config config;
     struct map hubs;
-    struct link dirty;    /* sessions with something to send, in the order they got it */
+    struct backlog backlog;
     struct link detached; /* waiting for recovery, the next to expire first; all of them ... */
     struct link detached_before; /* ... by the recovery time of now, and by those of before */
     struct link ended;          /* to be taken out of their hubs when nobody walks these any more */
@@ -48,7 +51,7 @@ struct session {
     uint8_t id_len;
     uint32_t in_flight_count, in_flight_size;
     struct outbox outbox;
-    struct link dirty; /* on core->dirty, or alone */
+    struct link dirty; /* on a list of core->backlog, or alone */
 
     struct hub *hub; /* NULL once it is taken out */
     struct user *user;
@@ -67,6 +70,13 @@ struct session {
     char *publish_group;   /* raw clients in sendToGroup mode, else NULL */
     char id[];             /* with a NUL */
 };
+
+/* Into the cache: what every delivery touches. */
+static inline void session__prefetch(const struct session *s)
+{
+    for (size_t at = 0; at < offsetof(struct session, hub); at += CACHE_LINE)
+        __builtin_prefetch((const char *)s + at);
+}
 
 /* Every call from outside that may end a session stands between these two. A session
  * that ends stays where it is until the outermost one is left, so that whoever walks a

@@ -2,13 +2,12 @@
 
 #include <unistd.h>
 
-static void on_readable(uv_poll_t *handle, int status, int events)
+bool poller__look(struct poller *p)
 {
-    struct poller *p = handle->data;
+    bool any;
 
-    (void)events;
-    if (status < 0)
-        return;
+    if (p->paused)
+        return false;
     p->count = epoll_wait(p->fd, p->batch, POLLER_BATCH, 0);
     for (p->at = 0; p->at < p->count && !p->paused; p->at++) {
         struct poller_watch *watch = p->batch[p->at].data.ptr;
@@ -16,7 +15,16 @@ static void on_readable(uv_poll_t *handle, int status, int events)
         if (watch)
             watch->ready(watch, p->batch[p->at].events);
     }
+    any = p->count > 0;
     p->count = p->at = 0;
+    return any;
+}
+
+static void on_readable(uv_poll_t *handle, int status, int events)
+{
+    (void)events;
+    if (status >= 0)
+        poller__look(handle->data);
 }
 
 bool poller__open(struct poller *p, uv_loop_t *loop)

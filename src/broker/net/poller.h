@@ -31,6 +31,9 @@ bool poller__open(struct poller *p, uv_loop_t *loop);
 /* The loop must run once more before the poller's memory goes. */
 void poller__close(struct poller *p);
 
+/* Handles what has come by now, as the loop does when it goes round. True if there was any. */
+bool poller__look(struct poller *p);
+
 /* While paused, no watch is called; not even for the rest of the batch being worked on. */
 void poller__pause(struct poller *p, bool pause);
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define WEBHOOK_SHARES 8
+#define MORE_LOOKS 16   /* at what has come, before much is written */
 #define CONGESTION_MS 1 /* between two looks at a mailbox that is too full */
 #define SHUTDOWN_TEXT "The service is shutting down."
 
@@ -306,25 +307,40 @@ void shard__gauge(struct shard *s)
     metrics__set(s->metrics, METRIC_PENDING_EVENTS, upstream__pending(s->upstream));
 }
 
+/* Writing one more message to a client costs next to nothing while one is written anyway. So
+ * where many are to be written to, what has come in the meantime goes along. */
+static void look_again(struct shard *s)
+{
+    for (int i = 0; i < MORE_LOOKS && core__is_patient(s->core); i++) {
+        bool letters = mailbox__read(&s->mailbox);
+
+        if (!poller__look(&s->transports.poller) && !letters)
+            return;
+    }
+}
+
 /* Everything that came in this turn has been worked on, and the loop is about to sleep. */
 static void on_turn(uv_prepare_t *handle)
 {
     struct shard *s = handle->data;
     int64_t now = shard__now(s);
     int64_t at;
+    bool written;
 
     /* A connect handler's answer lets a client in, which then has something to read. */
     upstream__tick(s->upstream, now);
     at = front__tick(s->front);
     at = sooner(at, transports__tick(&s->transports));
     core__continue(s->core);
-    transports__flush(&s->transports, s->core);
+    look_again(s);
+    written = transports__flush(&s->transports, s->core);
     /* Writing may have detached sessions, whose time runs now, or ended them, which
      * raises events. */
     at = sooner(at, core__tick(s->core, now));
     at = sooner(at, upstream__tick(s->upstream, now));
     at = sooner(at, hold_back(s, now));
-    if (front__has_work(s->front) || core__has_dirty(s->core) || core__has_walks(s->core))
+    if (front__has_work(s->front) || !written || core__has_dirty(s->core) ||
+        core__has_walks(s->core))
         at = now;
     shard__gauge(s);
     check_drained(s);

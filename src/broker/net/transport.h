@@ -22,9 +22,11 @@ struct transports {
     struct transport *pending; /* with a ping, pong or close frame to write, linked */
     char *input;               /* TRANSPORT_READ_SIZE, shared by all */
     struct arena arena;        /* one decoded message */
+    struct gather *gather;     /* one write */
     struct metrics *metrics;
     size_t count;
     size_t blocked;               /* of them: their socket is full */
+    uint64_t work;                /* that writing was; see transports__flush */
     uint32_t message_bytes;       /* of a client's message */
     uint32_t frames_per_second;   /* of one client; 0: no limit */
     unsigned close_seconds;       /* from the wish to close to the end of the socket */
@@ -41,9 +43,10 @@ void transports__set_limits(struct transports *all, uint32_t message_bytes,
 /* Closes sockets without ceremony and detaches sessions. */
 void transports__close(struct transports *all);
 
-/* End of a loop turn: one gathered write for each session with something to send, then
- * for those that are closing. */
-void transports__flush(struct transports *all, struct core *core);
+/* End of a loop turn: one gathered write for each session with something to send. Answers, and
+ * what transports have to say themselves, go at once; of messages for many as much as fits
+ * into a turn. False: some are left for the next one. */
+bool transports__flush(struct transports *all, struct core *core);
 /* Keep-alive pings, dead peers, close handshakes that take too long. Returns when to
  * look again. */
 int64_t transports__tick(struct transports *all);
