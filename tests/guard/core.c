@@ -68,8 +68,8 @@ static struct core *new_core(void)
 /* As net/transport.c does at the end of a turn. Returns how many frames went out. */
 static size_t flush(struct core *core)
 {
+    static struct gather gather;
     struct out_item items[GATHER_FRAMES];
-    struct gather gather;
     struct session *s;
     size_t count, done, frames = 0;
     uint32_t rest;
@@ -83,6 +83,7 @@ static size_t flush(struct core *core)
             frames += done;
         }
     }
+    gather__clear(&gather);
     return frames;
 }
 

@@ -113,6 +113,65 @@ static void shutdown_closes_everybody(void **state)
     assert_int_equal(core__session_count(kit->core), 0);
 }
 
+/* --- Who is written to first ------------------------------------------------ */
+
+static void assert_next(struct session *s, const struct transport *want)
+{
+    assert_ptr_equal(s ? session__transport(s) : NULL, want);
+}
+
+static void an_answer_overtakes_messages_to_others(void **state)
+{
+    struct kit *kit = *state;
+    struct transport *t[4];
+
+    for (int i = 0; i < 4; i++)
+        t[i] = kit__connect(kit, &(struct client){.id = (const char *[]){"a", "b", "c", "d"}[i]});
+    kit__send(kit, SCOPE_CONNECTION, "b", "1");
+    kit__send(kit, SCOPE_CONNECTION, "a", "2");
+    kit__send(kit, SCOPE_CONNECTION, "d", "3");
+    kit__says(t[3], "{\"type\":\"ping\"}"); /* has a message, and an answer behind it */
+    kit__says(t[2], "{\"type\":\"ping\"}"); /* has an answer only */
+    kit__send(kit, SCOPE_CONNECTION, "c", "4");
+
+    assert_next(core__next_answered(kit->core), t[3]);
+    assert_next(core__next_dirty(kit->core), t[2]);
+    assert_null(core__next_answered(kit->core));
+    assert_next(core__next_dirty(kit->core), t[1]);
+    assert_true(core__has_dirty(kit->core));
+    assert_next(core__next_dirty(kit->core), t[0]);
+    assert_null(core__next_dirty(kit->core));
+    assert_false(core__has_dirty(kit->core));
+}
+
+/* Many with few messages each: the rest may wait. */
+static void patience_has_an_end(void **state)
+{
+    struct kit *kit = *state;
+    char id[8];
+
+    for (int i = 0; i < CORE_MANY; i++) {
+        snprintf(id, sizeof(id), "%d", i);
+        assert_false(core__is_patient(kit->core));
+        kit__connect(kit, &(struct client){.id = id, .group = i == 0 ? "few" : "many"});
+    }
+    assert_false(core__is_patient(kit->core)); /* nothing to write */
+    kit__send(kit, SCOPE_GROUP, "many", "x");
+    assert_false(core__is_patient(kit->core)); /* one too few to write to */
+    kit__send(kit, SCOPE_GROUP, "few", "x");
+    assert_true(core__is_patient(kit->core));
+    for (int i = 2; i < CORE_BURST; i++)
+        kit__send(kit, SCOPE_HUB, NULL, "x");
+    assert_true(core__is_patient(kit->core));
+    kit__send(kit, SCOPE_HUB, NULL, "x");
+    assert_false(core__is_patient(kit->core)); /* too much for each */
+    kit__flush(kit);
+    kit__send(kit, SCOPE_HUB, NULL, "x");
+    assert_true(core__is_patient(kit->core));
+    core__next_dirty(kit->core);
+    assert_false(core__is_patient(kit->core)); /* those who are left are few */
+}
+
 /* --- Groups ----------------------------------------------------------------- */
 
 static void join_send_leave(void **state)
@@ -821,6 +880,8 @@ int main(void)
         CASE(a_plain_session_ends_with_its_socket),
         CASE(a_closing_transport_still_gets_what_is_queued),
         CASE(shutdown_closes_everybody),
+        CASE(an_answer_overtakes_messages_to_others),
+        CASE(patience_has_an_end),
         CASE(join_send_leave),
         CASE(joining_twice_is_being_in_once),
         CASE(no_echo_leaves_the_sender_out),
