@@ -4,8 +4,12 @@ static bool add_line(struct arena *a, struct http_headers *headers, struct str l
 {
     struct str name;
 
+    char *value;
+
     str__split(&line, ':', &name);
-    return http__add(a, headers, name, line.ptr ? str__trim(line) : STR(""));
+    line = str__trim(line);
+    value = arena__strdup(a, line);
+    return value && http__add(a, headers, name, str__n(value, line.len));
 }
 
 bool http_text__add(struct arena *a, struct http_headers *headers, struct str lines)
@@ -37,6 +41,6 @@ bool http_text__parse(struct arena *a, struct str text, struct http_headers *hea
             return false;
     }
     if (text.ptr)
-        *body = text;
-    return true;
+        *body = str__n(arena__strdup(a, text), text.len);
+    return body->ptr != NULL;
 }

@@ -20,7 +20,7 @@ struct ph_response {
 };
 
 /* As ph_request_new, but for servers that already hold the parts; strings are not
- * copied and must live until the request is freed. */
+ * copied and must live until the request is freed. Behind each value is a NUL. */
 struct ph_request *app__request_borrow(struct str method, struct str target);
 bool app__request_add_borrowed(struct ph_request *req, struct str name, struct str value);
 
@@ -29,7 +29,8 @@ bool app__request_add_borrowed(struct ph_request *req, struct str name, struct s
  * wrong method: 405). */
 int app__check_head(struct ph_app *app, const struct ph_request *req, struct ph_response *res);
 /* ph_app_serve for a request that app__check_head let pass, of a server that started
- * after ph_app_check, with a body within PH_LIMIT_BODY: judges none of that again. */
+ * after ph_app_check, with a body within PH_LIMIT_BODY and a NUL behind it: judges none of
+ * that again. */
 void app__serve_checked(struct ph_app *app, const struct ph_request *req, struct ph_response *res);
 /* A plain-text response for what the server itself refuses; `why`, copied, is logged too. */
 void app__refuse(struct ph_app *app, const struct ph_request *req, struct ph_response *res,

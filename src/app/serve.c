@@ -14,6 +14,7 @@ struct serving {
     const struct http_request *req;
     struct ph_response *res;
     const struct ph_event *ev; /* NULL until decoded */
+    bool copies_body;          /* there may be no NUL behind it */
     struct diag diag;
 };
 
@@ -226,9 +227,23 @@ static void dispatch(struct serving *s)
     ph_reply_free(reply);
 }
 
+/* `req` gets the request with a NUL behind its body. */
+static enum ph_err complete(struct serving *s, struct http_request *req)
+{
+    char *body;
+
+    *req = *s->req;
+    if (!s->copies_body)
+        return PH_OK;
+    body = arena__strdup(&s->res->arena, req->body);
+    req->body = str__n(body, req->body.len);
+    return body ? PH_OK : diag__set(&s->diag, PH_ERR_MEMORY, "out of memory");
+}
+
 static void serve_event(struct serving *s)
 {
     struct event_limits limits = {.json_depth = (uint32_t)s->app->limits[PH_LIMIT_JSON_DEPTH]};
+    struct http_request req;
     struct ph_event *ev;
     enum ph_err err;
 
@@ -240,7 +255,9 @@ static void serve_event(struct serving *s)
         refuse(s, 403, "forbidden");
         return;
     }
-    err = event__decode(&s->res->arena, s->req, &limits, &ev, &s->diag);
+    err = complete(s, &req);
+    if (err == PH_OK)
+        err = event__decode(&s->res->arena, &req, &limits, &ev, &s->diag);
     if (err != PH_OK) {
         refuse(s, status_of(err), NULL);
         return;
@@ -275,7 +292,7 @@ int app__check_head(struct ph_app *app, const struct ph_request *req, struct ph_
 enum ph_err ph_app_serve(struct ph_app *app, const struct ph_request *request,
                          struct ph_response *response)
 {
-    struct serving s = {.app = app, .req = &request->http, .res = response};
+    struct serving s = {.app = app, .req = &request->http, .res = response, .copies_body = true};
     const char *why;
     enum ph_err err = ph_app_check(app, &why);
 

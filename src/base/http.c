@@ -97,13 +97,13 @@ bool http__is_token(struct str s)
     return s.len > 0;
 }
 
-/* RFC 9110 section 5.5; bytes above 127 are allowed (UTF-8 in ce-userId). */
+/* RFC 9110 section 5.5: any but a tab; bytes above 127 are allowed (UTF-8 in ce-userId). */
 static bool has_control(struct str s)
 {
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.ptr[i];
+    struct str part;
 
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
+    while (str__has_control(s) && str__split(&s, '\t', &part)) {
+        if (str__has_control(part))
             return true;
     }
     return false;

@@ -21,15 +21,7 @@ bool names__valid_group(struct str name)
 
 bool names__valid_id(struct str id)
 {
-    if (id.len == 0 || !utf8__valid(id))
-        return false;
-    for (size_t i = 0; i < id.len; i++) {
-        unsigned char c = (unsigned char)id.ptr[i];
-
-        if (c < 0x20 || c == 0x7f)
-            return false;
-    }
-    return true;
+    return id.len > 0 && utf8__valid(id) && !str__has_control(id);
 }
 
 static bool is_letter(char c)

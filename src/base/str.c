@@ -9,13 +9,10 @@ static bool may_equal(char a, char b)
     return (((unsigned char)a ^ (unsigned char)b) & 0xdf) == 0;
 }
 
-bool str__eq_nocase(struct str a, struct str b)
+bool str__same_letters(const char *a, const char *b, size_t len)
 {
-    if (a.len != b.len)
-        return false;
-    return a.len == 0 ||
-           (may_equal(a.ptr[0], b.ptr[0]) && may_equal(a.ptr[a.len - 1], b.ptr[a.len - 1]) &&
-            strncasecmp(a.ptr, b.ptr, a.len) == 0);
+    return len == 0 || (may_equal(a[0], b[0]) && may_equal(a[len - 1], b[len - 1]) &&
+                        strncasecmp(a, b, len) == 0);
 }
 
 bool str__starts_with(struct str s, struct str prefix)
@@ -86,6 +83,39 @@ struct str str__place(char **at, struct str s)
         memcpy(*at, s.ptr, s.len);
     *at += s.len;
     return copy;
+}
+
+static bool is_control(unsigned char c)
+{
+    return c < 0x20 || c == 0x7f;
+}
+
+/* Eight bytes at once. A borrow runs into a byte's high bit only when the byte is less than
+ * what is taken off it, or stands above such a one; and then the answer is yes already. */
+static bool any_control(uint64_t eight)
+{
+    const uint64_t ones = UINT64_MAX / 0xff;
+    uint64_t against_delete = eight ^ (ones * 0x7f);
+
+    return (((eight - ones * 0x20) & ~eight) | ((against_delete - ones) & ~against_delete)) &
+           (ones << 7);
+}
+
+bool str__has_control(struct str s)
+{
+    const char *at = s.ptr;
+    uint64_t eight;
+
+    for (; s.len >= sizeof(eight); s.len -= sizeof(eight), at += sizeof(eight)) {
+        memcpy(&eight, at, sizeof(eight));
+        if (any_control(eight))
+            return true;
+    }
+    for (; s.len > 0; s.len--) {
+        if (is_control((unsigned char)*at++))
+            return true;
+    }
+    return false;
 }
 
 int str__hex_digit(char c)

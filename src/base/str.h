@@ -32,8 +32,13 @@ static inline bool str__eq(struct str a, struct str b)
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
-/* Compares without ASCII case; bytes above 127 are compared as they are. */
-bool str__eq_nocase(struct str a, struct str b);
+/* Compares without ASCII case; bytes above 127 are compared as they are. The lengths come
+ * first: they tell most pairs apart that are looked at when a header is searched. */
+bool str__same_letters(const char *a, const char *b, size_t len);
+static inline bool str__eq_nocase(struct str a, struct str b)
+{
+    return a.len == b.len && str__same_letters(a.ptr, b.ptr, a.len);
+}
 bool str__starts_with(struct str s, struct str prefix);
 bool str__starts_with_nocase(struct str s, struct str prefix);
 
@@ -49,6 +54,10 @@ bool str__to_u64(struct str s, uint64_t *out);
 
 /* Copies s to *at, which goes past it: for a structure and its strings in one allocation. */
 struct str str__place(char **at, struct str s);
+
+/* True when a byte is one of 0 to 31, or 127: what would end a header line, or the C string
+ * that a handler sees. */
+bool str__has_control(struct str s);
 
 /* Value of a hex digit of either case, -1 for another character. */
 int str__hex_digit(char c);

@@ -1,15 +1,24 @@
 #include "event/attribute.h"
 
 const struct attribute attributes[ATTRIBUTE_COUNT] = {
-    {{"ce-hub", 6}, offsetof(struct ph_event, hub), true, false},
-    {{"ce-connectionId", 15}, offsetof(struct ph_event, connection_id), true, false},
-    {{"ce-eventName", 12}, offsetof(struct ph_event, name), true, false},
-    {{"ce-id", 5}, offsetof(struct ph_event, id), true, false},
-    {{"ce-time", 7}, offsetof(struct ph_event, time), false, false},
-    {{"ce-source", 9}, offsetof(struct ph_event, source), false, false},
-    {{"ce-userId", 9}, offsetof(struct ph_event, user_id), false, true},
-    {{"ce-subprotocol", 14}, offsetof(struct ph_event, subprotocol), false, false},
-    {{"ce-connectionState", 18}, offsetof(struct ph_event, state), false, false},
+    [ATTRIBUTE_HUB] = {{"ce-hub", 6}, offsetof(struct ph_event, hub), true, false},
+    [ATTRIBUTE_CONNECTION_ID] = {{"ce-connectionId", 15},
+                                 offsetof(struct ph_event, connection_id),
+                                 true,
+                                 false},
+    [ATTRIBUTE_NAME] = {{"ce-eventName", 12}, offsetof(struct ph_event, name), true, false},
+    [ATTRIBUTE_ID] = {{"ce-id", 5}, offsetof(struct ph_event, id), true, false},
+    [ATTRIBUTE_TIME] = {{"ce-time", 7}, offsetof(struct ph_event, time), false, false},
+    [ATTRIBUTE_SOURCE] = {{"ce-source", 9}, offsetof(struct ph_event, source), false, false},
+    [ATTRIBUTE_USER_ID] = {{"ce-userId", 9}, offsetof(struct ph_event, user_id), false, true},
+    [ATTRIBUTE_SUBPROTOCOL] = {{"ce-subprotocol", 14},
+                               offsetof(struct ph_event, subprotocol),
+                               false,
+                               false},
+    [ATTRIBUTE_STATE] = {{"ce-connectionState", 18},
+                         offsetof(struct ph_event, state),
+                         false,
+                         false},
 };
 
 #define PREFIX "azure.webpubsub."
@@ -41,17 +50,6 @@ bool event__read_type(struct str type, enum ph_event_kind *kind, struct str *nam
         *kind = (enum ph_event_kind)i;
         *name = str__n(type.ptr + types[i].prefix.len, type.len - types[i].prefix.len);
         if (!types[i].name.ptr || str__eq(types[i].name, *name))
-            return true;
-    }
-    return false;
-}
-
-bool event__has_control(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.ptr[i];
-
-        if (c < 0x20 || c == 0x7f)
             return true;
     }
     return false;

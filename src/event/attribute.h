@@ -12,7 +12,18 @@ struct attribute {
     bool unicode;  /* raw UTF-8; everything else is ASCII when we send it */
 };
 
-#define ATTRIBUTE_COUNT 9
+enum {
+    ATTRIBUTE_HUB,
+    ATTRIBUTE_CONNECTION_ID,
+    ATTRIBUTE_NAME,
+    ATTRIBUTE_ID,
+    ATTRIBUTE_TIME,
+    ATTRIBUTE_SOURCE,
+    ATTRIBUTE_USER_ID,
+    ATTRIBUTE_SUBPROTOCOL,
+    ATTRIBUTE_STATE,
+    ATTRIBUTE_COUNT
+};
 extern const struct attribute attributes[ATTRIBUTE_COUNT];
 
 static inline struct str *attribute__of(struct ph_event *ev, const struct attribute *attribute)
@@ -29,8 +40,5 @@ struct event_type {
 struct event_type event__type(enum ph_event_kind kind, struct str user_event_name);
 /* The kind and the name that a ce-type says. False: none of these. */
 bool event__read_type(struct str type, enum ph_event_kind *kind, struct str *name);
-
-/* Characters that would end a header line, or the C string that a handler sees. */
-bool event__has_control(struct str s);
 
 #endif

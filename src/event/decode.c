@@ -2,10 +2,41 @@
 #include "event/attribute.h"
 #include "event/body.h"
 
+/* The lines that an event is made of: its attributes by their numbers, and these. */
+enum line {
+    LINE_SPEC_VERSION = ATTRIBUTE_COUNT,
+    LINE_AWPS_VERSION,
+    LINE_TYPE,
+    LINE_CONTENT_TYPE,
+    LINE_ORIGIN,
+    LINE_COUNT
+};
+
+static const struct str other_names[] = {
+    {"ce-specversion", 14}, {"ce-awpsversion", 14},         {"ce-type", 7},
+    {"Content-Type", 12},   {"WebHook-Request-Origin", 22},
+};
+
+/* The lines whose names have that length, each plus 1. */
+#define LONGEST_NAME 22
+static const unsigned char by_length[LONGEST_NAME + 1][3] = {
+    [5] = {1 + ATTRIBUTE_ID},
+    [6] = {1 + ATTRIBUTE_HUB},
+    [7] = {1 + LINE_TYPE, 1 + ATTRIBUTE_TIME},
+    [9] = {1 + ATTRIBUTE_SOURCE, 1 + ATTRIBUTE_USER_ID},
+    [12] = {1 + ATTRIBUTE_NAME, 1 + LINE_CONTENT_TYPE},
+    [14] = {1 + LINE_SPEC_VERSION, 1 + LINE_AWPS_VERSION, 1 + ATTRIBUTE_SUBPROTOCOL},
+    [15] = {1 + ATTRIBUTE_CONNECTION_ID},
+    [18] = {1 + ATTRIBUTE_STATE},
+    [22] = {1 + LINE_ORIGIN},
+};
+
 struct decoder {
     struct arena *arena;
     const struct http_request *req;
-    struct http_headers headers; /* copies with a NUL behind each value */
+    struct str lines[LINE_COUNT]; /* the value of the first of that name */
+    bool repeated[LINE_COUNT];
+    bool metadata; /* there is some */
     const struct event_limits *limits;
     struct ph_event *ev;
     struct diag *diag;
@@ -16,54 +47,57 @@ static enum ph_err out_of_memory(struct decoder *d)
     return diag__set(d->diag, PH_ERR_MEMORY, "out of memory");
 }
 
-/* One block for all values: every attribute of the event is a view into it, and any
- * header can be handed to the handler as a C string. */
-static enum ph_err copy_headers(struct decoder *d)
+static struct str name_of(unsigned line)
 {
-    const struct http_headers *from = &d->req->headers;
-    size_t bytes = 0;
-    char *at;
+    return line < ATTRIBUTE_COUNT ? attributes[line].header : other_names[line - ATTRIBUTE_COUNT];
+}
 
-    for (size_t i = 0; i < from->count; i++)
-        bytes += from->items[i].value.len + 1;
-    d->headers.items = arena__alloc(d->arena, from->count * sizeof(*from->items));
-    at = arena__alloc(d->arena, bytes);
-    if (!d->headers.items || !at)
-        return out_of_memory(d);
-    for (size_t i = 0; i < from->count; i++) {
-        struct str value = from->items[i].value;
+static unsigned line_of(struct str name)
+{
+    if (name.len > LONGEST_NAME)
+        return LINE_COUNT;
+    for (size_t i = 0; i < sizeof(by_length[0]) && by_length[name.len][i] > 0; i++) {
+        unsigned line = by_length[name.len][i] - 1u;
 
-        if (value.len > 0)
-            memcpy(at, value.ptr, value.len);
-        at[value.len] = '\0';
-        d->headers.items[i] = (struct http_header){from->items[i].name, str__n(at, value.len)};
-        at += value.len + 1;
+        if (str__eq_nocase(name, name_of(line)))
+            return line;
     }
-    d->headers.count = d->headers.cap = from->count;
-    return PH_OK;
+    return LINE_COUNT;
+}
+
+/* One look at each line of the head. */
+static void find_lines(struct decoder *d)
+{
+    const struct http_headers *headers = &d->req->headers;
+
+    for (size_t i = 0; i < headers->count; i++) {
+        struct str name = headers->items[i].name;
+        unsigned line = line_of(name);
+
+        if (line == LINE_COUNT) {
+            d->metadata |= str__starts_with_nocase(name, METADATA_HEADER_PREFIX);
+        } else if (d->lines[line].ptr) {
+            d->repeated[line] = true;
+        } else {
+            d->lines[line] = headers->items[i].value;
+        }
+    }
 }
 
 /* The value of a header that may come once. Two connection ids, say, would let the
  * signature be checked against one and the handler be told the other. */
-static enum ph_err read_single(struct decoder *d, struct str name, struct str *out)
+static enum ph_err read_single(struct decoder *d, unsigned line, struct str *out)
 {
-    const struct http_header *found = NULL;
-
-    for (size_t i = 0; i < d->headers.count; i++) {
-        if (!str__eq_nocase(d->headers.items[i].name, name))
-            continue;
-        if (found)
-            return diag__set(d->diag, PH_ERR_SYNTAX,
-                             "header %s came more than once, expected it once", name.ptr);
-        found = &d->headers.items[i];
-    }
-    *out = found ? found->value : STR_NONE;
-    return PH_OK;
+    *out = d->lines[line];
+    return d->repeated[line]
+               ? diag__set(d->diag, PH_ERR_SYNTAX,
+                           "header %s came more than once, expected it once", name_of(line).ptr)
+               : PH_OK;
 }
 
 static enum ph_err check_text(struct decoder *d, struct str name, struct str value)
 {
-    if (event__has_control(value))
+    if (str__has_control(value))
         return diag__set(d->diag, PH_ERR_SYNTAX, "header %.*s holds a control character",
                          STR_FMT(name));
     if (!utf8__valid(value))
@@ -71,10 +105,11 @@ static enum ph_err check_text(struct decoder *d, struct str name, struct str val
     return PH_OK;
 }
 
-static enum ph_err read_attribute(struct decoder *d, const struct attribute *attribute)
+static enum ph_err read_attribute(struct decoder *d, unsigned number)
 {
+    const struct attribute *attribute = &attributes[number];
     struct str *value = attribute__of(d->ev, attribute);
-    enum ph_err err = read_single(d, attribute->header, value);
+    enum ph_err err = read_single(d, number, value);
 
     if (err != PH_OK)
         return err;
@@ -84,10 +119,10 @@ static enum ph_err read_attribute(struct decoder *d, const struct attribute *att
     return check_text(d, attribute->header, *value);
 }
 
-static enum ph_err check_version(struct decoder *d, struct str header)
+static enum ph_err check_version(struct decoder *d, enum line line)
 {
-    struct str version;
-    enum ph_err err = read_single(d, header, &version);
+    struct str version, header = name_of(line);
+    enum ph_err err = read_single(d, line, &version);
 
     if (err != PH_OK)
         return err;
@@ -104,7 +139,7 @@ static enum ph_err check_version(struct decoder *d, struct str header)
 static enum ph_err read_type(struct decoder *d, struct str *name)
 {
     struct str type;
-    enum ph_err err = read_single(d, STR("ce-type"), &type);
+    enum ph_err err = read_single(d, LINE_TYPE, &type);
 
     if (err != PH_OK)
         return err;
@@ -123,14 +158,14 @@ static enum ph_err read_type(struct decoder *d, struct str *name)
 static enum ph_err read_head(struct decoder *d)
 {
     struct str name;
-    enum ph_err err = check_version(d, STR("ce-specversion"));
+    enum ph_err err = check_version(d, LINE_SPEC_VERSION);
 
     if (err == PH_OK)
-        err = check_version(d, STR("ce-awpsversion"));
+        err = check_version(d, LINE_AWPS_VERSION);
     if (err == PH_OK)
         err = read_type(d, &name);
-    for (size_t i = 0; err == PH_OK && i < ATTRIBUTE_COUNT; i++)
-        err = read_attribute(d, &attributes[i]);
+    for (unsigned i = 0; err == PH_OK && i < ATTRIBUTE_COUNT; i++)
+        err = read_attribute(d, i);
     if (err == PH_OK && !str__eq_nocase(name, d->ev->name))
         return diag__set(d->diag, PH_ERR_SYNTAX,
                          "ce-eventName \"%.*s\" does not fit ce-type, which says \"%.*s\"",
@@ -138,30 +173,42 @@ static enum ph_err read_head(struct decoder *d)
     return err;
 }
 
-/* The service's hosts; with replicas a list, in one line or in several (section 1). */
-static enum ph_err read_origin(struct decoder *d)
+static enum ph_err join_origins(struct decoder *d)
 {
-    struct str name = STR("WebHook-Request-Origin");
+    const struct http_headers *headers = &d->req->headers;
     const char *joined = NULL;
 
-    for (size_t i = 0; i < d->headers.count; i++) {
-        const struct http_header *h = &d->headers.items[i];
+    for (size_t i = 0; i < headers->count; i++) {
+        const struct http_header *h = &headers->items[i];
 
-        if (!str__eq_nocase(h->name, name))
+        if (!str__eq_nocase(h->name, name_of(LINE_ORIGIN)))
             continue;
         joined = joined ? arena__printf(d->arena, "%s, %s", joined, h->value.ptr) : h->value.ptr;
         if (!joined)
             return out_of_memory(d);
     }
     d->ev->origin = str__of(joined);
-    return check_text(d, name, d->ev->origin);
+    return PH_OK;
+}
+
+/* The service's hosts; with replicas a list, in one line or in several (section 1). */
+static enum ph_err read_origin(struct decoder *d)
+{
+    enum ph_err err = PH_OK;
+
+    d->ev->origin = d->lines[LINE_ORIGIN];
+    if (d->repeated[LINE_ORIGIN])
+        err = join_origins(d);
+    return err == PH_OK ? check_text(d, name_of(LINE_ORIGIN), d->ev->origin) : err;
 }
 
 /* Every line is checked, also one that a later line of its name replaces. */
 static enum ph_err read_metadata(struct decoder *d)
 {
-    for (size_t i = 0; i < d->headers.count; i++) {
-        const struct http_header *header = &d->headers.items[i];
+    const struct http_headers *headers = &d->req->headers;
+
+    for (size_t i = 0; i < headers->count; i++) {
+        const struct http_header *header = &headers->items[i];
         enum ph_err err = PH_OK;
 
         if (str__starts_with_nocase(header->name, METADATA_HEADER_PREFIX))
@@ -169,8 +216,7 @@ static enum ph_err read_metadata(struct decoder *d)
         if (err != PH_OK)
             return err;
     }
-    return metadata__from_headers(d->arena, &d->headers, &d->ev->metadata) ? PH_OK
-                                                                           : out_of_memory(d);
+    return metadata__from_headers(d->arena, headers, &d->ev->metadata) ? PH_OK : out_of_memory(d);
 }
 
 /* Media types compare without case and parameters: documents and emulator differ in
@@ -178,7 +224,7 @@ static enum ph_err read_metadata(struct decoder *d)
 static enum ph_err read_data_type(struct decoder *d)
 {
     struct str content_type;
-    enum ph_err err = read_single(d, STR("Content-Type"), &content_type);
+    enum ph_err err = read_single(d, LINE_CONTENT_TYPE, &content_type);
 
     if (err != PH_OK)
         return err;
@@ -209,11 +255,7 @@ static enum ph_err check_user_data(struct decoder *d)
 
 static enum ph_err read_body(struct decoder *d)
 {
-    char *copy = arena__strdup(d->arena, d->req->body);
-
-    if (!copy)
-        return out_of_memory(d);
-    d->ev->data = str__n(copy, d->req->body.len);
+    d->ev->data = d->req->body.ptr ? d->req->body : STR("");
     return d->ev->kind == PH_EVENT_USER ? check_user_data(d)
                                         : body__decode(d->arena, d->ev, d->limits, d->diag);
 }
@@ -229,25 +271,18 @@ enum ph_err event__decode(struct arena *a, const struct http_request *req,
     d.ev = arena__zalloc(a, sizeof(*d.ev));
     if (!d.ev)
         return out_of_memory(&d);
-    err = copy_headers(&d);
-    if (err == PH_OK)
-        err = read_head(&d);
+    d.ev->http = &req->headers;
+    find_lines(&d);
+    err = read_head(&d);
     if (err == PH_OK)
         err = read_origin(&d);
-    if (err == PH_OK && d.ev->kind == PH_EVENT_USER)
+    if (err == PH_OK && d.metadata && d.ev->kind == PH_EVENT_USER)
         err = read_metadata(&d);
     if (err == PH_OK)
         err = read_data_type(&d);
     if (err == PH_OK)
         err = read_body(&d);
-    if (err == PH_OK) {
-        struct http_headers *http = arena__alloc(a, sizeof(*http));
-
-        if (!http)
-            return out_of_memory(&d);
-        *http = d.headers;
-        d.ev->http = http;
+    if (err == PH_OK)
         *out = d.ev;
-    }
     return err;
 }

@@ -31,7 +31,7 @@ static enum ph_err check_value(struct encoder *e, struct str name, struct str va
 {
     const char *wrong = NULL;
 
-    if (event__has_control(value))
+    if (str__has_control(value))
         wrong = "holds a control character";
     else if (!unicode && !is_ascii(value))
         wrong = "holds characters outside ASCII";

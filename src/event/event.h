@@ -28,7 +28,7 @@ struct event_certificate {
 };
 
 /* A decoded event, or one to be encoded. An absent attribute has a NULL pointer.
- * When decoded, every string has a NUL behind it and lives in the request's arena. */
+ * When decoded, every string has a NUL behind it and lives as long as the request. */
 struct ph_event {
     enum ph_event_kind kind;
     struct str hub;
@@ -61,10 +61,10 @@ struct event_limits {
 
 /* --- decode.c: the event handler's side ------------------------------------ */
 
-/* Decodes a POST. PH_ERR_SYNTAX: a header is missing or wrong, ce-type is unknown, the
- * body is not what it should be (400). PH_ERR_UNSUPPORTED: a Content-Type that is none
- * of ours (415). PH_ERR_LIMIT (400), PH_ERR_MEMORY (500). The event and everything in it
- * are copies in the arena. */
+/* Decodes a POST, in whose memory a NUL stands behind each header's value and behind the
+ * body: the event is made of views into them. PH_ERR_SYNTAX: a header is missing or wrong, ce-type
+ * is unknown, the body is not what it should be (400). PH_ERR_UNSUPPORTED: a Content-Type that is
+ * none of ours (415). PH_ERR_LIMIT (400), PH_ERR_MEMORY (500). What is no view is in the arena. */
 enum ph_err event__decode(struct arena *a, const struct http_request *req,
                           const struct event_limits *limits, struct ph_event **out,
                           struct diag *diag);

@@ -1,6 +1,6 @@
 #include "base/names.h"
 #include "base/utf8.h"
-#include "event/attribute.h"
+#include "event/event.h"
 
 #include <stdlib.h>
 
@@ -200,7 +200,7 @@ static bool is_state(struct str s)
         if ((unsigned char)s.ptr[i] > 0x7f)
             return false;
     }
-    return !event__has_control(s) && str__trim(s).len == s.len;
+    return !str__has_control(s) && str__trim(s).len == s.len;
 }
 
 void ph_reply_set_state(struct ph_reply *reply, const char *state)

@@ -55,6 +55,24 @@ static void only_letters_have_a_case(void **state)
     assert_false(str__eq_nocase(STR("\xc3\xa4"), STR("\xc3\x84")));
 }
 
+/* Each byte at each place of each length around that of a machine word. */
+static void control_characters_are_found_anywhere(void **state)
+{
+    (void)state;
+    assert_false(str__has_control(STR_NONE));
+    for (unsigned byte = 0; byte < 256; byte++) {
+        for (size_t len = 1; len < 20; len++) {
+            for (size_t at = 0; at < len; at++) {
+                char text[20];
+
+                memset(text, len % 2 ? ' ' : '\xff', sizeof(text));
+                text[at] = (char)byte;
+                assert_int_equal(str__has_control(str__n(text, len)), byte < 32 || byte == 127);
+            }
+        }
+    }
+}
+
 static void token_characters_are_those_of_rfc_9110(void **state)
 {
     static const char allowed[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
@@ -447,6 +465,8 @@ static void http_refuses_smuggling(void **state)
     assert_int_equal(check("X", "a\x01", NULL, NULL), 400);
     assert_int_equal(check("X", "a\r", NULL, NULL), 400);
     assert_int_equal(check("X", "\xd0\xba\t", NULL, NULL), 0);
+    assert_int_equal(check("X", "\ta\t\tb", NULL, NULL), 0);
+    assert_int_equal(check("X", "\ta\t\t\x1f", NULL, NULL), 400);
     assert_int_equal(check("X Y", "a", NULL, NULL), 400);
     assert_int_equal(check("X", "0123456789012345678901234567890123456789", NULL, NULL), 431);
 }
@@ -640,6 +660,7 @@ int main(void)
         cmocka_unit_test(targets_of_both_forms),
         cmocka_unit_test(http_token_needs_no_quotes),
         cmocka_unit_test(split_keeps_empty_parts),
+        cmocka_unit_test(control_characters_are_found_anywhere),
         cmocka_unit_test(placed_strings_follow_each_other),
         cmocka_unit_test(only_letters_have_a_case),
         cmocka_unit_test(token_characters_are_those_of_rfc_9110),

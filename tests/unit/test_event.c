@@ -100,11 +100,12 @@ static void cut_everywhere(struct fixture *f)
     struct str whole = f->req.body;
 
     for (size_t len = 0; len < whole.len; len++) {
-        char *copy = malloc(len ? len : 1);
+        char *copy = malloc(len + 1);
         struct arena a;
 
         assert_non_null(copy);
         memcpy(copy, whole.ptr, len);
+        copy[len] = '\0';
         f->req.body = str__n(copy, len);
         arena__init(&a, NULL, 0, 1 << 20);
         if (event__decode(&a, &f->req, &limits, &f->ev, &f->diag) != PH_OK)
