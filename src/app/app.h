@@ -19,10 +19,14 @@ struct ph_response {
     struct http_response http;
 };
 
-/* As ph_request_new, but for servers that already hold the parts; strings are not
- * copied and must live until the request is freed. Behind each value is a NUL. */
-struct ph_request *app__request_borrow(struct str method, struct str target);
+/* As ph_request_new, but empty, for servers that already hold the parts: strings are not
+ * copied and must live until the request is freed or reset. Behind each value is a NUL. */
+struct ph_request *app__request_new(void);
 bool app__request_add_borrowed(struct ph_request *req, struct str name, struct str value);
+
+/* Empties one for the next request on its connection; what is larger than usual is freed. */
+void app__request_reset(struct ph_request *req);
+void app__response_reset(struct ph_response *res);
 
 /* Judges a request by its head alone, before the body is read: 0, or the status of
  * `res`, complete (http__check, Content-Length over the limit: 413, wrong path: 404,

@@ -6,10 +6,10 @@
 /* An event of a real service has about 20 headers of 1 KiB together: one allocation
  * for the request and one for the response, the decoded event included. */
 #define REQUEST_TAIL 3072
-#define RESPONSE_TAIL 6144
+#define RESPONSE_TAIL 3072
 #define REQUEST_MAX_MEMORY (16u << 20)
 
-static struct ph_request *request_new(void)
+struct ph_request *app__request_new(void)
 {
     struct ph_request *req = malloc(sizeof(*req) + REQUEST_TAIL);
 
@@ -20,15 +20,16 @@ static struct ph_request *request_new(void)
     return req;
 }
 
-struct ph_request *app__request_borrow(struct str method, struct str target)
+void app__request_reset(struct ph_request *req)
 {
-    struct ph_request *req = request_new();
+    arena__reset(&req->arena);
+    req->http = (struct http_request){.method = STR_NONE};
+}
 
-    if (!req)
-        return NULL;
-    req->http.method = method;
-    http__set_target(&req->http, target);
-    return req;
+void app__response_reset(struct ph_response *res)
+{
+    arena__reset(&res->arena);
+    res->http = (struct http_response){.status = 0};
 }
 
 bool app__request_add_borrowed(struct ph_request *req, struct str name, struct str value)
@@ -38,7 +39,7 @@ bool app__request_add_borrowed(struct ph_request *req, struct str name, struct s
 
 struct ph_request *ph_request_new(const char *method, const char *target)
 {
-    struct ph_request *req = method && target ? request_new() : NULL;
+    struct ph_request *req = method && target ? app__request_new() : NULL;
     char *method_copy, *target_copy;
 
     if (!req)

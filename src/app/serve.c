@@ -268,9 +268,8 @@ static void serve_event(struct serving *s)
 
 static void reset(struct ph_app *app, struct ph_response *res)
 {
-    arena__reset(&res->arena);
+    app__response_reset(res);
     res->arena.max = SERVE_MAX_MEMORY + 2 * app->limits[PH_LIMIT_BODY];
-    res->http = (struct http_response){.status = 0};
 }
 
 static void serve_request(struct serving *s)

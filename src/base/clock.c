@@ -16,6 +16,15 @@ int64_t clock__mono_ms(void)
     return read_ms(CLOCK_MONOTONIC);
 }
 
+int64_t clock__coarse_ms(void)
+{
+#ifdef CLOCK_MONOTONIC_COARSE
+    return read_ms(CLOCK_MONOTONIC_COARSE);
+#else
+    return clock__mono_ms();
+#endif
+}
+
 int64_t clock__unix_ms(void)
 {
     return read_ms(CLOCK_REALTIME);

@@ -10,9 +10,6 @@
 
 extern char **environ;
 
-/* Largest response: what handlers may answer (event-handler section 3.6) and a head. */
-#define RESPONSE_MAX ((16 << 20) + 65536)
-
 /* Standard input need not end behind the body (RFC 3875 section 4.2), so the length
  * says how much there is to read. */
 struct input {
@@ -61,16 +58,16 @@ enum ph_err ph_serve_cgi(struct ph_app *app, const char **why)
     struct input in = {0};
     struct ph_server checked = {.stop_fd = -1};
     enum ph_err err = server__init(&checked, app, 1, server__diag());
-    struct buf out;
+    struct gateway gateway;
 
     server__fini(&checked);
     if (err)
         return server__fail(err, why);
     str__to_u64(gateway__variable(variables, STR("CONTENT_LENGTH")), &in.left);
     in.until = clock__mono_ms() + (int64_t)ph_app_limit(app, PH_LIMIT_REQUEST_MS);
-    buf__init(&out, RESPONSE_MAX);
-    gateway__serve(app, variables, read_input, &in, &out);
-    err = write_output(buf__view(&out), server__diag());
-    buf__free(&out);
+    err = gateway__init(&gateway, app)
+              ? write_output(gateway__serve(&gateway, variables, read_input, &in), server__diag())
+              : PH_ERR_MEMORY;
+    gateway__free(&gateway);
     return err ? server__fail(err, why) : PH_OK;
 }

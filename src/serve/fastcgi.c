@@ -5,7 +5,6 @@
  * connections are accepted here, one epoll set watches those that idle, and a thread
  * takes one only when a request has begun to arrive on it. libfcgi reads and writes
  * the records of that request; then the connection goes back into the set. */
-#include "base/buf.h"
 #include "serve/gateway.h"
 #include "serve/listen.h"
 #include "serve/reaper.h"
@@ -23,11 +22,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A response buffer up to this size is kept for the connection's next request. */
-#define KEEP_OUT 65536
-/* Largest response: what handlers may answer (event-handler section 3.6) and a head. */
-#define RESPONSE_MAX ((16 << 20) + 65536)
-
 /* A web server's connection. `fd` is ours; libfcgi has a duplicate, which it closes when
  * it finds the connection broken: the reaper must never meet a descriptor that libfcgi
  * closed and somebody else got. */
@@ -35,7 +29,7 @@ struct connection {
     int fd;
     FCGX_Request fcgi;
     struct reaper_watch watch;
-    struct buf out;
+    struct gateway gateway;
     bool idle;                        /* in the list */
     struct connection *older, *newer; /* the list of idle ones */
     struct connection *prev, *next;   /* all */
@@ -99,17 +93,19 @@ static void end_oldest_idle(struct fastcgi_server *s)
 
 /* --- connections --------------------------------------------------------------- */
 
-static struct connection *new_connection(int fd)
+static struct connection *new_connection(struct fastcgi_server *s, int fd)
 {
     struct connection *c = calloc(1, sizeof(*c));
-    int copy = c ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+    bool ready = c && gateway__init(&c->gateway, s->base.app);
+    int copy = ready ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
 
     if (copy < 0) {
+        if (c)
+            gateway__free(&c->gateway);
         free(c);
         return NULL;
     }
     c->fd = fd;
-    buf__init(&c->out, RESPONSE_MAX);
     FCGX_InitRequest(&c->fcgi, -1, FCGI_FAIL_ACCEPT_ON_INTR); /* -1: it shall accept nothing */
     c->fcgi.ipcFd = copy;
     c->fcgi.keepConnection = 1; /* or FCGX_Accept_r closes it as a remainder */
@@ -121,7 +117,7 @@ static void free_connection(struct connection *c)
 {
     FCGX_Free(&c->fcgi, 1);
     close(c->fd);
-    buf__free(&c->out);
+    gateway__free(&c->gateway);
     free(c);
 }
 
@@ -191,7 +187,7 @@ static void accept_one(struct fastcgi_server *s)
 {
     int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
     bool exhausted = fd < 0 && errno != EAGAIN && errno != ECONNABORTED && errno != EINTR;
-    struct connection *c = fd >= 0 ? new_connection(fd) : NULL;
+    struct connection *c = fd >= 0 ? new_connection(s, fd) : NULL;
 
     if (c)
         begin_connection(s, c);
@@ -214,18 +210,14 @@ static size_t read_body(void *source, char *to, size_t len)
     return 0;
 }
 
-static void answer(struct fastcgi_server *s, struct connection *c)
+static void answer(struct connection *c)
 {
     const char *const *variables = (const char *const *)c->fcgi.envp;
-    struct str out;
+    struct str out = gateway__serve(&c->gateway, variables, read_body, c);
 
-    gateway__serve(s->base.app, variables, read_body, c, &c->out);
     reaper__restart(&c->watch);
-    out = buf__view(&c->out);
     FCGX_PutStr(out.ptr, (int)out.len, c->fcgi.out);
-    if (c->out.cap > KEEP_OUT)
-        buf__free(&c->out);
-    buf__reset(&c->out);
+    gateway__reset(&c->gateway);
 }
 
 /* A request has begun, or the connection has ended. */
@@ -238,7 +230,7 @@ static void serve_connection(struct fastcgi_server *s, struct connection *c)
     pthread_mutex_unlock(&s->lock);
     reaper__restart(&c->watch);
     if (FCGX_Accept_r(&c->fcgi) == 0) {
-        answer(s, c);
+        answer(c);
         keep = c->fcgi.keepConnection;
         FCGX_Finish_r(&c->fcgi);
     }

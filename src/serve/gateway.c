@@ -2,6 +2,10 @@
 
 /* Bytes asked of the body's source at once. */
 #define CHUNK 16384
+/* Largest response: what handlers may answer (event-handler section 3.6) and a head. */
+#define RESPONSE_MAX ((16 << 20) + 65536)
+/* Buffers up to this size are kept for the next request. */
+#define KEEP_BUFFER 65536
 
 struct str gateway__variable(const char *const *variables, struct str name)
 {
@@ -71,18 +75,11 @@ static bool add_headers(struct ph_request *request, const char *const *variables
     return true;
 }
 
-static struct ph_request *make_request(const char *const *variables)
+static bool read_head(struct ph_request *request, const char *const *variables)
 {
-    struct str method = gateway__variable(variables, STR("REQUEST_METHOD"));
-    struct ph_request *request = app__request_borrow(method, STR(""));
-
-    if (!request)
-        return NULL;
+    request->http.method = gateway__variable(variables, STR("REQUEST_METHOD"));
     http__set_target(&request->http, target(&request->arena, variables));
-    if (request->http.path.ptr && add_headers(request, variables))
-        return request;
-    ph_request_free(request);
-    return NULL;
+    return request->http.path.ptr && add_headers(request, variables);
 }
 
 /* Reads to the end in any case: a rest would be taken for the next request. */
@@ -95,33 +92,42 @@ static void read_body(gateway_read_fn *read, void *source, struct buf *body)
         buf__append(body, chunk, n);
 }
 
-static bool is_complete(const struct ph_request *request, const struct buf *body)
+static bool is_complete(const struct gateway *g)
 {
-    struct str length = http__get(&request->http.headers, STR("Content-Length"));
+    struct str length = http__get(&g->request->http.headers, STR("Content-Length"));
     uint64_t expected;
 
-    return !length.ptr || (str__to_u64(length, &expected) && expected == body->len);
+    return !length.ptr || (str__to_u64(length, &expected) && expected == g->body.len);
 }
 
-static void respond(struct ph_app *app, struct ph_request *request, struct buf *body,
-                    struct ph_response *response)
+static void respond(struct gateway *g)
 {
-    if (app__check_head(app, request, response))
+    if (app__check_head(g->app, g->request, g->response))
         return;
-    if (body->failed) {
-        app__refuse(app, request, response, 413, "the body is larger than this server allows");
-    } else if (!is_complete(request, body)) {
-        app__refuse(app, request, response, 400,
+    if (g->body.failed) {
+        app__refuse(g->app, g->request, g->response, 413,
+                    "the body is larger than this server allows");
+    } else if (!is_complete(g)) {
+        app__refuse(g->app, g->request, g->response, 400,
                     "the body is shorter or longer than Content-Length says");
     } else {
-        ph_request_set_body(request, buf__view(body).ptr, body->len);
-        app__serve_checked(app, request, response);
+        ph_request_set_body(g->request, buf__view(&g->body).ptr, g->body.len);
+        app__serve_checked(g->app, g->request, g->response);
     }
+}
+
+static void write_number(struct buf *out, struct str name, uint64_t value, struct str rest)
+{
+    buf__str(out, name);
+    buf__u64(out, value);
+    buf__str(out, rest);
 }
 
 static void write_response(const struct http_response *res, struct buf *out)
 {
-    buf__printf(out, "Status: %d %s\r\n", res->status, http__reason(res->status));
+    write_number(out, STR("Status: "), (uint64_t)res->status, STR(" "));
+    buf__str(out, str__of(http__reason(res->status)));
+    buf__str(out, STR("\r\n"));
     for (size_t i = 0; i < res->headers.count; i++) {
         buf__str(out, res->headers.items[i].name);
         buf__str(out, STR(": "));
@@ -129,29 +135,53 @@ static void write_response(const struct http_response *res, struct buf *out)
         buf__str(out, STR("\r\n"));
     }
     if (res->status != 204)
-        buf__printf(out, "Content-Length: %zu\r\n", res->body.len);
+        write_number(out, STR("Content-Length: "), res->body.len, STR("\r\n"));
     buf__str(out, STR("\r\n"));
     buf__str(out, res->body);
 }
 
-void gateway__serve(struct ph_app *app, const char *const *variables, gateway_read_fn *read,
-                    void *source, struct buf *out)
+struct str gateway__serve(struct gateway *g, const char *const *variables, gateway_read_fn *read,
+                          void *source)
 {
-    struct ph_request *request = make_request(variables);
-    struct ph_response *response = ph_response_new();
-    struct buf body;
+    bool taken = read_head(g->request, variables);
 
-    buf__init(&body, ph_app_limit(app, PH_LIMIT_BODY));
-    read_body(read, source, &body);
-    if (request && response) {
-        respond(app, request, &body, response);
-        write_response(&response->http, out);
+    read_body(read, source, &g->body);
+    if (taken) {
+        respond(g);
+        write_response(&g->response->http, &g->out);
     }
-    if (out->failed || !request || !response) {
-        buf__reset(out);
-        buf__str(out, STR("Status: 500 Internal Server Error\r\n\r\n"));
-    }
-    buf__free(&body);
-    ph_request_free(request);
-    ph_response_free(response);
+    if (taken && !g->out.failed)
+        return buf__view(&g->out);
+    return STR("Status: 500 Internal Server Error\r\n\r\n");
+}
+
+bool gateway__init(struct gateway *g, struct ph_app *app)
+{
+    *g = (struct gateway){app, app__request_new(), ph_response_new(), {0}, {0}};
+    buf__init(&g->body, ph_app_limit(app, PH_LIMIT_BODY));
+    buf__init(&g->out, RESPONSE_MAX);
+    return g->request && g->response;
+}
+
+void gateway__free(struct gateway *g)
+{
+    ph_request_free(g->request);
+    ph_response_free(g->response);
+    buf__free(&g->body);
+    buf__free(&g->out);
+}
+
+static void reset_buffer(struct buf *b)
+{
+    if (b->cap > KEEP_BUFFER)
+        buf__free(b);
+    buf__reset(b);
+}
+
+void gateway__reset(struct gateway *g)
+{
+    app__request_reset(g->request);
+    app__response_reset(g->response);
+    reset_buffer(&g->body);
+    reset_buffer(&g->out);
 }

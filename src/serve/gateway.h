@@ -9,12 +9,25 @@
 /* Reads up to `len` bytes of the body; 0 at its end, also when it broke off. */
 typedef size_t gateway_read_fn(void *source, char *to, size_t len);
 
-/* Serves one request.
+/* What serving takes; a connection keeps it for its next request. */
+struct gateway {
+    struct ph_app *app;
+    struct ph_request *request;
+    struct ph_response *response;
+    struct buf body, out;
+};
+
+/* False: memory is out. The gateway may be freed in any case. */
+bool gateway__init(struct gateway *g, struct ph_app *app);
+void gateway__free(struct gateway *g);
+/* Serves one request, and returns the response, head and body, which lasts until the
+ * gateway is reset for the next.
  *
- * @param variables  "NAME=value" strings, NULL-terminated
- * @param out        empty; gets the response, head and body; empty after a failure of memory */
-void gateway__serve(struct ph_app *app, const char *const *variables, gateway_read_fn *read,
-                    void *source, struct buf *out);
+ * @param variables  "NAME=value" strings, NULL-terminated */
+struct str gateway__serve(struct gateway *g, const char *const *variables, gateway_read_fn *read,
+                          void *source);
+/* Forgets the request; memory that is larger than usual is freed. */
+void gateway__reset(struct gateway *g);
 
 /* Value of a variable, absent when it is not there. */
 struct str gateway__variable(const char *const *variables, struct str name);

@@ -32,17 +32,19 @@ struct http_server {
     pthread_cond_t idle;
 };
 
-/* A client's TCP connection with the request it is sending. */
+/* A client's TCP connection with the request it is sending. The memory of one request
+ * serves the next as well. */
 struct connection {
     struct http_server *server;
     struct reaper_watch watch;
-    bool unread; /* answered without reading the body */
-    bool entered;
+    bool unread;            /* answered without reading the body */
+    bool entered;           /* between the request's head and the end of the response */
     char *target;           /* a copy from before libmicrohttpd decodes it in place */
     const char *raw_target; /* where it stood in libmicrohttpd's buffer */
     struct ph_request *request;
     struct ph_response *response;
     struct buf body;
+    struct MHD_Response *empty; /* for all answers of a status alone */
 };
 
 static void enter(struct connection *c)
@@ -69,11 +71,8 @@ static void leave(struct connection *c)
 static void reset(struct connection *c)
 {
     leave(c);
-    ph_request_free(c->request);
-    ph_response_free(c->response);
-    free(c->target);
-    c->request = NULL;
-    c->response = NULL;
+    app__request_reset(c->request);
+    app__response_reset(c->response);
     c->target = NULL;
     if (c->body.cap > KEEP_BODY)
         buf__free(&c->body);
@@ -88,18 +87,42 @@ static struct connection *connection_of(struct MHD_Connection *mhd)
     return info ? info->socket_context : NULL;
 }
 
+static void free_connection(struct connection *c)
+{
+    ph_request_free(c->request);
+    ph_response_free(c->response);
+    buf__free(&c->body);
+    if (c->empty)
+        MHD_destroy_response(c->empty);
+    free(c);
+}
+
+static struct connection *new_connection(struct http_server *s)
+{
+    struct connection *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return NULL;
+    c->server = s;
+    buf__init(&c->body, ph_app_limit(s->base.app, PH_LIMIT_BODY));
+    c->request = app__request_new();
+    c->response = ph_response_new();
+    c->empty = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    if (c->request && c->response && c->empty)
+        return c;
+    free_connection(c);
+    return NULL;
+}
+
 static void open_connection(struct http_server *s, struct MHD_Connection *mhd, void **context)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct connection *c = info ? calloc(1, sizeof(*c)) : NULL;
+    struct connection *c = info ? new_connection(s) : NULL;
 
     *context = c; /* NULL: its requests are refused */
-    if (!c)
-        return;
-    c->server = s;
-    buf__init(&c->body, ph_app_limit(s->base.app, PH_LIMIT_BODY));
-    reaper__add(s->reaper, &c->watch, info->connect_fd);
+    if (c)
+        reaper__add(s->reaper, &c->watch, info->connect_fd);
 }
 
 static void close_connection(struct connection *c)
@@ -112,11 +135,7 @@ static void close_connection(struct connection *c)
     if (c->unread && (fd = fcntl(c->watch.fd, F_DUPFD_CLOEXEC, 0)) >= 0)
         reaper__drain(c->server->reaper, fd);
     leave(c);
-    ph_request_free(c->request);
-    ph_response_free(c->response);
-    free(c->target);
-    buf__free(&c->body);
-    free(c);
+    free_connection(c);
 }
 
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
@@ -137,7 +156,7 @@ static void *on_target(void *cls, const char *uri, struct MHD_Connection *mhd)
     if (c) {
         reaper__restart(&c->watch);
         c->raw_target = uri;
-        c->target = strdup(uri);
+        c->target = arena__strdup(&c->request->arena, str__of(uri));
         head__hide_query(uri);
     }
     return c;
@@ -176,6 +195,9 @@ static enum MHD_Result send_response(struct connection *c, struct MHD_Connection
     struct MHD_Response *out;
     enum MHD_Result result = MHD_NO;
 
+    reaper__restart(&c->watch);
+    if (res->body.len == 0 && res->headers.count == 0 && !close)
+        return MHD_queue_response(mhd, (unsigned)res->status, c->empty);
     out = MHD_create_response_from_buffer(res->body.len, (void *)(uintptr_t)res->body.ptr,
                                           MHD_RESPMEM_PERSISTENT);
     if (!out)
@@ -184,7 +206,6 @@ static enum MHD_Result send_response(struct connection *c, struct MHD_Connection
         (!close || MHD_add_response_header(out, "Connection", "close") == MHD_YES))
         result = MHD_queue_response(mhd, (unsigned)res->status, out);
     MHD_destroy_response(out);
-    reaper__restart(&c->watch);
     return result;
 }
 
@@ -202,12 +223,7 @@ static enum MHD_Result begin(struct connection *c, struct MHD_Connection *mhd, c
     struct head_line line = {method, c->raw_target, c->target, version};
     const char *malformed;
 
-    if (!c->target)
-        return MHD_NO;
-    c->request = app__request_borrow(str__of(method), str__of(c->target));
-    c->response = ph_response_new();
-    if (!c->request || !c->response ||
-        !head__take(&c->request->arena, mhd, &line, &c->request->http, &malformed))
+    if (!c->target || !head__take(&c->request->arena, mhd, &line, &c->request->http, &malformed))
         return MHD_NO;
     enter(c);
     if (malformed) {
@@ -245,7 +261,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
     (void)cls, (void)url;
     if (!c)
         return MHD_NO;
-    if (!c->request)
+    if (!c->entered)
         return begin(c, mhd, method, version);
     if (*size == 0)
         return finish(c, mhd);

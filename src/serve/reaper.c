@@ -109,7 +109,7 @@ static void *run(void *arg)
 
     pthread_mutex_lock(&r->lock);
     while (!r->stopping) {
-        int64_t now = clock__mono_ms(), next = reap(r, now), drained = drain_all(r, now);
+        int64_t now = clock__coarse_ms(), next = reap(r, now), drained = drain_all(r, now);
         nfds_t count = poll_set(r, fds);
         uint64_t woken;
 
@@ -186,7 +186,7 @@ void reaper__remove(struct reaper *r, struct reaper_watch *w)
 
 void reaper__restart(struct reaper_watch *w)
 {
-    atomic_store_explicit(&w->since, clock__mono_ms(), memory_order_relaxed);
+    atomic_store_explicit(&w->since, clock__coarse_ms(), memory_order_relaxed);
 }
 
 void reaper__pause(struct reaper_watch *w)
@@ -201,7 +201,7 @@ void reaper__drain(struct reaper *r, int fd)
     pthread_mutex_lock(&r->lock);
     taken = r->drain_count < DRAIN_MAX;
     if (taken)
-        r->drains[r->drain_count++] = (struct drain){fd, clock__mono_ms() + DRAIN_MS};
+        r->drains[r->drain_count++] = (struct drain){fd, clock__coarse_ms() + DRAIN_MS};
     pthread_mutex_unlock(&r->lock);
     if (taken)
         wake(r);

@@ -230,6 +230,8 @@ struct host {
     struct ph_app *app;
     struct desk *desk;
     struct http_request event; /* encoded and signed */
+    struct ph_request *request;
+    struct ph_response *response;
 };
 
 static struct ph_reply *answer_event(const struct ph_event *ev, void *arg)
@@ -252,6 +254,9 @@ static void *prepare_host(const void *what)
     h->desk = prepare_desk(what);
     MUST(event__encode(&h->desk->arena, &ev, buf__view(&h->desk->signature), &h->event, &diag) ==
          PH_OK);
+    h->request = app__request_new();
+    h->response = ph_response_new();
+    MUST(h->request && h->response);
     return h;
 }
 
@@ -259,25 +264,27 @@ static void *prepare_host(const void *what)
 static void serve_event(void *world)
 {
     const struct host *h = world;
-    struct ph_request *req = app__request_borrow(STR("POST"), STR("/eventhandler"));
-    struct ph_response *res = ph_response_new();
+    struct ph_request *req = h->request;
 
-    MUST(req && res);
+    req->http.method = STR("POST");
+    http__set_target(&req->http, STR("/eventhandler"));
     for (size_t i = 0; i < h->event.headers.count; i++)
         app__request_add_borrowed(req, h->event.headers.items[i].name,
                                   h->event.headers.items[i].value);
-    MUST(app__check_head(h->app, req, res) == 0);
+    MUST(app__check_head(h->app, req, h->response) == 0);
     ph_request_set_body(req, h->event.body.ptr, h->event.body.len);
-    app__serve_checked(h->app, req, res);
-    MUST(ph_response_status(res) == 200);
-    ph_response_free(res);
-    ph_request_free(req);
+    app__serve_checked(h->app, req, h->response);
+    MUST(ph_response_status(h->response) == 200);
+    app__request_reset(req);
+    app__response_reset(h->response);
 }
 
 static void drop_host(void *world)
 {
     struct host *h = world;
 
+    ph_request_free(h->request);
+    ph_response_free(h->response);
     ph_app_free(h->app);
     drop_desk(h->desk);
     free(h);

@@ -38,7 +38,7 @@ struct ph_response *webhook__serve(struct ph_app *app, const struct ph_request *
 
 struct ph_response *webhook__post(struct ph_app *app, const struct ph_event *ev)
 {
-    struct ph_request *req = app__request_borrow(STR("POST"), STR("/eventhandler"));
+    struct ph_request *req = ph_request_new("POST", "/eventhandler");
     struct ph_response *res;
     struct diag diag = {""};
 
