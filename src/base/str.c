@@ -9,10 +9,11 @@ static bool may_equal(char a, char b)
     return (((unsigned char)a ^ (unsigned char)b) & 0xdf) == 0;
 }
 
+/* Most that are the same are so to the letter. */
 bool str__same_letters(const char *a, const char *b, size_t len)
 {
     return len == 0 || (may_equal(a[0], b[0]) && may_equal(a[len - 1], b[len - 1]) &&
-                        strncasecmp(a, b, len) == 0);
+                        (memcmp(a, b, len) == 0 || strncasecmp(a, b, len) == 0));
 }
 
 bool str__starts_with(struct str s, struct str prefix)
@@ -101,30 +102,28 @@ static bool any_control(uint64_t eight)
            (ones << 7);
 }
 
-bool str__has_control(struct str s)
+static bool word_has_control(const char *at)
 {
-    const char *at = s.ptr;
     uint64_t eight;
 
-    for (; s.len >= sizeof(eight); s.len -= sizeof(eight), at += sizeof(eight)) {
-        memcpy(&eight, at, sizeof(eight));
-        if (any_control(eight))
+    memcpy(&eight, at, sizeof(eight));
+    return any_control(eight);
+}
+
+/* The last word may overlap the one before. */
+bool str__has_control(struct str s)
+{
+    const size_t word = sizeof(uint64_t);
+
+    for (size_t i = 0; i + word < s.len; i += word) {
+        if (word_has_control(s.ptr + i))
             return true;
     }
-    for (; s.len > 0; s.len--) {
-        if (is_control((unsigned char)*at++))
+    if (s.len >= word)
+        return word_has_control(s.ptr + s.len - word);
+    for (size_t i = 0; i < s.len; i++) {
+        if (is_control((unsigned char)s.ptr[i]))
             return true;
     }
     return false;
-}
-
-int str__hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
 }

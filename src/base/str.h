@@ -60,6 +60,11 @@ struct str str__place(char **at, struct str s);
 bool str__has_control(struct str s);
 
 /* Value of a hex digit of either case, -1 for another character. */
-int str__hex_digit(char c);
+static inline int str__hex_digit(char c)
+{
+    unsigned digit = (unsigned char)c - '0', letter = ((unsigned char)c | 0x20u) - 'a';
+
+    return digit <= 9 ? (int)digit : letter <= 5 ? (int)letter + 10 : -1;
+}
 
 #endif
