@@ -1,5 +1,5 @@
 /* The webhook sender against a small HTTP server in the same loop, which says exactly
- * the bytes that a test wants. */
+ * the bytes that a test wants. All but what is ours alone runs over libcurl as well. */
 #include "unit.h"
 
 #include "broker/net/webhook.h"
@@ -32,6 +32,8 @@ struct fixture {
     /* the server's side */
     struct str reply; /* what it says to each request; absent: nothing */
     bool closes;      /* behind the reply */
+    int deserts;      /* this request, by closing the connection; 0: none */
+    size_t drinks;    /* answers once a connection, when it has read so much; 0: to each request */
     int connections, open, requests;
     char request[4096]; /* the last one */
     /* what a report does */
@@ -44,7 +46,7 @@ struct client {
     uv_tcp_t tcp;
     struct fixture *f;
     char in[4096];
-    size_t len;
+    size_t len, drunk;
     uv_write_t write;
 };
 
@@ -80,21 +82,36 @@ static size_t content_length(const char *request)
     return at ? strtoul(at + strlen("Content-Length: "), NULL, 10) : 0;
 }
 
-static void answer_if_complete(struct client *c)
+static void answer(struct client *c)
 {
     struct fixture *f = c->f;
-    char *end = strstr(c->in, "\r\n\r\n");
     uv_buf_t out = uv_buf_init((char *)f->reply.ptr, (unsigned)f->reply.len);
 
-    if (!end || strlen(end + 4) < content_length(c->in))
-        return;
-    f->requests++;
-    strcpy(f->request, c->in);
     c->len = 0;
-    if (f->reply.ptr) {
+    if (++f->requests == f->deserts) {
+        uv_close((uv_handle_t *)&c->tcp, client_closed);
+    } else if (f->reply.ptr) {
         c->write.data = c;
         assert_int_equal(uv_write(&c->write, (uv_stream_t *)&c->tcp, &out, 1, written), 0);
     }
+}
+
+static void answer_if_complete(struct client *c)
+{
+    char *end = strstr(c->in, "\r\n\r\n");
+
+    if (!end || strlen(end + 4) < content_length(c->in))
+        return;
+    strcpy(c->f->request, c->in);
+    answer(c);
+}
+
+static void drink(struct client *c, size_t count)
+{
+    c->drunk += count;
+    c->len = 0;
+    if (c->drunk == c->f->drinks)
+        answer(c);
 }
 
 static void received(uv_stream_t *stream, ssize_t count, const uv_buf_t *in)
@@ -105,6 +122,10 @@ static void received(uv_stream_t *stream, ssize_t count, const uv_buf_t *in)
     if (count < 0) {
         if (!uv_is_closing((uv_handle_t *)stream))
             uv_close((uv_handle_t *)stream, client_closed);
+        return;
+    }
+    if (c->f->drinks) {
+        drink(c, (size_t)count);
         return;
     }
     c->len += (size_t)count;
@@ -132,7 +153,7 @@ static void listen_somewhere(struct fixture *f)
     struct sockaddr_in address;
     int len = sizeof(address);
 
-    uv_ip4_addr("127.0.0.1", 0, &address);
+    uv_ip4_addr("0.0.0.0", 0, &address);
     uv_tcp_init(&f->loop, &f->server);
     f->server.data = f;
     assert_int_equal(uv_tcp_bind(&f->server, (struct sockaddr *)&address, 0), 0);
@@ -521,11 +542,11 @@ static void cancel_stops_it(void **state)
     post(f, 1);
     webhook__cancel(f->w, &f->outcomes[0].x);
     run_until(f, &f->requests, 1);
-    assert_int_equal(f->open, f->connections);
     webhook__cancel(f->w, &f->outcomes[1].x);
     webhook__cancel(f->w, &f->outcomes[1].x);
     while (f->open > 0) /* an HTTP/1.1 connection with a request under way is closed */
         uv_run(&f->loop, UV_RUN_ONCE);
+    assert_int_equal(f->requests, 1);
     assert_int_equal(f->reported, 0);
 }
 
@@ -565,11 +586,186 @@ static void free_with_requests_under_way(void **state)
         post(f, i); /* not even connected */
 }
 
+/* As a server does that closes what is idle just when the next request comes. */
+static void deserted_request_goes_out_again(void **state)
+{
+    struct fixture *f = *state;
+
+    post(f, 0);
+    run_until(f, &f->reported, 1);
+    f->deserts = 2;
+    post(f, 1);
+    run_until(f, &f->reported, 2);
+    assert_int_equal(f->outcomes[1].status, 200);
+    assert_int_equal(f->requests, 3);
+    assert_int_equal(f->connections, 2);
+}
+
+static void nobody_is_asked_again_on_a_new_connection(void **state)
+{
+    struct fixture *f = *state;
+
+    f->deserts = 1;
+    post(f, 0);
+    run_until(f, &f->reported, 1);
+    assert_non_null(strstr(f->outcomes[0].why, "without an answer"));
+    assert_true(f->outcomes[0].transient);
+    assert_int_equal(f->requests, 1);
+}
+
+static void connection_is_not_kept_after(struct fixture *f, const char *reply)
+{
+    int connections = f->connections;
+
+    f->reply = str__of(reply);
+    f->reported = 0;
+    for (int i = 0; i < 2; i++) {
+        post(f, i);
+        run_until(f, &f->reported, i + 1);
+        assert_int_equal(f->outcomes[i].status, 200);
+    }
+    assert_int_equal(f->connections, connections + 2);
+}
+
+static void connections_are_closed_when_asked(void **state)
+{
+    struct fixture *f = *state;
+
+    connection_is_not_kept_after(
+        f, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    connection_is_not_kept_after(f, "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n");
+}
+
+static void connections_are_closed_when_more_came(void **state)
+{
+    connection_is_not_kept_after(*state, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nmore");
+}
+
+static void what_breaks_the_rules_is_refused(void **state)
+{
+    expect_failure(*state, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+                   "not proper HTTP/1.1: header Content-Length came 2 times", false);
+}
+
+static void body_may_end_with_the_connection(void **state)
+{
+    struct fixture *f = *state;
+
+    f->closes = true;
+    f->reply = STR("HTTP/1.1 200 OK\r\n\r\nall of it");
+    post(f, 0);
+    run_until(f, &f->reported, 1);
+    assert_string_equal(f->outcomes[0].body, "all of it");
+}
+
+static void send_large(struct fixture *f, size_t len)
+{
+    static struct http_request http = {.method = {"POST", 4}};
+    const struct upstream_request req = {
+        .http = &http, .url = str__of(url_of(f)), .timeout_ms = 10000};
+
+    http.body = str__n(calloc(1, len), len);
+    assert_true(webhook__send(f->w, &f->outcomes[0].x, &req));
+    run_until(f, &f->reported, 1);
+    free((void *)http.body.ptr);
+}
+
+static void large_request_goes_out_in_pieces(void **state)
+{
+    struct fixture *f = *state;
+    const size_t len = 8u << 20;
+    char head[256];
+
+    f->drinks = len + (size_t)snprintf(head, sizeof(head),
+                                       "POST /eh?x=1 HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
+                                       "Content-Length: %zu\r\n\r\n",
+                                       f->port, len);
+    send_large(f, len);
+    assert_int_equal(f->outcomes[0].status, 200);
+}
+
+/* As a server does that refuses what is too large. */
+static void answer_may_come_before_the_request_is_out(void **state)
+{
+    struct fixture *f = *state;
+
+    f->drinks = 4095; /* the first read */
+    f->reply = STR("HTTP/1.1 413 x\r\nContent-Length: 0\r\n\r\n");
+    send_large(f, 64u << 20);
+    assert_int_equal(f->outcomes[0].status, 413);
+    while (f->open > 0) /* the rest of it can go nowhere */
+        uv_run(&f->loop, UV_RUN_ONCE);
+}
+
+static void names_are_looked_up(void **state)
+{
+    struct fixture *f = *state;
+    char url[128];
+
+    snprintf(url, sizeof(url), "http://localhost:%d/eh", f->port);
+    for (int i = 0; i < 3; i++)
+        send_to(f, &f->outcomes[i].x, "POST", url, 10000);
+    run_until(f, &f->reported, 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(f->outcomes[i].status, 200);
+    /* a label of 64 characters: nobody needs to be asked */
+    snprintf(url, sizeof(url), "http://%064d.example:%d/", 1, f->port);
+    url[7] = 'a';
+    send_to(f, &f->outcomes[0].x, "POST", url, 10000);
+    run_until(f, &f->reported, 4);
+    assert_non_null(strstr(f->outcomes[0].why, "is the host name right?"));
+    assert_true(f->outcomes[0].transient);
+}
+
+static void those_in_line_come_in_order_or_go(void **state)
+{
+    struct fixture *f = *state;
+
+    f->reply = STR_NONE;
+    for (int i = 0; i < MAX_CONNECTIONS; i++)
+        post(f, i);
+    send_to(f, &f->outcomes[MAX_CONNECTIONS].x, "POST", url_of(f), 200);
+    post(f, MAX_CONNECTIONS + 1);
+    post(f, MAX_CONNECTIONS + 2);
+    run_until(f, &f->requests, MAX_CONNECTIONS);
+    webhook__cancel(f->w, &f->outcomes[MAX_CONNECTIONS + 1].x);
+    run_until(f, &f->reported, 1); /* its time runs in line */
+    assert_non_null(strstr(f->outcomes[MAX_CONNECTIONS].why, "no answer within 0.2 s"));
+    f->reply = STR("HTTP/1.1 204 x\r\n\r\n");
+    webhook__cancel(f->w, &f->outcomes[3].x); /* makes room */
+    run_until(f, &f->reported, 2);
+    assert_int_equal(f->outcomes[MAX_CONNECTIONS + 2].status, 204);
+    assert_int_equal(f->requests, MAX_CONNECTIONS + 1);
+}
+
+/* The connections that another host keeps idle give way. */
+static void idle_connections_give_way(void **state)
+{
+    struct fixture *f = *state;
+    const char *const others[] = {"127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"};
+    char url[64];
+
+    for (int host = 0; host < 4; host++) {
+        f->reported = 0;
+        snprintf(url, sizeof(url), "http://%s:%d/", others[host], f->port);
+        for (int i = 0; i < MAX_CONNECTIONS; i++)
+            send_to(f, &f->outcomes[i].x, "POST", url, 10000);
+        run_until(f, &f->reported, MAX_CONNECTIONS);
+    }
+    assert_int_equal(f->open, 4 * MAX_CONNECTIONS);
+    f->reported = 0;
+    post(f, 0);
+    run_until(f, &f->reported, 1);
+    assert_int_equal(f->outcomes[0].status, 200);
+    while (f->open > 4 * MAX_CONNECTIONS)
+        uv_run(&f->loop, UV_RUN_ONCE);
+}
+
 #define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest both[] = {
         WITH_SERVER(request_goes_out_as_given),
         WITH_SERVER(methods_of_validation),
         WITH_SERVER(connections_are_used_again),
@@ -588,10 +784,28 @@ int main(void)
         WITH_SERVER(cancel_from_inside_a_report),
         WITH_SERVER(send_from_inside_a_report),
         WITH_SERVER(free_with_requests_under_way),
+        WITH_SERVER(deserted_request_goes_out_again),
+        WITH_SERVER(nobody_is_asked_again_on_a_new_connection),
+        WITH_SERVER(connections_are_closed_when_asked),
+        WITH_SERVER(body_may_end_with_the_connection),
+        WITH_SERVER(large_request_goes_out_in_pieces),
+        WITH_SERVER(answer_may_come_before_the_request_is_out),
+        WITH_SERVER(names_are_looked_up),
+        WITH_SERVER(those_in_line_come_in_order_or_go),
+        WITH_SERVER(idle_connections_give_way),
     };
+    const struct CMUnitTest ours[] = {
+        WITH_SERVER(connections_are_closed_when_more_came),
+        WITH_SERVER(what_breaks_the_rules_is_refused),
+    };
+    int failed;
 
-    unsetenv("http_proxy"); /* which curl obeys even for loopback */
+    unsetenv("http_proxy"); /* which is obeyed even for loopback */
     unsetenv("all_proxy");
     unsetenv("ALL_PROXY");
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    failed = cmocka_run_group_tests_name("our own HTTP/1.1", both, NULL, NULL);
+    failed += cmocka_run_group_tests_name("our own, stricter", ours, NULL, NULL);
+    setenv("http_proxy", "http://127.0.0.1:1", 1); /* libcurl is asked, ... */
+    setenv("no_proxy", "*", 1);                    /* and uses no proxy */
+    return failed + cmocka_run_group_tests_name("libcurl", both, NULL, NULL);
 }

@@ -294,18 +294,6 @@ struct exchange_result transfer__result(struct transfer *t, CURLcode code)
     return (struct exchange_result){.why = t->why, .transient = !f->final, .failure = f->kind};
 }
 
-/* Timeouts are not tried again (event-handler section 3.6). */
-struct exchange_result transfer__timed_out(struct transfer *t)
-{
-    if (t->has_headers)
-        snprintf(t->why, sizeof(t->why), "its answer was not complete %d s after its headers",
-                 WEBHOOK_BODY_MS / 1000);
-    else
-        snprintf(t->why, sizeof(t->why), "no answer within %.1f s: is it blocked or overloaded?",
-                 (double)t->timeout_ms / 1000);
-    return (struct exchange_result){.why = t->why, .failure = FAILURE_TIMEOUT};
-}
-
 /* --- life -------------------------------------------------------------------------- */
 
 struct transfer *transfer__new(void)

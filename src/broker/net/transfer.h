@@ -4,15 +4,14 @@
 #define BROKER_NET_TRANSFER_H
 
 #include "base/buf.h"
-#include "broker/net/webhook.h"
+#include "broker/net/sender.h"
 
 #include <curl/curl.h>
 
-#define TRANSFER_WHY_MAX 512
-
 struct transfer {
+    struct sending sending;           /* first member */
     struct transfer *next, *previous; /* among those under way, or those kept for use */
-    struct webhook *owner;
+    struct curl_sender *owner;
     struct exchange *exchange; /* NULL: not under way */
     CURL *easy;
     uv_timer_t timer; /* until the headers, then until the end of the body */
@@ -26,7 +25,7 @@ struct transfer {
     const char *broken; /* a limit of ours that the response passed */
     void (*headers_came)(struct transfer *t);
     char error[CURL_ERROR_SIZE];
-    char why[TRANSFER_WHY_MAX];
+    char why[SENDER_WHY_MAX];
 };
 
 /* NULL when memory is out. The owner starts and closes the timer. */
@@ -38,7 +37,6 @@ void transfer__free(struct transfer *t);
 bool transfer__prepare(struct transfer *t, const struct upstream_request *req);
 /* What became of it. All in the result is the transfer's. */
 struct exchange_result transfer__result(struct transfer *t, CURLcode code);
-struct exchange_result transfer__timed_out(struct transfer *t);
 /* Forgets request and response. */
 void transfer__reset(struct transfer *t);
 
