@@ -70,12 +70,13 @@ export class Bench {
   }
 
   // A load client of ours: its last line is JSON. `cpu_s` is the CPU time of the processes
-  // `pids` while the load ran, connecting left out where the client says `started`.
+  // `pids` until that line comes, from when the client says `started`, if it does: without
+  // what connecting and disconnecting cost.
   async load(name, args, { pids = [], ...options } = {}) {
     const used = () => pids.reduce((all, pid) => all + cpuSeconds(pid), 0);
-    let before = used();
-    const started = () => (before = used());
-    const out = await load([this.program(`tests/bench/load/${name}`), ...args.map(String)], { ...options, started });
-    return { ...JSON.parse(out.trim().split("\n").at(-1)), cpu_s: used() - before };
+    let [before, after] = [used(), 0];
+    const onLine = (line) => (line === "started" ? (before = used()) : (after = used()));
+    const out = await load([this.program(`tests/bench/load/${name}`), ...args.map(String)], { ...options, onLine });
+    return { ...JSON.parse(out.trim().split("\n").at(-1)), cpu_s: after - before };
   }
 }

@@ -96,13 +96,13 @@ export async function serve(command, { ready, cpu = SERVER, env } = {}) {
   };
 }
 
-// Runs a load program to its end and gives what it printed. One that hangs fails. `started`
-// is called when it says that it has.
-export async function load(command, { cpu = LOAD, env, seconds = 120, started } = {}) {
+// Runs a load program to its end and gives what it printed. One that hangs fails. `onLine`
+// gets each line as it comes.
+export async function load(command, { cpu = LOAD, env, seconds = 120, onLine } = {}) {
   const child = begin(command, { cpu, env, stdio: ["ignore", "pipe", "pipe"] });
   const text = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"]) child[name].setEncoding("utf8").on("data", (data) => (text[name] += data));
-  if (started) readyLine(child, /^started$/).then(started);
+  if (onLine) createInterface({ input: child.stdout }).on("line", onLine);
   const closed = once(child, "close");
   const timer = setTimeout(() => child.kill("SIGKILL"), seconds * 1000);
   const code = await child.gone;

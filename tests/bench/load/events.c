@@ -175,6 +175,7 @@ int main(int argc, char **argv)
         r.workers[i].sent_at = zeroed((size_t)r.in_flight, sizeof(int64_t));
     connect_all(&r, argv[1]);
     wait_for(&r, &r.greeted, r.clients);
+    bench__start();
     start = bench__now_us();
     for (int n = 0; n < r.in_flight; n++) {
         for (int i = 0; i < r.clients; i++)
