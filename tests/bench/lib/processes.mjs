@@ -71,8 +71,9 @@ function readyLine(child, pattern) {
 }
 
 // Starts a server and waits until it is ready: `ready` is a pattern for a line that it
-// prints, whose first group is its port, or the address that it will listen on.
-export async function serve(command, { ready, cpu = SERVER, env } = {}) {
+// prints, whose first group is its port, or the address that it will listen on. `end` is the
+// signal that stops it.
+export async function serve(command, { ready, cpu = SERVER, env, end = "SIGTERM" } = {}) {
   const lines = ready instanceof RegExp;
   const child = begin(command, { cpu, env, stdio: ["ignore", lines ? "pipe" : "ignore", "pipe"] });
   let log = "";
@@ -89,7 +90,7 @@ export async function serve(command, { ready, cpu = SERVER, env } = {}) {
     port: lines ? Number(match[1]) : ready.port,
     lastWords: () => log.trim().split("\n").at(-1),
     async stop() {
-      child.kill("SIGTERM");
+      child.kill(end);
       child.kill("SIGCONT");
       await child.gone;
     },

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #define MAX_MESSAGES 1000000
 #define MAX_LATENCIES 20000000
@@ -94,12 +95,10 @@ static void run_at_rate(struct bench *b)
 
     while (b->sent < b->messages) {
         int64_t due = start + (int64_t)b->sent * 1000000 / b->per_second;
-        int64_t now = bench__now_us();
 
-        if (now >= due)
-            publish(b, due);
-        else /* the last millisecond is spent waking up at once */
-            crowd__poll(&b->crowd, (int)((due - now) / 1000));
+        while (crowd__poll_until(&b->crowd, due))
+            ;
+        publish(b, due);
     }
     while (b->done < b->messages)
         wait_for_deliveries(b);
@@ -155,6 +154,7 @@ int main(int argc, char **argv)
     b.size = atoi(argv[5]);
     read_pace(&b, argv[6]);
     prepare(&b);
+    prctl(PR_SET_TIMERSLACK, 1000);
     crowd__open(&b.crowd, argv[1], argv[2], b.members);
     bench__start();
     start = bench__now_us();

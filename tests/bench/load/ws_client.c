@@ -16,6 +16,7 @@
 #define HELD_SIZE (256 * 1024)
 #define MAX_HEAD 8
 #define OPENING_AT_ONCE 64
+#define MAX_EVENTS 256
 
 enum opcode { OP_TEXT = 1, OP_BINARY = 2, OP_CLOSE = 8, OP_PING = 9, OP_PONG = 10 };
 
@@ -292,12 +293,27 @@ static void receive(struct ws_conn *c)
         keep(c, buffer + used, len - used);
 }
 
-bool ws_client__poll(struct ws_client *w, int timeout_ms)
+static bool handle_events(const struct epoll_event *events, int n)
 {
-    struct epoll_event events[256];
-    int n = epoll_wait(w->epoll, events, 256, timeout_ms);
-
     for (int i = 0; i < n; i++)
         receive(events[i].data.ptr);
     return n > 0;
+}
+
+bool ws_client__poll(struct ws_client *w, int timeout_ms)
+{
+    struct epoll_event events[MAX_EVENTS];
+
+    return handle_events(events, epoll_wait(w->epoll, events, MAX_EVENTS, timeout_ms));
+}
+
+bool ws_client__poll_until(struct ws_client *w, int64_t time_us)
+{
+    struct epoll_event events[MAX_EVENTS];
+    int64_t left = time_us - bench__now_us();
+    struct timespec timeout = {left / 1000000, left % 1000000 * 1000};
+
+    if (left <= 0)
+        return false;
+    return handle_events(events, epoll_pwait2(w->epoll, events, MAX_EVENTS, &timeout, NULL));
 }

@@ -47,6 +47,9 @@ void ws_client__send_binary(struct ws_conn *c, const char *data, size_t len);
 void ws_client__hold(struct ws_conn *c, const char *text, size_t len);
 /* Handles what has arrived, waiting up to `timeout_ms`; false on time-out. */
 bool ws_client__poll(struct ws_client *w, int timeout_ms);
+/* The same, waiting up to a time of bench__now_us(). It sleeps, so that a server that shares
+ * the core gets it. */
+bool ws_client__poll_until(struct ws_client *w, int64_t time_us);
 
 int64_t bench__now_us(void);
 /* Says `started` to who runs the load: what is measured begins here, all are connected. */
