@@ -5,44 +5,48 @@ _Static_assert(GATHER_FRAMES *PRIVATE_MAX <= GATHER_ROOM, "private parts always 
 
 static void add(struct gather *g, char *data, size_t len)
 {
-    struct iovec *last = g->count > 0 ? &g->pieces[g->count - 1] : NULL;
-
-    if (len == 0)
-        return;
-    if (last && (char *)last->iov_base + last->iov_len == data)
-        last->iov_len += len;
-    else
+    if (len > 0)
         g->pieces[g->count++] = (struct iovec){data, len};
 }
 
-static void copy(struct gather *g, const char *data, size_t len)
+/* What was copied since the last piece becomes one. */
+static void end_copies(struct gather *g)
 {
-    char *to = g->copies + g->used;
-
-    memcpy(to, data, len);
-    g->used += len;
-    add(g, to, len);
+    add(g, g->copies + g->given, g->used - g->given);
+    g->given = g->used;
 }
 
 /* `left` frames that are still to come, this one included, keep room for what is private. */
-static void add_body(struct gather *g, struct frame *f, size_t left)
+static bool has_room(const struct gather *g, const struct frame *f, size_t left)
 {
-    if (f->len <= GATHER_COPY && g->used + f->len + left * PRIVATE_MAX <= sizeof(g->copies))
-        copy(g, f->bytes, f->len);
-    else
-        add(g, f->bytes, f->len);
+    return f->len <= GATHER_COPY && g->used + f->len + left * PRIVATE_MAX <= sizeof(g->copies);
 }
 
+static void add_body(struct gather *g, struct frame *f, size_t left)
+{
+    if (has_room(g, f, left)) {
+        memcpy(g->copies + g->used, f->bytes, f->len);
+        g->used += f->len;
+    } else {
+        end_copies(g);
+        add(g, f->bytes, f->len);
+    }
+}
+
+/* There is room for the longest head and tail, and to copy as much is cheaper than to look at
+ * how long they are. */
 static uint32_t add_sequenced(struct gather *g, const struct format *format,
                               const struct out_item *item, size_t left)
 {
-    char head[FORMAT_MAX_HEAD], tail[FORMAT_MAX_TAIL];
+    char tail[FORMAT_MAX_TAIL];
     size_t head_len, tail_len;
 
-    format->enclose(item->frame, item->sequence_id, head, &head_len, tail, &tail_len);
-    copy(g, head, head_len);
+    format->enclose(item->frame, item->sequence_id, g->copies + g->used, &head_len, tail,
+                    &tail_len);
+    g->used += head_len;
     add_body(g, item->frame, left);
-    copy(g, tail, tail_len);
+    memcpy(g->copies + g->used, tail, sizeof(tail));
+    g->used += tail_len;
     return (uint32_t)(head_len + item->frame->len + tail_len);
 }
 
@@ -74,17 +78,24 @@ static bool is_laid_out(const struct gather *g, const struct out_item *items, si
 static uint32_t add_item(struct gather *g, const struct format *format, const struct out_item *item,
                          size_t left)
 {
-    struct frame *f = item->frame;
-
-    if (f->sequenced) {
+    if (item->frame->sequenced) {
         g->common = false;
         return add_sequenced(g, format, item, left);
     }
-    if (left == 1 && g->count == 0)
-        add(g, f->bytes, f->len); /* alone */
-    else
-        add_body(g, f, left);
-    return f->len;
+    add_body(g, item->frame, left);
+    return item->frame->len;
+}
+
+/* One alone needs no copy. */
+static bool is_whole(const struct out_item *items, size_t count)
+{
+    return count == 1 && !items[0].frame->sequenced;
+}
+
+static void keep_frames(struct gather *g, const struct out_item *items)
+{
+    for (; g->held < g->frames; g->held++)
+        g->from[g->held] = frame__ref(items[g->held].frame);
 }
 
 size_t gather__build(struct gather *g, const struct format *format, const struct out_item *items,
@@ -94,11 +105,17 @@ size_t gather__build(struct gather *g, const struct format *format, const struct
         return g->total;
     gather__clear(g);
     g->common = skip == 0;
+    if (is_whole(items, count)) {
+        add(g, items[0].frame->bytes, items[0].frame->len);
+        g->total = g->sizes[g->frames++] = items[0].frame->len;
+    }
     for (; g->frames < count; g->frames++) {
         g->sizes[g->frames] = add_item(g, format, &items[g->frames], count - g->frames);
-        g->from[g->frames] = frame__ref(items[g->frames].frame);
         g->total += g->sizes[g->frames];
     }
+    end_copies(g);
+    if (g->common)
+        keep_frames(g, items);
     if (skip > 0)
         skip_bytes(g, skip);
     return g->total -= skip;
@@ -120,8 +137,8 @@ size_t gather__done(const struct gather *g, size_t taken, uint32_t *rest)
 
 void gather__clear(struct gather *g)
 {
-    for (size_t i = 0; i < g->frames; i++)
-        frame__unref(g->from[i]);
-    g->count = g->frames = g->total = g->used = 0;
+    while (g->held > 0)
+        frame__unref(g->from[--g->held]);
+    g->count = g->frames = g->total = g->used = g->given = 0;
     g->common = false;
 }

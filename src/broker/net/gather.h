@@ -20,10 +20,11 @@ struct gather {
     size_t frames;
     uint32_t sizes[GATHER_FRAMES];
     /* private */
-    struct frame *from[GATHER_FRAMES]; /* referenced, so that another one is never taken for it */
+    bool common;                       /* the same for every session with these frames, */
+    struct frame *from[GATHER_FRAMES]; /* ... held, so that no new one is taken for them */
+    size_t held;
     size_t total;
-    bool common; /* the same for every session with these frames */
-    size_t used;
+    size_t used, given; /* of the copies; in pieces */
     char copies[GATHER_ROOM];
 };
 

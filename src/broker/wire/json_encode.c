@@ -136,14 +136,12 @@ struct frame *json_encode__sequenced_message(const struct message *m)
 /* Runs once for each delivery to a reliable client: no printf here. */
 static size_t put_u64(char *to, uint64_t value)
 {
-    char digits[20];
-    size_t n = 0;
+    size_t n = 1;
 
-    do
-        digits[n++] = (char)('0' + value % 10);
-    while (value /= 10);
-    for (size_t i = 0; i < n; i++)
-        to[i] = digits[n - 1 - i];
+    for (uint64_t rest = value; rest >= 10; rest /= 10)
+        n++;
+    for (size_t i = n; i-- > 0; value /= 10)
+        to[i] = (char)('0' + value % 10);
     return n;
 }
 

@@ -5,13 +5,21 @@
 
 size_t ws__header(char out[WS_MAX_HEADER], enum ws_opcode opcode, uint64_t len)
 {
-    size_t bytes = len < 126 ? 0 : len <= UINT16_MAX ? 2 : 8;
-
     out[0] = (char)(FIN | opcode);
-    out[1] = (char)(bytes == 0 ? len : bytes == 2 ? 126 : 127);
-    for (size_t i = 0; i < bytes; i++)
-        out[2 + i] = (char)(len >> 8 * (bytes - 1 - i));
-    return 2 + bytes;
+    if (len < 126) {
+        out[1] = (char)len;
+        return 2;
+    }
+    if (len <= UINT16_MAX) {
+        out[1] = 126;
+        out[2] = (char)(len >> 8);
+        out[3] = (char)len;
+        return 4;
+    }
+    out[1] = 127;
+    for (size_t i = 0; i < 8; i++)
+        out[2 + i] = (char)(len >> 8 * (7 - i));
+    return 10;
 }
 
 size_t ws__control_frame(char out[WS_MAX_CONTROL_FRAME], enum ws_opcode opcode, struct str payload)
