@@ -6,6 +6,7 @@
 #include "broker/net/broker.h"
 
 #include <curl/curl.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #define MAX_HANDLER_THREADS 1024 /* libuv has no more */
 #define HANDLER_GRACE_S 3        /* at the end, for handlers that still run */
 #define MAX_CHANGES 2048         /* bytes of the list of what a reload changed */
+#define MAX_FILE_TABLE (1u << 17)
 
 static int fail(const char *why)
 {
@@ -73,15 +75,24 @@ static void reload(void *arg)
 
 /* --- Run ------------------------------------------------------------------------------ */
 
-/* Every client is an open file. */
-static void raise_file_limit(void)
+/* Every client is an open file. The kernel's table of them grows by doubling, and as soon as
+ * there are threads, whoever opens the file that has no room waits for 10 to 20 ms, until no
+ * processor looks at the old table any more. A file at the end, opened before there are
+ * threads, makes it large once and for all; it costs 8 bytes of the kernel's for each. */
+static void make_room_for_files(const struct program *p)
 {
     struct rlimit files;
+    rlim_t last;
+    int fd;
 
     if (getrlimit(RLIMIT_NOFILE, &files) != 0)
         return;
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
+    last = (files.rlim_cur < MAX_FILE_TABLE ? files.rlim_cur : MAX_FILE_TABLE) - 1;
+    fd = fcntl(uv_backend_fd(&p->loop), F_DUPFD_CLOEXEC, (int)last);
+    if (fd >= 0)
+        close(fd);
 }
 
 /* Handlers of plugins may block, and with libuv's four threads four of them would hold up
@@ -219,7 +230,7 @@ static int run(struct program *p)
         ph_log_free(p->log);
         return fail("out of memory");
     }
-    raise_file_limit();
+    make_room_for_files(p);
     p->current = settings__ref(p->started);
     status = broker_plugins__load(p->started, p->log, &diag) ? fail(diag.text) : serve(p);
     settings__unref(p->current);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { openJson, openSocket } from "./lib/clients.mjs";
@@ -85,6 +85,15 @@ test("it prints exactly two lines when it is ready", async (t) => {
     `connection-string Endpoint=http://127.0.0.1:${broker.port};AccessKey=${defaultKey};Version=1.0;`,
   ]);
   assert.equal(await (await fetch(`${broker.url}/`)).text().then((text) => /pubhook-broker/.test(text)), true);
+});
+
+// The kernel makes whoever needs more room in the table wait, with all of a shard's clients.
+test("the table of its files has room for all that it may open before the first client comes", async (t) => {
+  const broker = await startBroker(t);
+  const file = (name) => readFileSync(`/proc/${broker.pid}/${name}`, "utf8");
+  const limit = Number(/^Max open files +\d+ +(\d+)/m.exec(file("limits"))[1]);
+  const room = Number(/^FDSize:\s+(\d+)/m.exec(file("status"))[1]);
+  assert.ok(room >= Math.min(limit, 131072), `${room} of ${limit}`);
 });
 
 test("the configuration file counts, and the command line overrides it", async (t) => {
