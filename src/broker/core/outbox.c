@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#define FIRST_SIZE 4
+#define FIRST_SIZE 2
 /* A ring up to this size stays when it is empty, so that a steady stream allocates
  * nothing; one that grew larger in a burst is given back. */
 #define KEEP_SIZE 32

@@ -20,9 +20,10 @@ struct front {
     struct wheel wheel; /* of connections that have yet to complete a request */
     struct lingerers linger;
     struct request *requests;
-    bool quiet;    /* no new requests */
-    bool closing;  /* nor the rest of those that have begun */
-    bool has_work; /* that shows at no descriptor: a resumed or upgraded connection */
+    uint64_t ended; /* connections */
+    bool quiet;     /* no new requests */
+    bool closing;   /* nor the rest of those that have begun */
+    bool has_work;  /* that shows at no descriptor: a resumed or upgraded connection */
 };
 
 /* A TCP connection. libmicrohttpd's own timeout starts again with each byte, so a client
@@ -71,6 +72,7 @@ static void close_connection(struct connection *c)
     if (c->unread && (fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 0)) >= 0)
         linger__add(&f->linger, fd, shard__now(f->shard));
     wheel__remove(&f->wheel, &c->deadline);
+    f->ended++;
     free(c);
 }
 
@@ -258,6 +260,11 @@ struct front *front__open(struct shard *s, int listen_fd, struct diag *diag)
     front__close(f);
     diag__set(diag, PH_ERR_SYSTEM, "libmicrohttpd does not start: %m");
     return NULL;
+}
+
+uint64_t front__ended(const struct front *f)
+{
+    return f->ended;
 }
 
 bool front__is_quiet(const struct front *f)

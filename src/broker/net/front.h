@@ -29,6 +29,8 @@ void front__keys_settled(struct front *f);
 bool front__is_busy(const struct front *f);
 /* Closes all connections. NULL is fine. */
 void front__close(struct front *f);
+/* How many connections have ended or been upgraded since the start. */
+uint64_t front__ended(const struct front *f);
 /* End of a turn: ends connections that take too long; returns when to look again. */
 int64_t front__tick(struct front *f);
 /* libmicrohttpd has something to do that shows at no descriptor (a connection was resumed

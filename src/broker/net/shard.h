@@ -11,6 +11,7 @@
 #include "broker/net/broker.h"
 #include "broker/net/inproc.h"
 #include "broker/net/transport.h"
+#include "broker/net/trim.h"
 
 struct front;
 
@@ -33,6 +34,7 @@ struct shard {
     uv_prepare_t turn;
     uv_timer_t timer;
     int64_t timer_at; /* when the timer fires; INT64_MAX: it is stopped */
+    struct trim trim;
     struct webhook *webhook;
     struct inproc *inproc;
     pthread_t thread;

@@ -96,6 +96,7 @@ static void destroy(struct transport *t)
     free(t->control);
     free(t->goodbye);
     t->all->count--;
+    t->all->ended++;
     t->all->blocked -= t->blocked;
     free(t);
 }

@@ -27,6 +27,7 @@ struct transports {
     size_t count;
     size_t blocked;               /* of them: their socket is full */
     uint64_t work;                /* that writing was; see transports__flush */
+    uint64_t ended;               /* since the start */
     uint32_t message_bytes;       /* of a client's message */
     uint32_t frames_per_second;   /* of one client; 0: no limit */
     unsigned close_seconds;       /* from the wish to close to the end of the socket */

@@ -60,20 +60,30 @@ void peer__free(struct upstream_peer *p)
         p->next->previous = p->previous;
     arena__free(&p->work);
     cookies__free(&p->cookies);
-    free(p->user_id);
-    free(p->subprotocol);
+    free(p->names);
     free(p->state);
     free(p->signature);
     free(p);
 }
 
+static const char *place_name(char **at, struct str name)
+{
+    const char *placed = name.ptr ? str__place(at, name).ptr : NULL;
+
+    if (placed)
+        *(*at)++ = '\0';
+    return placed;
+}
+
 bool peer__name(struct upstream_peer *p, struct str user_id, struct str subprotocol)
 {
-    free(p->user_id);
-    free(p->subprotocol);
-    p->user_id = dup(user_id);
-    p->subprotocol = dup(subprotocol);
-    return !(user_id.ptr && !p->user_id) && !(subprotocol.ptr && !p->subprotocol);
+    char *at = malloc(user_id.len + subprotocol.len + 2);
+
+    free(p->names);
+    p->names = at;
+    p->user_id = at ? place_name(&at, user_id) : NULL;
+    p->subprotocol = at ? place_name(&at, subprotocol) : NULL;
+    return at;
 }
 
 /* --- the queue ------------------------------------------------------------------ */
@@ -84,10 +94,10 @@ static void count(struct upstream_peer *p, const struct queued_event *q, int one
 {
     p->up->pending += (size_t)one;
     if (q->kind == PH_EVENT_USER) {
-        p->user_events += (size_t)one;
+        p->user_events += (uint32_t)one;
         p->user_bytes += (size_t)one * queued_event__bytes(q);
     } else if (q->kind == PH_EVENT_JOINED || q->kind == PH_EVENT_LEFT) {
-        p->presence_events += (size_t)one;
+        p->presence_events += (uint32_t)one;
     }
 }
 

@@ -15,12 +15,13 @@ struct upstream_peer {
     struct upstream *up;
     struct upstream_peer *next, *previous;
     struct queued_event *first, **last;
-    size_t user_events, user_bytes; /* in the queue, with the one under way */
-    size_t presence_events;         /* likewise */
-    struct arena work;              /* of the first event's request and answer */
-    struct http_request http;       /* its request */
-    struct str url;                 /* where it goes; absent for a plugin */
-    const char *target;             /* the same for the log */
+    /* In the queue, with the one under way. */
+    size_t user_bytes;
+    uint32_t user_events, presence_events;
+    struct arena work;        /* of the first event's request and answer */
+    struct http_request http; /* its request */
+    struct str url;           /* where it goes; absent for a plugin */
+    const char *target;       /* the same for the log */
     void *owner;
     uint64_t next_id;
     bool active;     /* the first event is being worked on */
@@ -28,7 +29,9 @@ struct upstream_peer {
     bool ended;      /* to be freed when the queue is empty */
     bool refused;    /* to be freed behind the outcome */
     bool presence_lost;
-    char *user_id, *subprotocol, *state; /* NULL: absent */
+    char *names;                       /* memory of the next two */
+    const char *user_id, *subprotocol; /* NULL: absent */
+    char *state;                       /* likewise */
     size_t state_len;
     struct cookies cookies;
     struct str hub, connection_id; /* in `text` */

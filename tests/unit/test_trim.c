@@ -1,0 +1,58 @@
+#include "unit.h"
+
+#include "broker/net/trim.h"
+
+static const int64_t begin = 5000;
+
+static void test_few_connections_leave_nothing_worth_it(void **state)
+{
+    struct trim t = {0};
+
+    (void)state;
+    assert_true(trim__tick(&t, 499, begin) == INT64_MAX);
+    assert_true(trim__tick(&t, 499, begin + 60000) == INT64_MAX);
+    assert_int_equal(t.done, 0);
+}
+
+static void test_once_it_is_quiet(void **state)
+{
+    struct trim t = {0};
+
+    (void)state;
+    assert_int_equal(trim__tick(&t, 500, begin), begin + 1000);
+    assert_int_equal(trim__tick(&t, 510, begin + 999), begin + 1000);
+    assert_int_equal(t.done, 0);
+    assert_true(trim__tick(&t, 549, begin + 1000) == INT64_MAX);
+    assert_int_equal(t.done, 549);
+    assert_true(trim__tick(&t, 1048, begin + 2000) == INT64_MAX);
+    assert_int_equal(trim__tick(&t, 1049, begin + 2000), begin + 3000);
+}
+
+static void test_not_while_many_come_and_go(void **state)
+{
+    struct trim t = {0};
+    int64_t now = begin;
+    uint64_t count = 500;
+
+    (void)state;
+    trim__tick(&t, count, now);
+    for (int i = 0; i < 10; i++) {
+        count += 50;
+        now += 1000;
+        assert_int_equal(trim__tick(&t, count, now), now + 1000);
+        assert_int_equal(t.done, 0);
+    }
+    assert_true(trim__tick(&t, count + 49, now + 1000) == INT64_MAX);
+    assert_int_equal(t.done, count + 49);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_few_connections_leave_nothing_worth_it),
+        cmocka_unit_test(test_once_it_is_quiet),
+        cmocka_unit_test(test_not_while_many_come_and_go),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
