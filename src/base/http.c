@@ -108,26 +108,47 @@ static bool has_control(struct str s)
     return false;
 }
 
+/* What may come once: it says where the request goes and where it ends. */
+enum { HOST, CONTENT_LENGTH, TRANSFER_ENCODING, SINGLE_COUNT };
+
+static const struct str singles[SINGLE_COUNT] = {
+    {"Host", 4}, {"Content-Length", 14}, {"Transfer-Encoding", 17}};
+
+struct seen {
+    size_t count;
+    struct str value; /* the last */
+};
+
+static void find_singles(const struct http_headers *h, struct seen seen[SINGLE_COUNT])
+{
+    for (size_t i = 0; i < h->count; i++) {
+        for (size_t n = 0; n < SINGLE_COUNT; n++) {
+            if (!str__eq_nocase(h->items[i].name, singles[n]))
+                continue;
+            seen[n].count++;
+            seen[n].value = h->items[i].value;
+        }
+    }
+}
+
 static int check_single(const struct http_headers *h, struct diag *diag)
 {
-    static const struct str singles[] = {
-        {"Host", 4}, {"Content-Length", 14}, {"Transfer-Encoding", 17}};
+    struct seen seen[SINGLE_COUNT] = {{0, STR_NONE}};
     struct str coding;
 
-    for (size_t i = 0; i < sizeof(singles) / sizeof(*singles); i++) {
-        size_t count = http__count(h, singles[i]);
-
-        if (count > 1) {
+    find_singles(h, seen);
+    for (size_t n = 0; n < SINGLE_COUNT; n++) {
+        if (seen[n].count > 1) {
             diag__set(diag, PH_ERR_SYNTAX, "header %s came %zu times, expected one at the most",
-                      singles[i].ptr, count);
+                      singles[n].ptr, seen[n].count);
             return 400;
         }
     }
-    if (http__count(h, STR("Content-Length")) && http__count(h, STR("Transfer-Encoding"))) {
+    if (seen[CONTENT_LENGTH].count > 0 && seen[TRANSFER_ENCODING].count > 0) {
         diag__set(diag, PH_ERR_SYNTAX, "Content-Length and Transfer-Encoding came together");
         return 400;
     }
-    coding = http__get(h, STR("Transfer-Encoding"));
+    coding = seen[TRANSFER_ENCODING].value;
     if (coding.ptr && !str__eq_nocase(str__trim(coding), STR("chunked"))) {
         diag__set(diag, PH_ERR_UNSUPPORTED, "Transfer-Encoding is \"%.*s\", expected \"chunked\"",
                   STR_FMT(coding));

@@ -21,6 +21,9 @@
  * pool for each connection: room for what is not limited by PH_LIMIT_HEADER_BYTES. */
 #define POOL_EXTRA 4096
 #define POOL_PER_HEADER 72
+/* Connections are watched by the reaper, but for those that there was no memory for:
+ * libmicrohttpd's own timeouts take a clock and a lock with each read and write. */
+#define UNWATCHED_SECONDS 10u
 
 struct http_server {
     struct ph_server base;
@@ -123,6 +126,8 @@ static void open_connection(struct http_server *s, struct MHD_Connection *mhd, v
     *context = c; /* NULL: its requests are refused */
     if (c)
         reaper__add(s->reaper, &c->watch, info->connect_fd);
+    else
+        MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT, UNWATCHED_SECONDS);
 }
 
 static void close_connection(struct connection *c)
@@ -327,17 +332,16 @@ static size_t pool_size(const struct ph_app *app)
 static struct MHD_Daemon *start(struct http_server *s, int fd)
 {
     const struct ph_app *app = s->base.app;
-    unsigned seconds = (unsigned)(ph_app_limit(app, PH_LIMIT_REQUEST_MS) / 1000) + 1;
     unsigned pool = s->base.threads > 1 ? s->base.threads : 0; /* libmicrohttpd's word for one */
 
-    return MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
-        s, MHD_OPTION_EXTERNAL_LOGGER, on_message, app, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_THREAD_POOL_SIZE, pool, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)SERVER_MAX_CONNECTIONS,
-        MHD_OPTION_CONNECTION_TIMEOUT, seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool_size(app),
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-        s, MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_END);
+    return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0,
+                            NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_message, app,
+                            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, pool,
+                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT,
+                            (unsigned)SERVER_MAX_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                            pool_size(app), MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+                            MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+                            MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_END);
 }
 
 static bool set_address(struct ph_server *base, const char *actual)
