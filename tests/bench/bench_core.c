@@ -1,6 +1,6 @@
 /* The core alone, without sockets: what a delivery costs from the sender's message to
- * bytes that are ready for writev, what join and leave cost, how long a turn of a command in
- * slices is, what an idle session weighs.
+ * bytes that are ready for writev, how long a turn of a command in slices is, what an idle
+ * session weighs. What grows with the size of a hub: load/growth.c.
  * Run by hand on a quiet machine, built with optimization and without sanitizers. */
 #include "broker/core/session.h"
 #include "broker/filter/filter.h"
@@ -174,39 +174,6 @@ static void fan_out(const char *name, const struct format *format, unsigned memb
     free(sessions);
 }
 
-/* --- Joining and leaving ------------------------------------------------------- */
-
-static void join_and_leave(unsigned members, unsigned groups)
-{
-    struct core *core = new_core();
-    struct hub_command cmd = {.scope = SCOPE_CONNECTION, .hub = STR("bench")};
-    unsigned rounds = 200000;
-    char name[16];
-    double start;
-
-    for (unsigned i = 0; i < members; i++)
-        connect(core, i, &format_json, STR("g"));
-    for (unsigned i = 0; i < groups; i++) {
-        snprintf(name, sizeof(name), "g%u", i);
-        cmd.op = HUB_JOIN;
-        cmd.name = STR("00000000000000000000000000000001");
-        cmd.groups = &(struct str){name, strlen(name)};
-        cmd.group_count = 1;
-        core__apply(core, &cmd, NULL);
-    }
-    cmd.name = STR("00000000000000000000000000000000");
-    cmd.groups = &STR("g");
-    start = seconds();
-    for (unsigned i = 0; i < rounds; i++) {
-        cmd.op = HUB_LEAVE;
-        core__apply(core, &cmd, NULL);
-        cmd.op = HUB_JOIN;
-        core__apply(core, &cmd, NULL);
-    }
-    printf("| %u | %u | %.0f |\n", members, groups, (seconds() - start) / rounds * 1e9);
-    core__free(core);
-}
-
 /* --- Commands in slices ---------------------------------------------------------- */
 
 static void on_done(void *arg, struct hub_result *result)
@@ -324,10 +291,6 @@ int main(void)
             fan_out(rows[i].name, rows[i].format, 15000, burst);
         }
     }
-    printf("\n| members | groups of another member | ns for leave + join |\n|---|---|---|\n");
-    for (unsigned members = 10; members <= 100000; members *= 10)
-        join_and_leave(members, 10);
-    join_and_leave(1000, 100000);
     all_slices();
     printf("\n| format | bytes of the core for an idle session in one group |\n|---|---|\n");
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

@@ -65,24 +65,61 @@ function coreDeliveries(core) {
   };
 }
 
-function coreJoining(core) {
-  const of = (x, groups) => core({ members: x, "groups of another member": groups }, "ns for leave + join");
-  return {
-    title: "The core alone: leaving and joining a group, by its members",
-    unit: "ns for both",
-    better: "less",
-    plot: { kind: "lines", file: "growth-joining", x: "members of the group" },
-    subjects: [
-      ...flat([10, 100, 1000, 10000, 100000].map((x) => ({ name: `${x} members, 10 groups`, series: "10 groups in the hub", x, measure: of(x, 10) })), 1.25),
-      {
-        name: "1000 members, 100000 groups",
-        series: "100,000 groups in the hub",
-        x: 1000,
-        goal: { ratio: 1.25, of: "1000 members, 10 groups" },
-        measure: of(1000, 100000),
+// One subject of load/growth.c. `memory` is what touching the memory of as many costs, and
+// nothing else: what a hub that does not fit into the caches costs more, no code can save.
+const grown = (bench, subject, series, sizes, words, most) =>
+  flat(
+    sizes.map((x) => ({
+      name: `${series}, ${x} ${words}`,
+      series,
+      x,
+      measure: async () => {
+        const { ns, touch_ns } = await bench.load("growth", [subject, x]);
+        return { value: ns, ...(touch_ns === undefined ? {} : { memory: touch_ns }) };
       },
-    ],
-  };
+    })),
+    1.25,
+  ).map((row) => (row.x > most ? { ...row, goal: undefined } : row));
+
+const coreTable = (title, file, x, subjects, note) => ({
+  title: `The core alone: ${title}`,
+  note,
+  unit: "ns",
+  better: "less",
+  columns: { memory: "ns for the memory alone" },
+  plot: { kind: "lines", file, x },
+  subjects,
+});
+
+const caches = "What is another one each time is not in the caches when there are very many: see the memory alone.";
+
+function coreTables(bench) {
+  const some = [10, 1000, 100000];
+  return [
+    coreTable("a delivery in a very large group", "growth-large", "members of the group", grown(bench, "delivery", "JSON", [1000, 15000, 100000], "members", 15000), caches),
+    coreTable(
+      "leaving and joining a group, by its members",
+      "growth-joining",
+      "members of the group",
+      [...grown(bench, "join-one", "the same member", some, "members"), ...grown(bench, "join-any", "another one each time", some, "members", 1000)],
+      caches,
+    ),
+    coreTable(
+      "a send to a group of ten, by groups of the hub",
+      "growth-hub",
+      "groups of the hub",
+      [...grown(bench, "groups-one", "the same group", some, "groups"), ...grown(bench, "groups-any", "another one each time", some, "groups", 1000)],
+      caches,
+    ),
+    coreTable(
+      "a send to another one each time, by connections of the hub",
+      "growth-targets",
+      "connections of the hub",
+      ["user", "connection", "group"].flatMap((what) => grown(bench, `rest-${what}`, what === "group" ? "to a group of ten" : `to a ${what}`, some, "connections", 1000)),
+      caches,
+    ),
+    coreTable("a delivery to those who read, by those among a thousand who do not", "growth-slow", "members that do not read", grown(bench, "slow", "JSON", [0, 1, 100], "do not read")),
+  ];
 }
 
 /* --- Over sockets ------------------------------------------------------------------- */
@@ -144,7 +181,7 @@ function restByGroups(bench) {
 
 function tables(bench) {
   const core = coreRuns(bench);
-  return [coreDeliveries(core), coreJoining(core), deliveries(bench), restByConnections(bench), restByGroups(bench)];
+  return [coreDeliveries(core), ...coreTables(bench), deliveries(bench), restByConnections(bench), restByGroups(bench)];
 }
 
 export default { name, title, tables };
