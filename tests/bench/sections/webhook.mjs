@@ -85,21 +85,29 @@ function overFastcgi(bench) {
   };
 }
 
-const [clients, requests, patience] = [32, 20, 5];
+/* --- Whether everybody is served -------------------------------------------------------- */
+
+const patience = 5; // seconds
+
+const finish = (bench, clients, requests) => async ({ port }) => {
+  const out = await bench.load("webhook", [port, clients, patience, requests, "empty"]);
+  return { value: out.finished, fewest: out.fewest };
+};
+
+const everybody = {
+  unit: "clients that finished",
+  better: "more",
+  runs: 1,
+  columns: { fewest: "fewest answers to one" },
+};
 
 function starvation(bench) {
-  const finish = async ({ port }) => {
-    const out = await bench.load("webhook", [port, clients, patience, requests, "empty"]);
-    return { value: out.finished, fewest: out.fewest };
-  };
-  const subject = (name, start, goal) => ({ name, goal, missing: missingNginx, measure: () => behindNginx(bench, start, finish) });
+  const [clients, requests] = [32, 20];
+  const subject = (name, start, goal) => ({ name, goal, missing: missingNginx, measure: () => behindNginx(bench, start, finish(bench, clients, requests)) });
   return {
+    ...everybody,
     title: `${clients} clients, ${requests} requests each, behind nginx: who is served within ${patience} s`,
     note: "A thread of bare libfcgi serves one connection of nginx for as long as nginx keeps it.",
-    unit: "clients that finished",
-    better: "more",
-    runs: 1,
-    columns: { fewest: "fewest answers to one" },
     subjects: [
       ...[1, 2, 4, 16, 64].map((threads) => subject(`pubhookd, threads: ${threads}`, pubhookd(bench, threads), { atLeast: clients })),
       ...[1, 4, 64].map((threads) => subject(`bare libfcgi, threads: ${threads}`, bareFcgi(bench, threads))),
@@ -107,6 +115,21 @@ function starvation(bench) {
   };
 }
 
-const tables = (bench) => [overHttp(bench), overFastcgi(bench), starvation(bench)];
+function crowds(bench) {
+  const requests = 200;
+  const subject = (name, server, clients, goal) => ({ name: `${name}, ${clients} clients`, goal, measure: () => bench.with(server(), finish(bench, clients, requests)) });
+  const sizes = [127, 128, 256];
+  return {
+    ...everybody,
+    title: `${requests} requests each, over HTTP, all clients at once: who is served within ${patience} s`,
+    note: "A loop of libmicrohttpd 0.9.75 sleeps on 128 events that come together, until one more comes.",
+    subjects: [
+      ...sizes.map((clients) => subject("pubhookd", () => bench.pubhookd(noHandler), clients, { atLeast: clients })),
+      ...sizes.map((clients) => subject("bare libmicrohttpd", () => bench.bare("bare_http", "1"), clients)),
+    ],
+  };
+}
+
+const tables = (bench) => [overHttp(bench), overFastcgi(bench), starvation(bench), crowds(bench)];
 
 export default { name, title, tables };
