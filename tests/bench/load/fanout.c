@@ -6,7 +6,7 @@
  * PACE is either how many messages are in flight (`16`), and then latency is the time from
  * a message's sending to the last member's delivery; or how many a second are due (`100/s`),
  * whatever has become of those before, and then it is the time from when a message was due
- * to each delivery, so that waiting to be sent counts.
+ * to each delivery, so that waiting to be sent counts. The first second warms up.
  *
  * Prints one line of JSON: deliveries a second, and p50/p99 of latency in microseconds. */
 #include "crowd.h"
@@ -58,7 +58,7 @@ static void on_delivery(struct ws_conn *c, const char *payload, size_t len)
         bench__die("member %d: message %d is damaged", c->index, number);
     b->next[c->index]++;
     last = ++b->arrived[number] == b->members;
-    if (last || b->per_second)
+    if (b->per_second ? number >= b->per_second : last)
         b->took[b->took_count++] = bench__now_us() - b->counts_at[number];
     if (last)
         b->done++;
