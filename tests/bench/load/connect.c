@@ -2,7 +2,7 @@
  * the server in time and memory, and whether those who are in already notice.
  *
  *   connect --port N --pid N [--idle N] [--burst N] [--cycles N] [--at-once N]
- *           [--subprotocol NAME] [--greeted] [--goodbye] [--no-token]
+ *           [--subprotocol NAME] [--greeted] [--goodbye] [--no-token] [--no-memory]
  *
  * In this order, each phase only if asked for:
  *   --idle N    opens N connections that stay, and weighs the server before and after
@@ -16,9 +16,10 @@
  * One line of JSON: `idle_kib` (growth of the process for each idle connection),
  * `connects_per_s` and `connect_us` of the burst, `cycles_per_s` and `cycle_us` (an open and
  * a close together), `left_kib` (growth of the process over its size with the idle ones, when
- * burst and cycles are over). Times ending in `_us` without more are CPU time of all threads
- * of the server for one connection. `stall_us` and `ping_p99_us`, for burst, closing and cycles:
- * the slowest and almost the slowest ping of a client that sends one every
+ * burst and cycles are over; with --no-memory neither is waited for, and so means nothing).
+ * Times ending in `_us` without more are CPU time of all threads of the server for one
+ * connection. `stall_us` and `ping_p99_us`, for burst, closing and cycles: the slowest and
+ * almost the slowest ping of a client that sends one every
  * millisecond. From the moment before the ping is handed to the kernel to the moment at which
  * the kernel receives the pong: that this program does not get to run in between is no
  * stall of the server. */
@@ -60,7 +61,7 @@ struct conn {
 struct load {
     int port, pid, idle, burst, cycles, at_once;
     const char *subprotocol;
-    bool greeted, goodbye, no_token;
+    bool greeted, goodbye, no_token, no_memory;
     int epoll;
     struct conn *conns;
     char **requests; /* one for each of the clients that there are at a time */
@@ -441,7 +442,8 @@ static void settle(const struct load *l)
 {
     int64_t before = -1, now;
 
-    usleep(TIDY_UP_US);
+    if (!l->no_memory)
+        usleep(TIDY_UP_US);
     now = cpu_ns(l->pid);
     for (int i = 0; i < 100 && now - before > 1000000; i++) {
         before = now;
@@ -532,6 +534,7 @@ static void run(struct load *l)
 static const char usage[] =
     "usage: connect --port N --pid N [--idle N] [--burst N] [--cycles N] [--at-once N]\n"
     "               [--subprotocol NAME] [--greeted] [--goodbye] [--no-token]\n"
+    "               [--no-memory]\n"
     "The head of connect.c says what is measured and printed.\n";
 
 static void parse(struct load *l, int argc, char **argv)
@@ -546,11 +549,13 @@ static void parse(struct load *l, int argc, char **argv)
                                             {"greeted", no_argument, NULL, 'g'},
                                             {"goodbye", no_argument, NULL, 'G'},
                                             {"no-token", no_argument, NULL, 'n'},
+                                            {"no-memory", no_argument, NULL, 'm'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     int *const numbers[] = {['p'] = &l->port,  ['P'] = &l->pid,    ['i'] = &l->idle,
                             ['b'] = &l->burst, ['c'] = &l->cycles, ['a'] = &l->at_once};
-    bool *const flags[] = {['g'] = &l->greeted, ['G'] = &l->goodbye, ['n'] = &l->no_token};
+    bool *const flags[] = {
+        ['g'] = &l->greeted, ['G'] = &l->goodbye, ['n'] = &l->no_token, ['m'] = &l->no_memory};
 
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 'h') {

@@ -8,7 +8,7 @@ const title = "Connecting";
 function tables(bench) {
   const burst = connectionsUpTo(bench.count(15000));
   const connect = (args) => async ({ port, pid }) => {
-    const out = await bench.load("connect", ["--port", port, "--pid", pid, "--burst", burst, ...args]);
+    const out = await bench.load("connect", ["--port", port, "--pid", pid, "--burst", burst, "--no-memory", ...args]);
     return { value: out.connects_per_s, cost: out.connect_us, p99: out.burst_ping_p99_us, stall: out.burst_stall_us, closing: out.closing_stall_us };
   };
   const subject = (name, server, args, goal) => ({ name, goal, measure: () => bench.with(server, connect(args)) });

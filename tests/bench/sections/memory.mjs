@@ -38,20 +38,19 @@ function idle(bench) {
     note: `Growth of the resident memory of all processes of the server, from ${warm} connections to ${count} more.`,
     plot: { kind: "bars", file: "memory" },
     subjects: [
-      ours("smallest honest loop", bench.bare("floor"), "floor"),
       ours("pubhook-broker, JSON", bench.broker(), "json", { atMost: 1.5 }),
       ours("pubhook-broker, JSON reliable", bench.broker(), "reliable", { atMost: 2.5 }),
+      ours("smallest honest loop", bench.bare("floor"), "floor"),
       ...peers.map((peer) => ({ name: peer.name, missing: peer.missing(bench), measure: () => peer.with(bench, weigh(bench, peer.dialect, count)) })),
     ],
   };
 }
 
-// One at a time beside connections that are idle; the program asks the kernel for the
-// server's CPU time.
+// The program asks the kernel for the server's CPU time.
 function cycles(bench) {
   const counts = [...new Set([0, 1000, 5000, 15000].map((count) => connectionsUpTo(count)))];
   const cycle = (count, args) => async ({ port, pid }) => {
-    const out = await bench.load("connect", ["--port", port, "--pid", pid, "--idle", count, "--cycles", bench.count(10000), "--goodbye", ...args]);
+    const out = await bench.load("connect", ["--port", port, "--pid", pid, "--idle", count, "--cycles", bench.count(10000), "--goodbye", "--no-memory", ...args]);
     return { value: out.cycle_us, "cycles/s": out.cycles_per_s };
   };
   const subject = (series, count, server, args, goal) => ({ name: `${series}, ${count} idle`, series, x: count, goal, measure: () => bench.with(server, cycle(count, args)) });
