@@ -1,6 +1,8 @@
 /* Events on their way: what the broker sends to a handler and reads of its answer, and what
  * a handler does between. */
 #include "app/app.h"
+#include "broker/http/http_reader.h"
+#include "broker/http/http_writer.h"
 #include "broker/upstream/upstream.h"
 #include "event/event.h"
 #include "guard.h"
@@ -95,6 +97,67 @@ static void decode_answer(void *world)
     arena__reset(&d->arena);
     MUST(response__decode(&d->arena, PH_EVENT_USER, &res, &answer, &diag) == PH_OK);
     MUST(answer.success && answer.has_data && answer.state.ptr);
+}
+
+/* --- HTTP/1.1 to a handler ------------------------------------------------------------ */
+
+struct line {
+    struct http_reader reader;
+    struct http_target target;
+    struct desk *desk;
+    struct http_request event; /* encoded and signed */
+    struct buf head;
+};
+
+static const struct http_reader_limits reader_limits = {{100, 32 << 10}, MAX_MEMORY};
+
+static void *prepare_line(const void *what)
+{
+    struct line *l = guard__zalloc(sizeof(*l));
+    const struct ph_event ev = user_event();
+    struct diag diag;
+
+    l->desk = prepare_desk(what);
+    MUST(event__encode(&l->desk->arena, &ev, buf__view(&l->desk->signature), &l->event, &diag) ==
+         PH_OK);
+    l->event.method = STR("POST");
+    MUST(http_target__read(STR("http://localhost:9/eventhandler?code=17"), &l->target));
+    http_reader__init(&l->reader, &reader_limits);
+    buf__init(&l->head, MAX_MEMORY);
+    return l;
+}
+
+static void write_head(void *world)
+{
+    struct line *l = world;
+
+    buf__reset(&l->head);
+    MUST(http_writer__head(&l->head, &l->event, &l->target, STR_NONE));
+}
+
+static void read_response(void *world)
+{
+    struct line *l = world;
+    const struct str response = STR("HTTP/1.1 200 OK\r\n"
+                                    "Date: Fri, 20 Nov 2026 12:00:00 GMT\r\n"
+                                    "Connection: keep-alive\r\n"
+                                    "Content-Type: text/plain\r\n"
+                                    "ce-connectionState: eyJrIjoidiJ9\r\n"
+                                    "Content-Length: 64\r\n\r\n" DATA_64);
+
+    http_reader__reset(&l->reader, 4096);
+    MUST(http_reader__take(&l->reader, response) == HTTP_DONE);
+    MUST(l->reader.response.body.len == 64);
+}
+
+static void drop_line(void *world)
+{
+    struct line *l = world;
+
+    http_reader__free(&l->reader);
+    buf__free(&l->head);
+    drop_desk(l->desk);
+    free(l);
 }
 
 /* --- From an event to its answer, at the broker --------------------------------------- */
@@ -293,6 +356,8 @@ static void drop_host(void *world)
 const struct scenario guard_webhooks[] = {
     {"event-encode", 100, NULL, prepare_desk, encode_event, drop_desk},
     {"answer-decode", 100, NULL, prepare_desk, decode_answer, drop_desk},
+    {"http-write-head", 100, NULL, prepare_line, write_head, drop_line},
+    {"http-read-response", 100, NULL, prepare_line, read_response, drop_line},
     {"event-and-answer", 100, NULL, prepare_courier, carry_event, drop_courier},
     {"handler-serves-event", 100, NULL, prepare_host, serve_event, drop_host},
     {.name = NULL},
