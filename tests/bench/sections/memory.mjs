@@ -8,8 +8,12 @@ const title = "Memory";
 
 const warm = 200; // connections that make the server have what it has only once
 
+// What servers take to begin to tidy up: ours gives memory back once it is quiet for a second.
+const pause = 2500;
+
 // Memory in KiB once it has stopped changing; collectors of garbage take a while.
 async function settled(pid) {
+  await sleep(pause);
   let last = memoryKiB(pid);
   for (let i = 0; i < 20; i++) {
     await sleep(100);
