@@ -124,6 +124,7 @@ static enum ph_err open_auth(struct ph_plugin_config *config, void **state)
             close_auth(a);
         return ph_plugin_config_fail(config, why);
     }
+    ph_plugin_config_never_blocks(config);
     *state = a;
     return PH_OK;
 }

@@ -161,8 +161,15 @@ static const struct ph_plugin_handler handlers[] = {
     {0, NULL, NULL},
 };
 
+static enum ph_err open_chat(struct ph_plugin_config *config, void **state)
+{
+    (void)state;
+    ph_plugin_config_never_blocks(config);
+    return PH_OK;
+}
+
 static const struct ph_plugin plugin = {
-    PH_PLUGIN_HEAD, "chat", PH_VERSION, NULL, NULL, handlers,
+    PH_PLUGIN_HEAD, "chat", PH_VERSION, open_chat, NULL, handlers,
 };
 
 PH_PLUGIN(plugin)

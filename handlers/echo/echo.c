@@ -26,8 +26,15 @@ static const struct ph_plugin_handler handlers[] = {
     {0, NULL, NULL},
 };
 
+static enum ph_err open_echo(struct ph_plugin_config *config, void **state)
+{
+    (void)state;
+    ph_plugin_config_never_blocks(config);
+    return PH_OK;
+}
+
 static const struct ph_plugin plugin = {
-    PH_PLUGIN_HEAD, "echo", PH_VERSION, NULL, NULL, handlers,
+    PH_PLUGIN_HEAD, "echo", PH_VERSION, open_echo, NULL, handlers,
 };
 
 PH_PLUGIN(plugin)

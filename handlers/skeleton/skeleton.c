@@ -111,6 +111,9 @@ static enum ph_err open_skeleton(struct ph_plugin_config *config, void **state)
         free(s);
         return ph_plugin_config_fail(config, "out of memory");
     }
+    /* Leave this out if a handler of yours waits for anything: it would hold up all clients of
+     * a loop of pubhook-broker. */
+    ph_plugin_config_never_blocks(config);
     *state = s;
     return PH_OK;
 }

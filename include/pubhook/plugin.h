@@ -94,7 +94,8 @@ struct ph_plugin_config;
     ROW(struct ph_log *, plugin_config_log, (const struct ph_plugin_config *))                     \
     ROW(void, log_write, (struct ph_log *, enum ph_log_level, const char *))                       \
     ROW(void, reply_set_metadata, (struct ph_reply *, const char *, const char *))                 \
-    ROW(const char *, event_group, (const struct ph_event *))
+    ROW(const char *, event_group, (const struct ph_event *))                                      \
+    ROW(void, plugin_config_never_blocks, (struct ph_plugin_config *))
 
 /** What the host hands to the plugin. */
 struct ph_host {
@@ -149,6 +150,19 @@ const char *ph_plugin_config_get(const struct ph_plugin_config *config, const ch
 enum ph_err ph_plugin_config_fail(struct ph_plugin_config *config, const char *why);
 /** The host's log, for ph_log_write; may be NULL, outlives the plugin's state. */
 struct ph_log *ph_plugin_config_log(const struct ph_plugin_config *config);
+/**
+ * Declares, while `open` runs, that no handler of this plugin ever waits: not for a file,
+ * the network, another program or a lock that somebody holds for long, and not for a long
+ * computation. pubhook-broker then calls the handlers on the threads of its event loops
+ * instead of worker threads, which saves each event the way to another thread and back.
+ *
+ * There is one loop for each of the broker's threads (--threads), so handlers are called by
+ * several threads at once all the same. While a handler runs, nothing else happens on its
+ * loop: no other client of it is read, written or let in. It must return within microseconds;
+ * the log tells, once, of a plugin with a handler that took more than 10 ms. pubhookd calls
+ * handlers on the threads that it has, whatever they declare.
+ */
+void ph_plugin_config_never_blocks(struct ph_plugin_config *config);
 
 #ifndef PH_PLUGIN_HOST_SIDE
 
@@ -219,6 +233,7 @@ extern const struct ph_host *ph_plugin_host __attribute__((visibility("hidden"))
 #define ph_plugin_config_get(...) (ph_plugin_host->plugin_config_get(__VA_ARGS__))
 #define ph_plugin_config_fail(...) (ph_plugin_host->plugin_config_fail(__VA_ARGS__))
 #define ph_plugin_config_log(...) (ph_plugin_host->plugin_config_log(__VA_ARGS__))
+#define ph_plugin_config_never_blocks(...) (ph_plugin_host->plugin_config_never_blocks(__VA_ARGS__))
 #define ph_log_write(...) (ph_plugin_host->log_write(__VA_ARGS__))
 
 #endif /* PH_PLUGIN_HOST_SIDE */

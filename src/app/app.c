@@ -164,6 +164,17 @@ struct str app__path(const struct ph_app *app)
     return str__of(app->path);
 }
 
+void app__add_plugin(struct ph_app *app, bool never_blocks)
+{
+    app->plugins++;
+    app->blocking_plugins += !never_blocks;
+}
+
+bool app__never_blocks(const struct ph_app *app)
+{
+    return app->plugins > 0 && app->blocking_plugins == 0;
+}
+
 enum ph_err ph_app_check(const struct ph_app *app, const char **why)
 {
     if (app->key_count > 0 || app->allow_unsigned)

@@ -40,6 +40,17 @@ void app__serve_checked(struct ph_app *app, const struct ph_request *req, struct
 void app__refuse(struct ph_app *app, const struct ph_request *req, struct ph_response *res,
                  int status, const char *why);
 
+/* For events that come from the same process. First a copy of the event, which lives in the
+ * response; then, on any thread, the handlers, and what they decide as a response. */
+enum ph_err app__hand_over(const struct ph_app *app, const struct ph_event *ev,
+                           struct ph_response *res, struct ph_event **out, struct diag *diag);
+void app__dispatch(struct ph_app *app, const struct ph_event *ev, struct ph_response *res);
+
+/* A plugin has registered its handlers, and says whether they may block. */
+void app__add_plugin(struct ph_app *app, bool never_blocks);
+/* Have all handlers come from plugins that never block? Then a loop may call them. */
+bool app__never_blocks(const struct ph_app *app);
+
 struct ph_log *app__log(const struct ph_app *app);
 struct str app__path(const struct ph_app *app);
 

@@ -239,9 +239,14 @@ static enum ph_err complete(struct serving *s, struct http_request *req)
     return body ? PH_OK : diag__set(&s->diag, PH_ERR_MEMORY, "out of memory");
 }
 
+static struct event_limits limits_of(const struct ph_app *app)
+{
+    return (struct event_limits){.json_depth = (uint32_t)app->limits[PH_LIMIT_JSON_DEPTH]};
+}
+
 static void serve_event(struct serving *s)
 {
-    struct event_limits limits = {.json_depth = (uint32_t)s->app->limits[PH_LIMIT_JSON_DEPTH]};
+    const struct event_limits limits = limits_of(s->app);
     struct http_request req;
     struct ph_event *ev;
     enum ph_err err;
@@ -265,7 +270,7 @@ static void serve_event(struct serving *s)
     dispatch(s);
 }
 
-static void reset(struct ph_app *app, struct ph_response *res)
+static void reset(const struct ph_app *app, struct ph_response *res)
 {
     app__response_reset(res);
     res->arena.max = SERVE_MAX_MEMORY + 2 * app->limits[PH_LIMIT_BODY];
@@ -311,4 +316,20 @@ void app__serve_checked(struct ph_app *app, const struct ph_request *req, struct
 
     reset(app, res);
     serve_request(&s);
+}
+
+enum ph_err app__hand_over(const struct ph_app *app, const struct ph_event *ev,
+                           struct ph_response *res, struct ph_event **out, struct diag *diag)
+{
+    const struct event_limits limits = limits_of(app);
+
+    reset(app, res);
+    return event__hand_over(&res->arena, ev, &limits, out, diag);
+}
+
+void app__dispatch(struct ph_app *app, const struct ph_event *ev, struct ph_response *res)
+{
+    struct serving s = {.app = app, .res = res, .ev = ev};
+
+    dispatch(&s);
 }

@@ -17,6 +17,19 @@ bool http__add(struct arena *a, struct http_headers *h, struct str name, struct 
     return true;
 }
 
+bool http__own(struct arena *a, struct http_request *req)
+{
+    for (size_t i = 0; i < req->headers.count; i++) {
+        struct str *value = &req->headers.items[i].value;
+
+        value->ptr = arena__strdup(a, *value);
+        if (!value->ptr)
+            return false;
+    }
+    req->body.ptr = arena__strdup(a, req->body);
+    return req->body.ptr != NULL;
+}
+
 struct str http__get(const struct http_headers *h, struct str name)
 {
     for (size_t i = 0; i < h->count; i++) {

@@ -33,6 +33,9 @@ struct http_response {
 
 /* Appends a header; the strings are not copied. False when memory is out. */
 bool http__add(struct arena *a, struct http_headers *h, struct str name, struct str value);
+/* Makes the header values and the body copies with a NUL behind them. False when memory is
+ * out. */
+bool http__own(struct arena *a, struct http_request *req);
 /* First value of a header, absent when there is none. */
 struct str http__get(const struct http_headers *h, struct str name);
 /* Last value of a header (rule for ce-connectionState and metadata). */

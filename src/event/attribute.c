@@ -55,6 +55,48 @@ bool event__read_type(struct str type, enum ph_event_kind *kind, struct str *nam
     return false;
 }
 
+struct str event__default_source(struct arena *a, const struct ph_event *ev)
+{
+    static const struct str before = STR("/hubs/"), between = STR("/client/");
+    size_t len = before.len + ev->hub.len + between.len + ev->connection_id.len;
+    char *text = arena__alloc(a, len + 1), *at = text;
+
+    if (!text)
+        return STR_NONE;
+    str__place(&at, before);
+    str__place(&at, ev->hub);
+    str__place(&at, between);
+    str__place(&at, ev->connection_id);
+    *at = '\0';
+    return str__n(text, len);
+}
+
+static bool is_ascii(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if ((unsigned char)s.ptr[i] > 0x7f)
+            return false;
+    }
+    return true;
+}
+
+/* White space at the ends would be lost on the way: user " bob" would become "bob". */
+enum ph_err event__check_value(struct str header, struct str value, bool unicode, struct diag *diag)
+{
+    const char *wrong = NULL;
+
+    if (str__has_control(value))
+        wrong = "holds a control character";
+    else if (!unicode && !is_ascii(value))
+        wrong = "holds characters outside ASCII";
+    else if (str__trim(value).len != value.len)
+        wrong = "starts or ends with white space";
+    if (!wrong)
+        return PH_OK;
+    return diag__set(diag, PH_ERR_ARGUMENT, "%.*s %s and so cannot be sent to an event handler",
+                     STR_FMT(header), wrong);
+}
+
 static const struct str content_types[] = {
     [PH_DATA_TEXT] = {"text/plain", 10},
     [PH_DATA_JSON] = {"application/json", 16},

@@ -41,4 +41,11 @@ struct event_type event__type(enum ph_event_kind kind, struct str user_event_nam
 /* The kind and the name that a ce-type says. False: none of these. */
 bool event__read_type(struct str type, enum ph_event_kind *kind, struct str *name);
 
+/* For events that name no source: the long form, which documents print for all events but
+ * some (section 2.1). Absent when memory is out. */
+struct str event__default_source(struct arena *a, const struct ph_event *ev);
+
+/* Can it be sent as a header? PH_ERR_ARGUMENT. */
+enum ph_err event__check_value(struct str header, struct str value, bool unicode,
+                               struct diag *diag);
 #endif

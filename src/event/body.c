@@ -1,5 +1,7 @@
 #include "event/body.h"
 
+#include "base/utf8.h"
+
 /* A connect body repeats what a client's HTTP request can hold, so this is far above
  * any real one; it bounds the memory that 1 MiB of "[[],[],..." can cost. */
 #define BODY_MAX_VALUES 16384
@@ -183,6 +185,20 @@ enum ph_err body__decode(struct arena *a, struct ph_event *ev, const struct even
     if (ev->kind == PH_EVENT_JOINED || ev->kind == PH_EVENT_LEFT)
         return read_presence(body, ev, diag);
     return PH_OK;
+}
+
+enum ph_err body__check_user_data(const struct ph_event *ev, const struct event_limits *limits,
+                                  struct diag *diag)
+{
+    struct diag detail = {""};
+    enum ph_err err;
+
+    if (ev->type == PH_DATA_TEXT && !utf8__valid(ev->data))
+        return diag__set(diag, PH_ERR_SYNTAX, "body: text/plain data is not valid UTF-8");
+    if (ev->type != PH_DATA_JSON)
+        return PH_OK;
+    err = json__check(ev->data, limits->json_depth, &detail);
+    return err == PH_OK ? PH_OK : diag__set(diag, err, "body: %s", detail.text);
 }
 
 static void write_key(struct buf *out, struct str key)

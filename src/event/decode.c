@@ -240,23 +240,10 @@ static enum ph_err read_data_type(struct decoder *d)
     return PH_OK;
 }
 
-static enum ph_err check_user_data(struct decoder *d)
-{
-    struct diag detail = {""};
-    enum ph_err err;
-
-    if (d->ev->type == PH_DATA_TEXT && !utf8__valid(d->ev->data))
-        return diag__set(d->diag, PH_ERR_SYNTAX, "body: text/plain data is not valid UTF-8");
-    if (d->ev->type != PH_DATA_JSON)
-        return PH_OK;
-    err = json__check(d->ev->data, d->limits->json_depth, &detail);
-    return err == PH_OK ? PH_OK : diag__set(d->diag, err, "body: %s", detail.text);
-}
-
 static enum ph_err read_body(struct decoder *d)
 {
     d->ev->data = d->req->body.ptr ? d->req->body : STR("");
-    return d->ev->kind == PH_EVENT_USER ? check_user_data(d)
+    return d->ev->kind == PH_EVENT_USER ? body__check_user_data(d->ev, d->limits, d->diag)
                                         : body__decode(d->arena, d->ev, d->limits, d->diag);
 }
 

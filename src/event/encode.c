@@ -17,32 +17,6 @@ static enum ph_err out_of_memory(struct encoder *e)
     return diag__set(e->diag, PH_ERR_MEMORY, "out of memory");
 }
 
-static bool is_ascii(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if ((unsigned char)s.ptr[i] > 0x7f)
-            return false;
-    }
-    return true;
-}
-
-/* White space at the ends would be lost on the way: user " bob" would become "bob". */
-static enum ph_err check_value(struct encoder *e, struct str name, struct str value, bool unicode)
-{
-    const char *wrong = NULL;
-
-    if (str__has_control(value))
-        wrong = "holds a control character";
-    else if (!unicode && !is_ascii(value))
-        wrong = "holds characters outside ASCII";
-    else if (str__trim(value).len != value.len)
-        wrong = "starts or ends with white space";
-    if (!wrong)
-        return PH_OK;
-    return diag__set(e->diag, PH_ERR_ARGUMENT, "%.*s %s and so cannot be sent to an event handler",
-                     STR_FMT(name), wrong);
-}
-
 static enum ph_err add(struct encoder *e, struct str name, struct str value)
 {
     return http__add(e->arena, &e->out->headers, name, value) ? PH_OK : out_of_memory(e);
@@ -57,7 +31,7 @@ static enum ph_err add_attribute(struct encoder *e, const struct attribute *attr
         return diag__set(e->diag, PH_ERR_ARGUMENT, "%s is missing", attribute->header.ptr);
     if (!value.ptr)
         return PH_OK;
-    err = check_value(e, attribute->header, value, attribute->unicode);
+    err = event__check_value(attribute->header, value, attribute->unicode, e->diag);
     return err == PH_OK ? add(e, attribute->header, value) : err;
 }
 
@@ -69,16 +43,14 @@ static enum ph_err add_type(struct encoder *e)
     return text ? add(e, STR("ce-type"), str__of(text)) : out_of_memory(e);
 }
 
-/* The long form, which documents print for all events but some (section 2.1). */
 static enum ph_err add_default_source(struct encoder *e)
 {
-    char *source;
+    struct str source;
 
     if (e->ev->source.ptr)
         return PH_OK;
-    source = arena__printf(e->arena, "/hubs/%.*s/client/%.*s", STR_FMT(e->ev->hub),
-                           STR_FMT(e->ev->connection_id));
-    return source ? add(e, STR("ce-source"), str__of(source)) : out_of_memory(e);
+    source = event__default_source(e->arena, e->ev);
+    return source.ptr ? add(e, STR("ce-source"), source) : out_of_memory(e);
 }
 
 static enum ph_err add_metadata(struct encoder *e)
@@ -98,7 +70,7 @@ static enum ph_err add_origin(struct encoder *e)
 
     if (!e->ev->origin.ptr)
         return PH_OK;
-    err = check_value(e, name, e->ev->origin, false);
+    err = event__check_value(name, e->ev->origin, false, e->diag);
     return err == PH_OK ? add(e, name, e->ev->origin) : err;
 }
 
@@ -118,6 +90,8 @@ static enum ph_err add_headers(struct encoder *e, struct str signature)
         err = add(e, STR("ce-signature"), signature);
     if (err == PH_OK)
         err = add_origin(e);
+    if (err == PH_OK && e->ev->request_id.ptr)
+        err = add(e, STR("x-ms-client-request-id"), e->ev->request_id);
     return err == PH_OK ? add_metadata(e) : err;
 }
 

@@ -163,5 +163,7 @@ const char *ph_event_certificate_pem(const struct ph_event *ev, size_t at)
 
 const char *ph_event_http_header(const struct ph_event *ev, const char *name)
 {
-    return name && ev->http ? http__get(ev->http, str__of(name)).ptr : NULL;
+    const struct http_headers *http = name ? event__http(ev) : NULL;
+
+    return http ? http__get(http, str__of(name)).ptr : NULL;
 }

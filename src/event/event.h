@@ -41,6 +41,7 @@ struct ph_event {
     struct str source;
     struct str origin;
     struct str state;
+    struct str request_id; /* x-ms-client-request-id, to be encoded */
     enum ph_data_type type;
     struct str data;   /* user events; when decoded, the body of the others too */
     struct str reason; /* disconnected */
@@ -53,6 +54,7 @@ struct ph_event {
     const struct event_certificate *certificates;
     size_t certificate_count;
     const struct http_headers *http; /* of the webhook request, when decoded */
+    struct arena *arena;             /* when handed over: where `http` is made for who asks */
 };
 
 struct event_limits {
@@ -76,6 +78,16 @@ enum ph_err event__decode(struct arena *a, const struct http_request *req,
  * connection. PH_ERR_MEMORY; PH_ERR_ARGUMENT: an attribute cannot be a header value. */
 enum ph_err event__encode(struct arena *a, const struct ph_event *ev, struct str signature,
                           struct http_request *out, struct diag *diag);
+
+/* --- handover.c: from the broker to a handler in the same process ------------- */
+
+/* What event__decode would make of a request that event__encode has made of `ev`, without
+ * the request. Errors are those of either. */
+enum ph_err event__hand_over(struct arena *a, const struct ph_event *ev,
+                             const struct event_limits *limits, struct ph_event **out,
+                             struct diag *diag);
+/* The headers of the request that it came by, or would have; NULL when memory is out. */
+const struct http_headers *event__http(const struct ph_event *ev);
 
 /* --- signature.c ------------------------------------------------------------ */
 

@@ -120,3 +120,8 @@ struct ph_log *plugin_config__log(const struct ph_plugin_config *c)
 {
     return c->log;
 }
+
+void plugin_config__never_blocks(struct ph_plugin_config *c)
+{
+    c->never_blocks = true;
+}

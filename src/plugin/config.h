@@ -15,6 +15,7 @@ struct ph_plugin_config {
     char known[256];             /* names it asked for, for the message about a typo */
     char failure[256];           /* its own words when `open` fails */
     struct ph_log *log;
+    bool never_blocks; /* as the plugin declared */
 };
 
 /* Splits the specification. PH_ERR_PLUGIN, PH_ERR_MEMORY. */
@@ -30,5 +31,6 @@ enum ph_err plugin_config__check(const struct ph_plugin_config *c, struct diag *
 const char *plugin_config__get(const struct ph_plugin_config *c, const char *key);
 enum ph_err plugin_config__fail(struct ph_plugin_config *c, const char *why);
 struct ph_log *plugin_config__log(const struct ph_plugin_config *c);
+void plugin_config__never_blocks(struct ph_plugin_config *c);
 
 #endif

@@ -6,6 +6,7 @@
 #define ph_plugin_config_get plugin_config__get
 #define ph_plugin_config_fail plugin_config__fail
 #define ph_plugin_config_log plugin_config__log
+#define ph_plugin_config_never_blocks plugin_config__never_blocks
 
 static const struct ph_host host = {.abi_major = PH_ABI_MAJOR,
                                     .abi_minor = PH_ABI_MINOR,

@@ -1,3 +1,4 @@
+#include "app/app.h"
 #include "plugin/config.h"
 #include "plugin/host.h"
 #include "plugin/plugin.h"
@@ -250,6 +251,8 @@ static enum ph_err load(struct ph_app *app, struct ph_plugin_config *c, struct d
         err = open_plugin(p, c, diag);
     if (!err)
         err = register_all(app, p, c, diag);
+    if (!err)
+        app__add_plugin(app, c->never_blocks);
     if (!err)
         log__info(c->log, LOG_FIELDS("file", c->file.ptr, "version", p->table->version),
                   "plugin %s loaded", p->table->name);

@@ -1,7 +1,8 @@
-/* Handlers inside the broker: the request reaches ph_app_serve on another thread, the
- * report comes on the loop's. */
+/* Handlers inside the broker: an event reaches those that may block on another thread, the
+ * others on the loop's; the report comes on the loop's. */
 #include "unit.h"
 
+#include "app/app.h"
 #include "broker/net/inproc.h"
 #include "broker/upstream/exchange.h"
 #include "pubhook/app.h"
@@ -11,17 +12,17 @@
 #include <stdlib.h>
 
 #define THREADS 2 /* of the four that libuv starts */
-#define KEY "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 
 struct fixture {
     uv_loop_t loop;
     struct inproc *in;
-    struct ph_app *app, *other;
+    struct ph_app *app, *other, *prompt;
     pthread_t loop_thread;
     uv_sem_t entered, leave; /* of the handler that blocks */
     struct exchange x[16];
-    int reported, status;
-    char body[64];
+    int reported, status, called;
+    char body[64], order[64], why[128], logged[1024];
+    struct ph_log *log;
 };
 
 static struct ph_reply *echo(const struct ph_event *ev, void *arg)
@@ -33,6 +34,26 @@ static struct ph_reply *echo(const struct ph_event *ev, void *arg)
 
     assert_false(pthread_equal(pthread_self(), f->loop_thread));
     return reply;
+}
+
+static struct ph_reply *on_the_loop(const struct ph_event *ev, void *arg)
+{
+    struct fixture *f = arg;
+    size_t len;
+    const void *data = ph_event_data(ev, &len);
+
+    assert_true(pthread_equal(pthread_self(), f->loop_thread));
+    f->called++;
+    strncat(f->order, ph_event_id(ev), 8);
+    return ph_reply_data(ph_event_data_type(ev), data, len);
+}
+
+/* Of a plugin that lies. */
+static struct ph_reply *dawdle(const struct ph_event *ev, void *arg)
+{
+    (void)ev, (void)arg;
+    uv_sleep(2 * INPROC_SLOW_MS);
+    return ph_reply_ok();
 }
 
 static struct ph_reply *block(const struct ph_event *ev, void *arg)
@@ -52,10 +73,21 @@ static void report(void *ctx, struct exchange *x, const struct exchange_result *
 
     assert_true(pthread_equal(pthread_self(), f->loop_thread));
     assert_null(exchange__shell(x));
-    assert_non_null(res);
     f->reported++;
+    snprintf(f->why, sizeof(f->why), "%s", result->why ? result->why : "");
+    if (!res)
+        return;
     f->status = res->status;
     snprintf(f->body, sizeof(f->body), "%.*s", STR_FMT(res->body));
+}
+
+static void remember(void *arg, enum ph_log_level level, const char *line, size_t len)
+{
+    struct fixture *f = arg;
+    size_t at = strlen(f->logged);
+
+    (void)level;
+    snprintf(f->logged + at, sizeof(f->logged) - at, "%.*s", (int)len, line);
 }
 
 static int set_up(void **state)
@@ -67,13 +99,17 @@ static int set_up(void **state)
     uv_sem_init(&f->leave, 0);
     f->loop_thread = pthread_self();
     f->app = ph_app_new();
-    assert_int_equal(ph_app_add_key(f->app, KEY), PH_OK);
     assert_int_equal(ph_app_on_event(f->app, NULL, "echo", echo, f, NULL), PH_OK);
     assert_int_equal(ph_app_on_event(f->app, NULL, "block", block, f, NULL), PH_OK);
     f->other = ph_app_new();
-    assert_int_equal(ph_app_add_key(f->other, KEY), PH_OK);
     assert_int_equal(ph_app_on_event(f->other, NULL, "echo", echo, f, NULL), PH_OK);
-    f->in = inproc__new(&f->loop, THREADS, report, f);
+    f->prompt = ph_app_new();
+    assert_int_equal(ph_app_on_event(f->prompt, NULL, "echo", on_the_loop, f, NULL), PH_OK);
+    assert_int_equal(ph_app_on_event(f->prompt, NULL, "dawdle", dawdle, f, NULL), PH_OK);
+    app__add_plugin(f->prompt, true);
+    f->log = ph_log_new(PH_LOG_WARN, PH_LOG_TEXT);
+    ph_log_set_sink(f->log, remember, f);
+    f->in = inproc__new(&f->loop, THREADS, f->log, report, f);
     assert_non_null(f->in);
     *state = f;
     return 0;
@@ -88,76 +124,96 @@ static int tear_down(void **state)
     assert_int_equal(uv_loop_close(&f->loop), 0);
     ph_app_free(f->app);
     ph_app_free(f->other);
+    ph_app_free(f->prompt);
+    ph_log_free(f->log);
     uv_sem_destroy(&f->entered);
     uv_sem_destroy(&f->leave);
     free(f);
     return 0;
 }
 
-/* Everything of the request is gone when this returns, as after a cancelled exchange. */
-static void send_to(struct fixture *f, struct ph_app *app, int n, const char *event,
-                    struct str signature)
+static struct ph_event event_of(const char *name, const char *id)
 {
-    struct ph_event ev = {.kind = PH_EVENT_USER,
-                          .hub = STR("chat"),
-                          .connection_id = STR("conn1"),
-                          .name = str__of(event),
-                          .id = STR("1"),
-                          .time = STR("2026-11-20T00:00:00Z"),
-                          .origin = STR("localhost"),
-                          .type = PH_DATA_TEXT,
-                          .data = STR("hello")};
-    struct http_request http = {.method = STR("POST")};
-    struct upstream_request req = {.http = &http, .app = app};
-    struct diag diag;
-    struct arena a;
+    return (struct ph_event){.kind = PH_EVENT_USER,
+                             .hub = STR("chat"),
+                             .connection_id = STR("conn1"),
+                             .name = str__of(name),
+                             .id = str__of(id),
+                             .time = STR("2026-11-20T00:00:00Z"),
+                             .origin = STR("localhost"),
+                             .type = PH_DATA_TEXT,
+                             .data = STR("hello")};
+}
 
-    arena__init(&a, NULL, 0, 65536);
-    assert_int_equal(event__encode(&a, &ev, signature, &http, &diag), PH_OK);
+static const char *target(struct exchange *x)
+{
+    (void)x;
+    return "plugin prompt.so";
+}
+
+/* All of the event is gone when this returns, as after a cancelled exchange. */
+static void send_to(struct fixture *f, struct ph_app *app, int n, const char *event)
+{
+    struct ph_event ev = event_of(event, "1");
+    const struct upstream_request req = {.app = app, .event = &ev};
+
     assert_true(inproc__send(f->in, &f->x[n], &req));
-    arena__free(&a);
+    ev = (struct ph_event){.kind = PH_EVENT_USER};
 }
 
-static void send_event(struct fixture *f, int n, const char *event, struct str signature)
+static void send_event(struct fixture *f, int n, const char *event)
 {
-    send_to(f, f->app, n, event, signature);
+    send_to(f, f->app, n, event);
 }
 
-/* vector 7 of event-handler section 4 */
-#define SIGNATURE STR("sha256=8de7281e588e23b0a30a7180ffa240257b8176e983004c240c9f3f7a7233c993")
+static void work_off(struct fixture *f)
+{
+    inproc__turn(f->in, 1);
+    uv_run(&f->loop, UV_RUN_DEFAULT);
+}
 
 static void event_reaches_the_handler(void **state)
 {
     struct fixture *f = *state;
 
-    send_event(f, 0, "echo", SIGNATURE);
+    send_event(f, 0, "echo");
+    assert_true(inproc__has_work(f->in));
     assert_int_equal(f->reported, 0);
-    uv_run(&f->loop, UV_RUN_DEFAULT);
+    work_off(f);
     assert_int_equal(f->reported, 1);
     assert_int_equal(f->status, 200);
     assert_string_equal(f->body, "hello");
 }
 
-static void signature_is_checked_as_over_http(void **state)
+static void event_that_cannot_be_sent(void **state)
 {
     struct fixture *f = *state;
+    struct ph_app *apps[] = {f->app, f->prompt};
+    struct ph_event ev = event_of("echo", "1");
+    struct upstream_request req = {.event = &ev};
 
-    send_event(f, 0, "echo", STR("sha256=00"));
-    uv_run(&f->loop, UV_RUN_DEFAULT);
-    assert_int_equal(f->status, 401);
+    ev.user_id = STR("two\nlines");
+    for (int i = 0; i < 2; i++) {
+        req.app = apps[i];
+        assert_true(inproc__send(f->in, &f->x[0], &req));
+        work_off(f);
+        assert_int_equal(f->reported, i + 1);
+        assert_non_null(strstr(f->why, "ce-userId holds a control character"));
+    }
 }
 
 static void cancelled_result_is_dropped(void **state)
 {
     struct fixture *f = *state;
 
-    send_event(f, 0, "block", SIGNATURE);
+    send_event(f, 0, "block");
+    inproc__turn(f->in, 1);
     uv_sem_wait(&f->entered);
     inproc__cancel(f->in, &f->x[0]);
     inproc__cancel(f->in, &f->x[0]);
-    send_event(f, 0, "echo", SIGNATURE); /* the exchange may be used again at once */
+    send_event(f, 0, "echo"); /* the exchange may be used again at once */
     uv_sem_post(&f->leave);
-    uv_run(&f->loop, UV_RUN_DEFAULT);
+    work_off(f);
     assert_int_equal(f->reported, 1);
     assert_string_equal(f->body, "hello");
 }
@@ -168,7 +224,8 @@ static void cancelled_before_it_runs(void **state)
     enum { COUNT = 16 };
 
     for (int i = 0; i < COUNT; i++) /* more than the pool has threads */
-        send_event(f, i, "block", SIGNATURE);
+        send_event(f, i, "block");
+    inproc__turn(f->in, 1);
     for (int i = 0; i < COUNT; i++)
         inproc__cancel(f->in, &f->x[i]);
     for (int i = 0; i < COUNT; i++)
@@ -181,7 +238,8 @@ static void free_while_a_handler_runs(void **state)
 {
     struct fixture *f = *state;
 
-    send_event(f, 0, "block", SIGNATURE);
+    send_event(f, 0, "block");
+    inproc__turn(f->in, 1);
     uv_sem_wait(&f->entered);
     inproc__free(f->in);
     f->in = NULL;
@@ -193,8 +251,10 @@ static void free_while_a_handler_runs(void **state)
 /* The loop turns until something is reported. */
 static void wait_for_reports(struct fixture *f, int count)
 {
-    while (f->reported < count)
+    while (f->reported < count) {
+        inproc__turn(f->in, 1);
         uv_run(&f->loop, UV_RUN_ONCE);
+    }
 }
 
 static void a_handler_that_blocks_leaves_threads_to_others(void **state)
@@ -202,10 +262,11 @@ static void a_handler_that_blocks_leaves_threads_to_others(void **state)
     struct fixture *f = *state;
 
     for (int i = 0; i < 10; i++)
-        send_event(f, i, "block", SIGNATURE);
+        send_event(f, i, "block");
+    inproc__turn(f->in, 1);
     for (int i = 0; i < THREADS; i++)
         uv_sem_wait(&f->entered);
-    send_to(f, f->other, 10, "echo", SIGNATURE);
+    send_to(f, f->other, 10, "echo");
     wait_for_reports(f, 1);
     assert_string_equal(f->body, "hello");
     assert_int_equal(uv_sem_trywait(&f->entered), UV_EAGAIN); /* no more than its threads */
@@ -219,13 +280,14 @@ static void one_that_stands_in_line_can_go(void **state)
     struct fixture *f = *state;
 
     for (int i = 0; i < 5; i++)
-        send_event(f, i, "block", SIGNATURE);
+        send_event(f, i, "block");
+    inproc__turn(f->in, 1);
     for (int i = 0; i < THREADS; i++)
         uv_sem_wait(&f->entered);
     inproc__cancel(f->in, &f->x[4]); /* the last, one in between, and one that runs */
     inproc__cancel(f->in, &f->x[2]);
     inproc__cancel(f->in, &f->x[0]);
-    send_event(f, 5, "echo", SIGNATURE);
+    send_event(f, 5, "echo");
     for (int i = 0; i < 5; i++)
         uv_sem_post(&f->leave);
     uv_run(&f->loop, UV_RUN_DEFAULT);
@@ -237,7 +299,8 @@ static void free_while_some_stand_in_line(void **state)
     struct fixture *f = *state;
 
     for (int i = 0; i < 5; i++)
-        send_event(f, i, "block", SIGNATURE);
+        send_event(f, i, "block");
+    inproc__turn(f->in, 1);
     for (int i = 0; i < THREADS; i++)
         uv_sem_wait(&f->entered);
     inproc__free(f->in);
@@ -248,13 +311,104 @@ static void free_while_some_stand_in_line(void **state)
     assert_int_equal(f->reported, 0);
 }
 
+/* --- On the loop ------------------------------------------------------------------ */
+
+static void send_prompt(struct fixture *f, int n, const struct ph_event *ev)
+{
+    const struct upstream_request req = {.app = f->prompt, .event = ev};
+
+    f->x[n].target = target;
+    assert_true(inproc__send(f->in, &f->x[n], &req));
+    assert_int_equal(f->called, 0);
+    assert_int_equal(f->reported, 0); /* never from inside */
+}
+
+static void handlers_on_the_loop_are_called_in_order(void **state)
+{
+    struct fixture *f = *state;
+    const struct ph_event events[] = {event_of("echo", "a"), event_of("echo", "b"),
+                                      event_of("echo", "c")};
+
+    for (int i = 0; i < 3; i++)
+        send_prompt(f, i, &events[i]);
+    assert_int_equal(inproc__turn(f->in, 10), 3);
+    assert_string_equal(f->order, "abc");
+    assert_int_equal(f->reported, 3);
+    assert_int_equal(f->status, 200);
+    assert_string_equal(f->body, "hello");
+    assert_false(inproc__has_work(f->in));
+    assert_string_equal(f->logged, "");
+}
+
+static void calls_of_a_turn_are_counted(void **state)
+{
+    struct fixture *f = *state;
+    const struct ph_event ev = event_of("echo", "1");
+
+    for (int i = 0; i < 3; i++)
+        send_prompt(f, i, &ev);
+    assert_int_equal(inproc__turn(f->in, 2), 2);
+    assert_true(inproc__has_work(f->in));
+    assert_int_equal(inproc__turn(f->in, 2), 1);
+    assert_false(inproc__has_work(f->in));
+}
+
+static void what_is_cancelled_is_not_called(void **state)
+{
+    struct fixture *f = *state;
+    const struct ph_event events[] = {event_of("echo", "a"), event_of("echo", "b"),
+                                      event_of("echo", "c")};
+
+    for (int i = 0; i < 3; i++)
+        send_prompt(f, i, &events[i]);
+    inproc__cancel(f->in, &f->x[1]);
+    inproc__cancel(f->in, &f->x[2]);
+    assert_int_equal(inproc__turn(f->in, 10), 1);
+    assert_string_equal(f->order, "a");
+    send_to(f, f->prompt, 1, "nobody's");
+    inproc__cancel(f->in, &f->x[1]);
+    assert_int_equal(inproc__turn(f->in, 10), 0);
+}
+
+static void free_while_some_wait_for_the_loop(void **state)
+{
+    struct fixture *f = *state;
+    const struct ph_event ev = event_of("echo", "1");
+
+    send_prompt(f, 0, &ev);
+    send_prompt(f, 1, &ev);
+    inproc__free(f->in);
+    f->in = NULL;
+    assert_int_equal(f->called, 0);
+}
+
+static void a_plugin_that_blocks_the_loop_is_told_of_once(void **state)
+{
+    struct fixture *f = *state;
+    const struct ph_event ev = event_of("dawdle", "1");
+    const char *first;
+
+    for (int i = 0; i < 2; i++)
+        send_prompt(f, i, &ev);
+    inproc__turn(f->in, 2);
+    assert_int_equal(f->reported, 2);
+    first = strstr(f->logged, "plugin prompt.so declares that it never blocks");
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "plugin prompt.so"));
+}
+
 #define WITH_APP(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_APP(event_reaches_the_handler),
-        WITH_APP(signature_is_checked_as_over_http),
+        WITH_APP(event_that_cannot_be_sent),
+        WITH_APP(handlers_on_the_loop_are_called_in_order),
+        WITH_APP(calls_of_a_turn_are_counted),
+        WITH_APP(what_is_cancelled_is_not_called),
+        WITH_APP(free_while_some_wait_for_the_loop),
+        WITH_APP(a_plugin_that_blocks_the_loop_is_told_of_once),
         WITH_APP(cancelled_result_is_dropped),
         WITH_APP(cancelled_before_it_runs),
         WITH_APP(free_while_a_handler_runs),

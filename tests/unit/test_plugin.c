@@ -1,4 +1,5 @@
 /* The loader: good plugins serve, bad ones are refused with a reason. */
+#include "app/app.h"
 #include "plugin/config.h"
 #include "plugin/plugin.h"
 #include "unit.h"
@@ -66,8 +67,8 @@ static void bad_plugins_are_refused_with_file_and_reason(void **state)
         {UNIT_SRCDIR "/test_plugin.c", "invalid ELF header"},
         {PLUGINS_DIR "/bad_no_entry.so", "does not export ph_plugin_entry"},
         {PLUGINS_DIR "/bad_null_table.so", "returned NULL"},
-        {PLUGINS_DIR "/bad_major.so", "built for plugin interface 2.2, expected 1.x"},
-        {PLUGINS_DIR "/bad_minor.so", "needs plugin interface 1.3, this is 1.2"},
+        {PLUGINS_DIR "/bad_major.so", "built for plugin interface 2.3, expected 1.x"},
+        {PLUGINS_DIR "/bad_minor.so", "needs plugin interface 1.4, this is 1.3"},
         {PLUGINS_DIR "/bad_short.so", "its table has"},
         {PLUGINS_DIR "/bad_no_name.so", "name is NULL"},
         {PLUGINS_DIR "/bad_no_handlers.so", "handlers is NULL"},
@@ -101,6 +102,19 @@ static void bad_plugins_are_refused_with_file_and_reason(void **state)
             fail_msg("row %zu: \"%s\" does not say \"%s\"", i, diag.text, rows[i].reason);
         ph_app_free(app);
     }
+}
+
+static void plugins_say_whether_they_block(void **state)
+{
+    struct ph_app *app = load(HANDLERS_BUILD_DIR "/echo.so");
+    struct diag diag;
+
+    (void)state;
+    assert_true(app__never_blocks(app));
+    /* One that may block is enough. */
+    assert_int_equal(plugin__load(app, PLUGINS_DIR "/witness.so", NULL, &diag), PH_OK);
+    assert_false(app__never_blocks(app));
+    ph_app_free(app);
 }
 
 static void echo_answers_with_the_same_data(void **state)
@@ -298,6 +312,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_plugins_are_refused_with_file_and_reason),
         cmocka_unit_test(the_keys_that_a_plugin_reads_are_listed),
+        cmocka_unit_test(plugins_say_whether_they_block),
         cmocka_unit_test(echo_answers_with_the_same_data),
         cmocka_unit_test(hub_keys_say_what_the_handlers_are_for),
         cmocka_unit_test(chat_wants_a_user_and_gives_the_lobby),

@@ -4,37 +4,79 @@
 
 #include <stdlib.h>
 
+#define SPARE_JOBS 32    /* that an application keeps */
+#define WORKER_NS 200000 /* a worker reports when it has worked for so long */
+#define NS_PER_MS 1000000u
+
+/* An event for a handler. */
 struct job {
-    uv_work_t work;
-    struct job *next, *previous; /* of all jobs */
-    struct job *behind;          /* in its lane */
+    struct job *next, *previous; /* of all jobs of the lane; `next` also of the spare ones */
+    struct job *behind;          /* in line, or among what a worker has done */
     struct lane *lane;
-    bool started; /* a worker thread has it, or will */
-    struct inproc *owner;
-    struct exchange *exchange; /* NULL: nobody waits for the result */
-    struct ph_app *app;
-    struct ph_request *request;
-    struct ph_response *response;
-    char body[];
+    struct exchange *exchange;    /* NULL: nobody waits for the result */
+    const struct ph_event *event; /* the sender's, then a copy for the handler, or NULL */
+    const char *why;              /* there is none */
+    struct ph_response *response; /* NULL: on the loop one is enough */
+    bool taken;                   /* by a worker */
 };
 
-/* The jobs of one application. Those that no thread may take yet stand in line. */
+/* Works through a lane's line on a thread of the pool. */
+struct worker {
+    uv_work_t work;
+    struct lane *lane;
+    struct job *done, **last; /* what it has done since it was sent */
+    bool busy;                /* until the loop has heard */
+};
+
+/* The jobs of one application. All stand in line, until the loop or a worker takes them. */
 struct lane {
     struct lane *next;
+    struct inproc *owner;
     struct ph_app *app;
-    unsigned running;
+    bool on_loop, told_slow;
+    unsigned busy; /* workers */
+    struct job *jobs, *spare;
+    unsigned spare_count;
+    uv_mutex_t lock; /* of the line */
     struct job *first, **last;
+    struct worker workers[];
 };
 
 struct inproc {
     uv_loop_t *loop;
     unsigned threads; /* that one application may use at a time */
     struct lane *lanes;
+    struct ph_log *log;
     exchange_report_fn *report;
     void *ctx;
-    struct job *jobs;
+    struct ph_response *response; /* of the handler on the loop */
     bool closing;
 };
+
+/* --- Lanes ---------------------------------------------------------------------- */
+
+static struct lane *lane_new(struct inproc *in, struct ph_app *app)
+{
+    struct lane *lane = calloc(1, sizeof(*lane) + in->threads * sizeof(*lane->workers));
+
+    if (!lane)
+        return NULL;
+    if (uv_mutex_init(&lane->lock) != 0) {
+        free(lane);
+        return NULL;
+    }
+    for (unsigned i = 0; i < in->threads; i++) {
+        lane->workers[i].lane = lane;
+        lane->workers[i].work.data = &lane->workers[i];
+    }
+    lane->owner = in;
+    lane->app = app;
+    lane->on_loop = app__never_blocks(app);
+    lane->last = &lane->first;
+    lane->next = in->lanes;
+    in->lanes = lane;
+    return lane;
+}
 
 /* The lanes are as many as there are plugins. */
 static struct lane *lane_of(struct inproc *in, struct ph_app *app)
@@ -43,163 +85,317 @@ static struct lane *lane_of(struct inproc *in, struct ph_app *app)
 
     while (lane && lane->app != app)
         lane = lane->next;
-    if (lane)
-        return lane;
-    lane = calloc(1, sizeof(*lane));
-    if (!lane)
-        return NULL;
-    lane->app = app;
-    lane->last = &lane->first;
-    lane->next = in->lanes;
-    in->lanes = lane;
-    return lane;
+    return lane ? lane : lane_new(in, app);
 }
 
 static void stand_in_line(struct job *job)
 {
+    struct lane *lane = job->lane;
+
     job->behind = NULL;
-    *job->lane->last = job;
-    job->lane->last = &job->behind;
+    uv_mutex_lock(&lane->lock);
+    *lane->last = job;
+    lane->last = &job->behind;
+    uv_mutex_unlock(&lane->lock);
 }
 
-static void leave_line(struct job *job)
+static void take_from(struct lane *lane, struct job **at)
 {
-    struct job **at = &job->lane->first;
+    struct job *job = *at;
 
-    while (*at != job)
-        at = &(*at)->behind;
     *at = job->behind;
-    if (job->lane->last == &job->behind)
-        job->lane->last = at;
+    if (lane->last == &job->behind)
+        lane->last = at;
+    job->behind = NULL;
+    job->taken = true;
 }
 
-static void free_all(struct inproc *in)
+/* Any thread: the first in line; NULL: there is none. */
+static struct job *take_next(struct lane *lane)
 {
-    struct lane *lane;
+    struct job *job;
 
-    while ((lane = in->lanes)) {
-        in->lanes = lane->next;
-        free(lane);
+    uv_mutex_lock(&lane->lock);
+    job = lane->first;
+    if (job)
+        take_from(lane, &lane->first);
+    uv_mutex_unlock(&lane->lock);
+    return job;
+}
+
+/* False: it has been taken already. */
+static bool leave_line(struct job *job)
+{
+    struct lane *lane = job->lane;
+    struct job **at = &lane->first;
+    bool waits;
+
+    uv_mutex_lock(&lane->lock);
+    waits = !job->taken;
+    if (waits) {
+        while (*at != job)
+            at = &(*at)->behind;
+        take_from(lane, at);
     }
-    free(in);
+    uv_mutex_unlock(&lane->lock);
+    return waits;
 }
 
-static void job_free(struct job *job)
+/* --- Jobs ------------------------------------------------------------------------- */
+
+static struct job *job_make(const struct lane *lane)
 {
-    ph_request_free(job->request);
+    struct job *job = calloc(1, sizeof(*job));
+
+    if (!job || lane->on_loop)
+        return job;
+    job->response = ph_response_new();
+    if (job->response)
+        return job;
+    free(job);
+    return NULL;
+}
+
+static void job_drop(struct job *job)
+{
     ph_response_free(job->response);
     free(job);
 }
 
-static bool copy_request(struct job *job, const struct http_request *http)
+static struct job *job_get(struct lane *lane)
 {
-    char *path = strndup(app__path(job->app).ptr, app__path(job->app).len);
-
-    job->request = path ? ph_request_new("POST", path) : NULL;
-    free(path);
-    if (!job->request)
-        return false;
-    for (size_t i = 0; i < http->headers.count; i++) {
-        const struct http_header *h = &http->headers.items[i];
-
-        if (ph_request_add_header(job->request, h->name.ptr, h->name.len, h->value.ptr,
-                                  h->value.len) != PH_OK)
-            return false;
-    }
-    if (http->body.len > 0)
-        memcpy(job->body, http->body.ptr, http->body.len);
-    ph_request_set_body(job->request, job->body, http->body.len);
-    return true;
-}
-
-static struct job *job_new(struct inproc *in, struct exchange *x,
-                           const struct upstream_request *req)
-{
-    struct job *job = calloc(1, sizeof(*job) + req->http->body.len + 1);
+    struct job *job = lane->spare;
 
     if (!job)
-        return NULL;
-    job->owner = in;
-    job->exchange = x;
-    job->app = req->app;
-    job->work.data = job;
-    job->response = ph_response_new();
-    if (!job->response || !copy_request(job, req->http)) {
-        job_free(job);
-        return NULL;
-    }
+        return job_make(lane);
+    lane->spare = job->next;
+    lane->spare_count--;
     return job;
 }
 
-/* On a worker thread. What goes wrong is in the response. */
-static void serve(uv_work_t *work)
+static void job_put(struct lane *lane, struct job *job)
 {
-    struct job *job = work->data;
-
-    ph_app_serve(job->app, job->request, job->response);
+    if (lane->spare_count == SPARE_JOBS) {
+        job_drop(job);
+        return;
+    }
+    job->next = lane->spare;
+    lane->spare = job;
+    lane->spare_count++;
 }
 
-static void unlink_job(struct job *job)
+static void list(struct job *job)
 {
+    struct lane *lane = job->lane;
+
+    job->previous = NULL;
+    job->next = lane->jobs;
+    if (job->next)
+        job->next->previous = job;
+    lane->jobs = job;
+}
+
+static void end(struct job *job)
+{
+    struct lane *lane = job->lane;
+
     if (job->previous)
         job->previous->next = job->next;
     else
-        job->owner->jobs = job->next;
+        lane->jobs = job->next;
     if (job->next)
         job->next->previous = job->previous;
+    job_put(lane, job);
 }
 
-static void served(uv_work_t *work, int status);
-
-static bool start(struct job *job)
+/* The copy lives in the response. */
+static void hand_over(struct job *job, struct ph_response *res)
 {
-    job->started = uv_queue_work(job->owner->loop, &job->work, serve, served) == 0;
-    job->lane->running += job->started;
-    return job->started;
+    struct ph_event *copy = NULL;
+    struct diag diag = {""};
+
+    if (app__hand_over(job->lane->app, job->event, res, &copy, &diag) != PH_OK) {
+        copy = NULL;
+        job->why = arena__strdup(&res->arena, str__of(diag.text));
+    }
+    job->event = copy;
 }
 
-/* A thread is free for this application. Queuing work that libuv took once does not fail. */
-static void start_next(struct lane *lane)
+static void report(struct job *job, const struct ph_response *res)
 {
-    struct job *job = lane->first;
-
-    if (!job)
-        return;
-    leave_line(job);
-    start(job);
-}
-
-static void served(uv_work_t *work, int status)
-{
-    struct job *job = work->data;
-    struct inproc *in = job->owner;
+    struct inproc *in = job->lane->owner;
     struct exchange *x = job->exchange;
-    struct exchange_result result = {.response = &job->response->http};
+    struct exchange_result result = {.failure = FAILURE_OTHER};
 
-    (void)status; /* cancelled work has no exchange any more */
-    unlink_job(job);
-    job->lane->running--;
-    start_next(job->lane);
+    if (job->event)
+        result.response = &res->http;
+    else
+        result.why = job->why ? job->why : "out of memory";
     if (x) {
         exchange__set_shell(x, NULL);
         in->report(in->ctx, x, &result);
     }
-    job_free(job);
-    if (in->closing && !in->jobs)
-        free_all(in);
+    end(job);
 }
 
-struct inproc *inproc__new(uv_loop_t *loop, unsigned threads, exchange_report_fn *report, void *ctx)
+/* --- On the loop -------------------------------------------------------------------- */
+
+static void tell_slow(struct lane *lane, struct job *job, uint64_t ms)
+{
+    if (!lane->told_slow)
+        log__warn(lane->owner->log, LOG_NONE,
+                  "%s declares that it never blocks, but a handler of it took %u ms, in which no "
+                  "other client of this thread was served: make it faster, or take the call of "
+                  "ph_plugin_config_never_blocks out of it",
+                  exchange__target(job->exchange), (unsigned)ms);
+    lane->told_slow = true;
+}
+
+static void call_handler(struct job *job)
+{
+    struct lane *lane = job->lane;
+    uint64_t start = uv_hrtime(), took;
+
+    app__dispatch(lane->app, job->event, lane->owner->response);
+    took = (uv_hrtime() - start) / NS_PER_MS;
+    if (took > INPROC_SLOW_MS)
+        tell_slow(lane, job, took);
+}
+
+static void serve_on_loop(struct job *job)
+{
+    struct ph_response *res = job->lane->owner->response;
+
+    hand_over(job, res);
+    if (job->event)
+        call_handler(job);
+    report(job, res);
+}
+
+/* --- On worker threads ---------------------------------------------------------------- */
+
+/* What is quickly done is reported together. What goes wrong is in the response. */
+static void work(uv_work_t *w)
+{
+    struct worker *worker = w->data;
+    uint64_t start = uv_hrtime();
+    struct job *job;
+
+    while ((job = take_next(worker->lane))) {
+        if (job->event)
+            app__dispatch(worker->lane->app, job->event, job->response);
+        *worker->last = job;
+        worker->last = &job->behind;
+        if (uv_hrtime() - start > WORKER_NS)
+            break;
+    }
+}
+
+static void worked(uv_work_t *w, int status);
+
+static void send_worker(struct worker *worker)
+{
+    struct lane *lane = worker->lane;
+
+    worker->done = NULL;
+    worker->last = &worker->done;
+    worker->busy = uv_queue_work(lane->owner->loop, &worker->work, work, worked) == 0;
+    lane->busy += worker->busy;
+}
+
+static unsigned line_length(struct lane *lane, unsigned max)
+{
+    unsigned length = 0;
+
+    uv_mutex_lock(&lane->lock);
+    for (const struct job *job = lane->first; job && length < max; job = job->behind)
+        length++;
+    uv_mutex_unlock(&lane->lock);
+    return length;
+}
+
+/* As many as there are jobs in line, for each of these may block. */
+static void send_workers(struct lane *lane)
+{
+    unsigned wanted = line_length(lane, lane->owner->threads);
+
+    for (unsigned i = 0; i < lane->owner->threads && wanted > 0; i++) {
+        if (lane->workers[i].busy)
+            continue;
+        send_worker(&lane->workers[i]);
+        wanted--;
+    }
+}
+
+static void free_if_done(struct inproc *in);
+
+static void worked(uv_work_t *w, int status)
+{
+    struct worker *worker = w->data;
+    struct lane *lane = worker->lane;
+    struct inproc *in = lane->owner;
+    struct job *job, *done = worker->done;
+
+    (void)status; /* work that was cancelled has done nothing */
+    worker->busy = false;
+    lane->busy--;
+    send_workers(lane);
+    while ((job = done)) {
+        done = job->behind;
+        report(job, job->response);
+    }
+    if (in->closing)
+        free_if_done(in);
+}
+
+/* --- Life ------------------------------------------------------------------------------- */
+
+struct inproc *inproc__new(uv_loop_t *loop, unsigned threads, struct ph_log *log,
+                           exchange_report_fn *report_fn, void *ctx)
 {
     struct inproc *in = calloc(1, sizeof(*in));
 
     if (!in)
         return NULL;
+    in->response = ph_response_new();
+    if (!in->response) {
+        free(in);
+        return NULL;
+    }
     in->loop = loop;
     in->threads = threads;
-    in->report = report;
+    in->log = log;
+    in->report = report_fn;
     in->ctx = ctx;
     return in;
+}
+
+static void lane_free(struct lane *lane)
+{
+    struct job *job;
+
+    while ((job = lane->spare)) {
+        lane->spare = job->next;
+        job_drop(job);
+    }
+    uv_mutex_destroy(&lane->lock);
+    free(lane);
+}
+
+static void free_if_done(struct inproc *in)
+{
+    struct lane *lane;
+
+    for (lane = in->lanes; lane; lane = lane->next) {
+        if (lane->busy > 0)
+            return;
+    }
+    while ((lane = in->lanes)) {
+        in->lanes = lane->next;
+        lane_free(lane);
+    }
+    ph_response_free(in->response);
+    free(in);
 }
 
 /* The result of one that runs is dropped; one that stands in line goes. */
@@ -208,48 +404,49 @@ static void drop(struct job *job)
     if (job->exchange)
         exchange__set_shell(job->exchange, NULL);
     job->exchange = NULL;
-    if (job->started) {
-        uv_cancel((uv_req_t *)&job->work); /* fails once the handler runs */
-        return;
+    if (leave_line(job))
+        end(job);
+}
+
+static void close_lane(struct lane *lane)
+{
+    struct job *next;
+
+    for (struct job *job = lane->jobs; job; job = next) {
+        next = job->next;
+        drop(job);
     }
-    leave_line(job);
-    unlink_job(job);
-    job_free(job);
+    for (unsigned i = 0; i < lane->owner->threads; i++) {
+        if (lane->workers[i].busy)
+            uv_cancel((uv_req_t *)&lane->workers[i].work); /* fails once it has begun */
+    }
 }
 
 void inproc__free(struct inproc *in)
 {
-    struct job *next;
-
     if (!in)
         return;
     in->closing = true;
-    for (struct job *job = in->jobs; job; job = next) {
-        next = job->next;
-        drop(job);
-    }
-    if (!in->jobs)
-        free_all(in);
+    for (struct lane *lane = in->lanes; lane; lane = lane->next)
+        close_lane(lane);
+    free_if_done(in);
 }
+
+/* --- What the shell does ------------------------------------------------------------------ */
 
 bool inproc__send(struct inproc *in, struct exchange *x, const struct upstream_request *req)
 {
     struct lane *lane = lane_of(in, req->app);
-    struct job *job = lane ? job_new(in, x, req) : NULL;
+    struct job *job = lane ? job_get(lane) : NULL;
 
     if (!job)
         return false;
-    job->lane = lane;
-    if (lane->running >= in->threads) {
-        stand_in_line(job);
-    } else if (!start(job)) {
-        job_free(job);
-        return false;
-    }
-    job->next = in->jobs;
-    if (job->next)
-        job->next->previous = job;
-    in->jobs = job;
+    *job =
+        (struct job){.lane = lane, .exchange = x, .event = req->event, .response = job->response};
+    if (job->response)
+        hand_over(job, job->response);
+    list(job);
+    stand_in_line(job);
     exchange__set_shell(x, job);
     return true;
 }
@@ -261,4 +458,31 @@ void inproc__cancel(struct inproc *in, struct exchange *x)
     (void)in;
     if (job)
         drop(job);
+}
+
+/* A report may raise the first event for another lane, which is then in front of all. */
+unsigned inproc__turn(struct inproc *in, unsigned calls)
+{
+    unsigned called = 0;
+    struct job *job;
+
+    for (struct lane *lane = in->lanes; lane; lane = lane->next) {
+        if (!lane->on_loop)
+            send_workers(lane);
+        while (lane->on_loop && called < calls && (job = take_next(lane))) {
+            serve_on_loop(job);
+            called++;
+        }
+    }
+    return called;
+}
+
+/* Where all workers are busy, one of them goes on with the line. */
+bool inproc__has_work(const struct inproc *in)
+{
+    for (struct lane *lane = in->lanes; lane; lane = lane->next) {
+        if ((lane->on_loop || lane->busy < in->threads) && line_length(lane, 1) > 0)
+            return true;
+    }
+    return false;
 }

@@ -16,8 +16,9 @@
 #include <unistd.h>
 
 #define WEBHOOK_SHARES 8
-#define MORE_LOOKS 16   /* at what has come, before much is written */
-#define CONGESTION_MS 1 /* between two looks at a mailbox that is too full */
+#define HANDLER_CALLS 1024 /* of handlers on the loop, before sockets have their turn */
+#define MORE_LOOKS 16      /* at what has come, before much is written */
+#define CONGESTION_MS 1    /* between two looks at a mailbox that is too full */
 #define SHUTDOWN_TEXT "The service is shutting down."
 
 int64_t shard__now(const struct shard *s)
@@ -319,6 +320,20 @@ static void look_again(struct shard *s)
     }
 }
 
+/* Answers bring the next events of their connections, and let in those that waited at a gate;
+ * what comes of a turn of them is enough for one turn of the loop. */
+static void call_handlers(struct shard *s, int64_t now)
+{
+    unsigned called, left = HANDLER_CALLS;
+
+    do {
+        /* A connect handler's answer lets a client in, which then has something to read. */
+        upstream__tick(s->upstream, now);
+        called = inproc__turn(s->inproc, left);
+        left -= called;
+    } while (called > 0 && left > 0);
+}
+
 /* Everything that came in this turn has been worked on, and the loop is about to sleep. */
 static void on_turn(uv_prepare_t *handle)
 {
@@ -327,8 +342,7 @@ static void on_turn(uv_prepare_t *handle)
     int64_t at;
     bool written;
 
-    /* A connect handler's answer lets a client in, which then has something to read. */
-    upstream__tick(s->upstream, now);
+    call_handlers(s, now);
     at = front__tick(s->front);
     at = sooner(at, transports__tick(&s->transports));
     core__continue(s->core);
@@ -341,7 +355,7 @@ static void on_turn(uv_prepare_t *handle)
     at = sooner(at, hold_back(s, now));
     at = sooner(at, trim__tick(&s->trim, front__ended(s->front) + s->transports.ended, now));
     if (front__has_work(s->front) || !written || core__has_dirty(s->core) ||
-        core__has_walks(s->core))
+        core__has_walks(s->core) || inproc__has_work(s->inproc))
         at = now;
     shard__gauge(s);
     check_drained(s);
@@ -423,7 +437,7 @@ static bool make_parts(struct shard *s)
     s->core = make_core(s);
     s->upstream = make_upstream(s);
     s->webhook = webhook__new(&s->loop, s->broker->limits.webhooks, on_report, s);
-    s->inproc = inproc__new(&s->loop, threads_of_a_plugin(s), on_report, s);
+    s->inproc = inproc__new(&s->loop, threads_of_a_plugin(s), s->broker->log, on_report, s);
     return s->metrics && s->core && s->upstream && s->webhook && s->inproc && open_transports(s);
 }
 

@@ -7,26 +7,10 @@
 
 #define QUOTE_MAX 200 /* of a refusing answer's text in a log line */
 
+/* Its body is ours. */
+static const struct event_limits connect_limits = {.json_depth = 8};
+
 /* --- sending -------------------------------------------------------------------- */
-
-static enum ph_err encode(struct upstream_peer *p, const struct queued_event *q, struct diag *diag)
-{
-    struct ph_event ev = {
-        .user_id = str__of(p->user_id),
-        .subprotocol = str__of(p->subprotocol),
-        .state = p->state ? str__n(p->state, p->state_len) : STR_NONE,
-        .type = q->type,
-        .metadata = q->metadata,
-    };
-
-    if (q->kind == PH_EVENT_USER)
-        ev.data = q->data;
-    else if (q->kind == PH_EVENT_DISCONNECTED)
-        ev.reason = q->data;
-    else
-        ev.group = q->data;
-    return peer__encode(p, &ev, q, p->url, diag);
-}
 
 static void settle(struct upstream_peer *p, const char *why, int64_t now_ms)
 {
@@ -41,21 +25,35 @@ static struct str ca_file_of(const struct queued_event *q)
     return q->handler->ca_file.ptr ? q->handler->ca_file : q->settings->ca_file;
 }
 
+/* A connect was made ready when it came. */
+static enum ph_err make_ready(struct upstream_peer *p, struct queued_event *q, struct diag *diag)
+{
+    if (q->event.kind == PH_EVENT_CONNECT)
+        return PH_OK;
+    if (!peer__complete(p, q))
+        return diag__set(diag, PH_ERR_MEMORY, "out of memory");
+    return q->handler->app ? PH_OK : peer__encode(p, q, diag);
+}
+
 static void send_first(struct upstream_peer *p, int64_t now_ms)
 {
     struct queued_event *q = p->first;
-    struct upstream_request request = {.http = &p->http, .app = q->handler->app};
+    struct upstream_request request = {.app = q->handler->app};
     struct diag diag = {.text = ""};
 
-    if (q->kind != PH_EVENT_CONNECT && encode(p, q, &diag) != PH_OK) {
+    if (make_ready(p, q, &diag) != PH_OK) {
         settle(p, diag.text, now_ms);
         return;
     }
+    if (request.app)
+        request.event = &q->event;
+    else
+        request.http = &p->http;
     request.url = p->url;
     request.ca_file = ca_file_of(q);
     exchange__authorize(&p->exchange,
                         q->handler->auth.origin == TOKEN_NONE ? NULL : &q->handler->auth);
-    exchange__start(&p->exchange, &request, p->target, UPSTREAM_TIMEOUT_MS, now_ms);
+    exchange__start(&p->exchange, &request, UPSTREAM_TIMEOUT_MS, now_ms);
 }
 
 static void enter(struct upstream_peer *p, int64_t now_ms);
@@ -99,14 +97,29 @@ static void validate_first(struct upstream_peer *p, int64_t now_ms)
     }
 }
 
-/* Where the event goes. False when memory is out. */
+/* Where the event goes. False when the URL is too long, or memory is out. */
 static bool aim(struct upstream_peer *p, const struct queued_event *q)
 {
     const struct event_handler *h = q->handler;
 
-    p->url = h->app ? STR_NONE : route__url(&p->work, h->url_template, p->hub, q->name);
-    p->target = h->app || p->url.ptr ? route__show(&p->work, h, p->url) : NULL;
-    return p->target != NULL;
+    p->target = NULL;
+    p->url = h->app ? STR_NONE : route__url(&p->work, h->url_template, p->hub, q->event.name);
+    return h->app || p->url.ptr;
+}
+
+/* Most events need no text that names their handler. */
+static const char *target_of(struct upstream_peer *p, const struct queued_event *q)
+{
+    if (!p->target)
+        p->target = route__show(&p->work, q->handler, p->url);
+    return p->target ? p->target : "an event handler";
+}
+
+const char *delivery__target(struct exchange *x)
+{
+    struct upstream_peer *p = (struct upstream_peer *)x;
+
+    return target_of(p, p->first);
 }
 
 /* Somebody waits for the outcome of the others. */
@@ -124,7 +137,8 @@ static void enter(struct upstream_peer *p, int64_t now_ms)
 {
     const struct queued_event *q = p->first;
 
-    if (exchange__enter(&p->exchange, q->gate, is_notice(q->kind), resume, now_ms) != EXCHANGE_IN)
+    if (exchange__enter(&p->exchange, q->gate, is_notice(q->event.kind), resume, now_ms) !=
+        EXCHANGE_IN)
         return;
     if (q->handler->app)
         send_first(p, now_ms);
@@ -141,7 +155,7 @@ static void begin(struct upstream_peer *p, int64_t now_ms)
     p->exchange.refused = false;
     if (!q->handler)
         exchange__settle(&p->exchange, NULL, now_ms);
-    else if (q->kind != PH_EVENT_CONNECT && !aim(p, q))
+    else if (q->event.kind != PH_EVENT_CONNECT && !aim(p, q))
         settle(p, "the URL of the event handler is too long, or memory is out", now_ms);
     else
         enter(p, now_ms);
@@ -157,29 +171,35 @@ void delivery__proceed(struct upstream_peer *p, int64_t now_ms)
         peer__free(p);
 }
 
-/* The encoder may leave views into the event in the request: copy what it points to. */
-static bool own_request(struct arena *a, struct http_request *req)
+/* The event itself for a handler in the broker, else the request. */
+static bool keep_connect(struct upstream_peer *p, struct queued_event *q)
 {
-    for (size_t i = 0; i < req->headers.count; i++) {
-        struct str *value = &req->headers.items[i].value;
+    struct diag diag = {.text = ""};
+    struct ph_event *copy;
 
-        value->ptr = arena__strdup(a, *value);
-        if (!value->ptr)
-            return false;
-    }
-    req->body.ptr = arena__strdup(a, req->body);
-    return req->body.ptr != NULL;
+    if (!q->handler->app)
+        return peer__encode(p, q, &diag) == PH_OK && http__own(&p->work, &p->http);
+    if (event__hand_over(&p->work, &q->event, &connect_limits, &copy, &diag) != PH_OK)
+        return false;
+    copy->charset = q->event.charset;
+    copy->request_id = q->event.request_id;
+    q->event = *copy;
+    return true;
 }
 
 bool delivery__prepare_connect(struct upstream_peer *p, const struct ph_event *connect,
-                               const struct queued_event *q)
+                               struct queued_event *q)
 {
-    struct diag diag = {.text = ""};
+    const struct ph_event own = q->event;
 
     if (!q->handler)
         return true;
-    return aim(p, q) && peer__encode(p, connect, q, p->url, &diag) == PH_OK &&
-           own_request(&p->work, &p->http);
+    q->event = *connect;
+    q->event.kind = own.kind;
+    q->event.name = own.name;
+    q->event.id = own.id;
+    q->event.time = own.time;
+    return aim(p, q) && peer__complete(p, q) && keep_connect(p, q);
 }
 
 /* Is the first event being worked on? While an outcome is told, the event that it is of
@@ -207,10 +227,10 @@ void delivery__drop_user_events(struct upstream_peer *p)
 {
     struct queued_event **at = &p->first;
 
-    if (first_is_under_way(p) && p->first->kind == PH_EVENT_USER)
+    if (first_is_under_way(p) && p->first->event.kind == PH_EVENT_USER)
         stop_first(p);
     while (*at) {
-        if ((*at)->kind == PH_EVENT_USER)
+        if ((*at)->event.kind == PH_EVENT_USER)
             drop_user_event(p, at);
         else
             at = &(*at)->next;
@@ -221,7 +241,7 @@ void delivery__drop_user_event(struct upstream_peer *p, uint64_t ticket)
 {
     struct queued_event **at = &p->first;
 
-    while (*at && !((*at)->kind == PH_EVENT_USER && (*at)->ticket == ticket))
+    while (*at && !((*at)->event.kind == PH_EVENT_USER && (*at)->ticket == ticket))
         at = &(*at)->next;
     if (!*at)
         return;
@@ -241,8 +261,9 @@ struct outcome {
 static const char *describe(struct upstream_peer *p, const struct queued_event *q)
 {
     const char *text = arena__printf(
-        &p->work, q->kind == PH_EVENT_USER ? "user event `%.*s` of hub %.*s" : "%.*s of hub %.*s",
-        STR_FMT(q->name), STR_FMT(p->hub));
+        &p->work,
+        q->event.kind == PH_EVENT_USER ? "user event `%.*s` of hub %.*s" : "%.*s of hub %.*s",
+        STR_FMT(q->event.name), STR_FMT(p->hub));
 
     return text ? text : "an event";
 }
@@ -300,7 +321,7 @@ static const char *why_status(struct upstream_peer *p, const struct queued_event
     bool quote = text.len > 0 && text.len <= QUOTE_MAX && !memchr(text.ptr, 0, text.len);
     const char *hint = quote ? NULL : hint_for(res->status);
 
-    return or_memory(arena__printf(&p->work, "%s answered %d to %s%s%.*s%s%s%s", p->target,
+    return or_memory(arena__printf(&p->work, "%s answered %d to %s%s%.*s%s%s%s", target_of(p, q),
                                    res->status, describe(p, q), quote ? ": \"" : "",
                                    quote ? (int)text.len : 0, quote ? text.ptr : "",
                                    quote ? "\"" : "", hint ? ": " : "", hint ? hint : ""));
@@ -313,7 +334,7 @@ static void judge(struct upstream_peer *p, const struct queued_event *q,
     enum ph_err err;
 
     if (!q->handler) {
-        out->success = q->kind == PH_EVENT_CONNECT || q->heard;
+        out->success = q->event.kind == PH_EVENT_CONNECT || q->heard;
         if (q->heard) { /* as if a handler had answered 204 (official-emulator section 2.8) */
             *answer = (struct answer){.success = true, .status = 204};
             out->answer = answer;
@@ -324,15 +345,15 @@ static void judge(struct upstream_peer *p, const struct queued_event *q,
     if (!result->response) {
         out->why = p->exchange.tries == 0
                        ? result->why /* of the validation or the encoder: names the handler */
-                       : or_memory(arena__printf(&p->work, "%s failed for %s: %s", p->target,
+                       : or_memory(arena__printf(&p->work, "%s failed for %s: %s", target_of(p, q),
                                                  describe(p, q), result->why));
         return;
     }
-    err = response__decode(&p->work, q->kind, result->response, answer, &diag);
+    err = response__decode(&p->work, q->event.kind, result->response, answer, &diag);
     if (err) {
         out->why =
             or_memory(arena__printf(&p->work, "%s broke the contract in its answer to %s: %s",
-                                    p->target, describe(p, q), diag.text));
+                                    target_of(p, q), describe(p, q), diag.text));
         return;
     }
     out->answer = answer;
@@ -359,7 +380,7 @@ static void tell(struct upstream_peer *p, const struct queued_event *q, const st
 {
     const struct upstream_config *config = &p->up->config;
 
-    switch (q->kind) {
+    switch (q->event.kind) {
     case PH_EVENT_CONNECT:
         tell_connect(p, q, out);
         break;
@@ -374,8 +395,8 @@ static void tell(struct upstream_peer *p, const struct queued_event *q, const st
     case PH_EVENT_LEFT:
         if (!out->success) /* nobody else hears of it (event-handler section 3.3) */
             log__warn(config->log,
-                      LOG_FIELDS("handler", p->target ? route__bare(p->target) : "", "event",
-                                 q->name.ptr),
+                      LOG_FIELDS("handler", q->handler ? route__bare(target_of(p, q)) : "", "event",
+                                 q->event.name.ptr),
                       "%s", out->why);
         break;
     }
@@ -404,7 +425,7 @@ static void count(const struct upstream_peer *p, const struct queued_event *q,
                   const struct exchange_result *result, const struct outcome *out, int64_t now_ms)
 {
     struct metrics *m = p->up->config.metrics;
-    enum metric_event event = metric_of[q->kind];
+    enum metric_event event = metric_of[q->event.kind];
 
     if (!q->handler && !q->heard) {
         metrics__event(m, event, OUTCOME_NO_HANDLER);
@@ -413,7 +434,7 @@ static void count(const struct upstream_peer *p, const struct queued_event *q,
     metrics__event_took(m, event, now_ms - q->since_ms);
     if (out->success) {
         metrics__event(m, event, OUTCOME_OK);
-    } else if (q->kind == PH_EVENT_CONNECT && out->answer && out->answer->status / 100 == 4) {
+    } else if (q->event.kind == PH_EVENT_CONNECT && out->answer && out->answer->status / 100 == 4) {
         metrics__event(m, event, OUTCOME_REFUSED); /* what the event is for, no failure */
     } else {
         metrics__event(m, event, OUTCOME_FAILED);
@@ -431,7 +452,8 @@ void delivery__finished(struct exchange *x, const struct exchange_result *result
     judge(p, q, result, &answer, &out);
     count(p, q, result, &out, now_ms);
     if (out.success && out.answer)
-        peer__keep(p, out.answer, q->kind == PH_EVENT_CONNECT || q->kind == PH_EVENT_USER, p->url);
+        peer__keep(p, out.answer,
+                   q->event.kind == PH_EVENT_CONNECT || q->event.kind == PH_EVENT_USER, p->url);
     p->delivering = true;
     tell(p, q, &out);
     p->delivering = false;

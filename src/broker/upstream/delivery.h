@@ -5,10 +5,10 @@
 
 #include "broker/upstream/peer.h"
 
-/* Encodes a connect, whose attributes live no longer than this call, and readies the
- * peer for it. False when memory is out. */
+/* Keeps a connect, whose attributes live no longer than this call, and readies the peer for
+ * it. False when memory is out. */
 bool delivery__prepare_connect(struct upstream_peer *p, const struct ph_event *connect,
-                               const struct queued_event *q);
+                               struct queued_event *q);
 /* Starts on the first event unless that has been done; frees a peer that has ended and
  * has none. */
 void delivery__proceed(struct upstream_peer *p, int64_t now_ms);
@@ -18,5 +18,6 @@ void delivery__drop_user_events(struct upstream_peer *p);
 void delivery__drop_user_event(struct upstream_peer *p, uint64_t ticket);
 /* What a peer's exchange calls. */
 exchange_finished_fn delivery__finished;
+exchange_target_fn delivery__target;
 
 #endif

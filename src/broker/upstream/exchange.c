@@ -9,9 +9,10 @@
 
 static const int64_t retry_delay_ms[EXCHANGE_TRIES - 1] = {1000, 3000, 5000};
 
-bool exchange__init(struct exchange *x, struct upstream *up, exchange_finished_fn *finished)
+bool exchange__init(struct exchange *x, struct upstream *up, exchange_finished_fn *finished,
+                    exchange_target_fn *target)
 {
-    *x = (struct exchange){.up = up, .finished = finished};
+    *x = (struct exchange){.up = up, .finished = finished, .target = target};
     return deadlines__reserve(&up->deadlines);
 }
 
@@ -150,11 +151,10 @@ void exchange__authorize(struct exchange *x, const struct handler_auth *auth)
     x->auth = auth;
 }
 
-void exchange__start(struct exchange *x, const struct upstream_request *request, const char *target,
-                     int64_t limit_ms, int64_t now_ms)
+void exchange__start(struct exchange *x, const struct upstream_request *request, int64_t limit_ms,
+                     int64_t now_ms)
 {
     x->request = *request;
-    x->target = target;
     x->ends_ms = now_ms + limit_ms;
     x->tries = 0;
     x->settled = x->token_renewed = false;
@@ -195,19 +195,19 @@ static bool worth_another_try(const struct exchange_result *result)
 
 /* The first failure is news; that the next tries fail too is not, and the end is told by
  * whoever waits for it. */
-static void log_retry(const struct exchange *x, const struct exchange_result *result,
-                      int64_t delay_ms)
+static void log_retry(struct exchange *x, const struct exchange_result *result, int64_t delay_ms)
 {
     enum ph_log_level level = x->tries == 1 ? PH_LOG_INFO : PH_LOG_DEBUG;
-    const char *const *fields = LOG_FIELDS("handler", route__bare(x->target));
     struct ph_log *log = x->up->config.log;
+    const char *target = x->target(x);
+    const char *const *fields = LOG_FIELDS("handler", route__bare(target));
     int seconds = (int)(delay_ms / 1000);
 
     if (result->response)
-        log__write(log, level, fields, "%s answered %d; trying again in %d s", x->target,
+        log__write(log, level, fields, "%s answered %d; trying again in %d s", target,
                    result->response->status, seconds);
     else
-        log__write(log, level, fields, "%s: %s; trying again in %d s", x->target, result->why,
+        log__write(log, level, fields, "%s: %s; trying again in %d s", target, result->why,
                    seconds);
 }
 
@@ -361,6 +361,11 @@ void exchange__set_shell(struct exchange *x, void *shell)
 void *exchange__shell(const struct exchange *x)
 {
     return x->shell;
+}
+
+const char *exchange__target(struct exchange *x)
+{
+    return x->target(x);
 }
 
 bool exchange__in_process(const struct exchange *x)

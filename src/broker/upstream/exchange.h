@@ -10,6 +10,7 @@
 #define EXCHANGE_TRIES 4
 
 typedef void exchange_resume_fn(struct exchange *x, int64_t now_ms);
+typedef const char *exchange_target_fn(struct exchange *x);
 typedef void exchange_finished_fn(struct exchange *x, const struct exchange_result *result,
                                   int64_t now_ms);
 
@@ -18,9 +19,9 @@ struct exchange {
                             handler's time; first member */
     struct upstream *up;
     exchange_finished_fn *finished;
+    exchange_target_fn *target; /* for texts, made when there is one: route__show */
     struct upstream_request request;
-    const char *target; /* for the log: route__show */
-    int64_t ends_ms;    /* no answer after this */
+    int64_t ends_ms; /* no answer after this */
     unsigned tries;
     bool under_way; /* the shell has it */
     bool settled;   /* no request: `verdict` at the next tick */
@@ -41,7 +42,8 @@ struct exchange {
 /* `finished` is called once for each start or settle that is not stopped, only from
  * inside upstream__done and upstream__tick. It may start the exchange again. False:
  * memory is out. */
-bool exchange__init(struct exchange *x, struct upstream *up, exchange_finished_fn *finished);
+bool exchange__init(struct exchange *x, struct upstream *up, exchange_finished_fn *finished,
+                    exchange_target_fn *target);
 void exchange__free(struct exchange *x);
 
 enum exchange_entry { EXCHANGE_IN, EXCHANGE_WAITS, EXCHANGE_REFUSED };
@@ -58,9 +60,9 @@ void exchange__found(struct exchange *x, bool there, const char *why, int64_t no
 /* Events to this handler carry a token, from the next start on. NULL: they do not. Lives as
  * long as the request. */
 void exchange__authorize(struct exchange *x, const struct handler_auth *auth);
-/* `request` (but for its timeout) and `target` live until `finished` or exchange__stop. */
-void exchange__start(struct exchange *x, const struct upstream_request *request, const char *target,
-                     int64_t limit_ms, int64_t now_ms);
+/* `request` (but for its timeout) lives until `finished` or exchange__stop. */
+void exchange__start(struct exchange *x, const struct upstream_request *request, int64_t limit_ms,
+                     int64_t now_ms);
 /* Finishes at the next tick without a request: no response, `why`. */
 void exchange__settle(struct exchange *x, const char *why, int64_t now_ms);
 /* Forgets what is under way, if anything. */

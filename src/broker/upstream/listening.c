@@ -58,25 +58,15 @@ static bool is_for_listeners(struct str name)
 static bool encode(struct arena *a, const struct upstream_peer *p, const struct queued_event *q,
                    struct upstream_note *note)
 {
-    const struct ph_event ev = {
-        .kind = q->kind,
-        .hub = p->hub,
-        .connection_id = p->connection_id,
-        .name = q->name,
-        .user_id = str__of(p->user_id),
-        .subprotocol = str__of(p->subprotocol),
-        .id = str__of(q->id),
-        .time = str__of(q->time),
-        .origin = p->up->config.origin,
-        .state = p->state ? str__n(p->state, p->state_len) : STR_NONE,
-        .type = q->type,
-        .data = q->kind == PH_EVENT_USER ? q->data : STR_NONE,
-        .reason = q->kind == PH_EVENT_DISCONNECTED ? q->data : STR_NONE,
-        .metadata = q->metadata,
-    };
+    struct ph_event ev = q->event;
     struct http_request request = {.method = STR("POST")};
     struct diag diag = {""};
 
+    ev.hub = p->hub;
+    ev.connection_id = p->connection_id;
+    ev.user_id = str__of(p->user_id);
+    ev.subprotocol = str__of(p->subprotocol);
+    ev.state = p->state ? str__n(p->state, p->state_len) : STR_NONE;
     if (event__encode(a, &ev, STR_NONE, &request, &diag) != PH_OK ||
         !add_message_id(a, p, q, &note->headers))
         return false;
@@ -96,7 +86,7 @@ static void tell(struct upstream_peer *p, const struct queued_event *q, struct u
     struct buf subject;
 
     buf__init(&subject, SUBJECT_MAX);
-    make_subject(&subject, listener->subject, p->hub, q->name);
+    make_subject(&subject, listener->subject, p->hub, q->event.name);
     note->listener = listener;
     note->subject = buf__view(&subject);
     if (!subject.failed)
@@ -116,13 +106,13 @@ void listening__tell(struct upstream_peer *p, struct queued_event *q)
         return;
     arena__init(&a, first, sizeof(first), NOTE_MEMORY);
     for (size_t i = 0; i < hub->listener_count; i++) {
-        if (!route__is_heard(&hub->listeners[i], q->kind, q->name))
+        if (!route__is_heard(&hub->listeners[i], q->event.kind, q->event.name))
             continue;
         if (!q->heard && !encode(&a, p, q, &note)) {
             log__error(config->log, LOG_NONE,
                        "event listeners do not hear of a `%.*s` event of hub %.*s: it cannot be "
                        "encoded, or memory is out",
-                       STR_FMT(q->name), STR_FMT(p->hub));
+                       STR_FMT(q->event.name), STR_FMT(p->hub));
             break;
         }
         q->heard = true;

@@ -19,14 +19,14 @@ static char *dup(struct str s)
 }
 
 struct upstream_peer *peer__new(struct upstream *up, const struct ph_event *connect,
-                                exchange_finished_fn *finished)
+                                exchange_finished_fn *finished, exchange_target_fn *target)
 {
     struct upstream_peer *p = calloc(1, sizeof(*p) + connect->hub.len + connect->connection_id.len);
     char *at;
 
     if (!p)
         return NULL;
-    if (!exchange__init(&p->exchange, up, finished)) {
+    if (!exchange__init(&p->exchange, up, finished, target)) {
         free(p);
         return NULL;
     }
@@ -93,10 +93,10 @@ bool peer__name(struct upstream_peer *p, struct str user_id, struct str subproto
 static void count(struct upstream_peer *p, const struct queued_event *q, int one)
 {
     p->up->pending += (size_t)one;
-    if (q->kind == PH_EVENT_USER) {
+    if (q->event.kind == PH_EVENT_USER) {
         p->user_events += (uint32_t)one;
         p->user_bytes += (size_t)one * queued_event__bytes(q);
-    } else if (q->kind == PH_EVENT_JOINED || q->kind == PH_EVENT_LEFT) {
+    } else if (q->event.kind == PH_EVENT_JOINED || q->event.kind == PH_EVENT_LEFT) {
         p->presence_events += (uint32_t)one;
     }
 }
@@ -158,38 +158,44 @@ static bool has_short_source(const struct upstream_peer *p, const struct queued_
     static const struct str suffix = {".webpubsub.azure.v1", 19};
     struct str name = str__of(p->subprotocol);
 
-    return q->kind == PH_EVENT_USER && name.len > suffix.len &&
+    return q->event.kind == PH_EVENT_USER && name.len > suffix.len &&
            str__eq_nocase(str__n(name.ptr + name.len - suffix.len, suffix.len), suffix);
 }
 
-enum ph_err peer__encode(struct upstream_peer *p, const struct ph_event *ev,
-                         const struct queued_event *q, struct str url, struct diag *diag)
+/* A connect comes with what the client has so far. */
+bool peer__complete(struct upstream_peer *p, struct queued_event *q)
 {
     const struct hub_compatibility *as = &settings__hub(q->settings, p->hub)->compatibility;
-    struct ph_event full = *ev;
-    struct str cookie = url.ptr ? cookies__header(&p->cookies, &p->work, url) : STR_NONE;
+    struct ph_event *ev = &q->event;
+
+    ev->hub = p->hub;
+    ev->connection_id = p->connection_id;
+    ev->origin = p->up->config.origin;
+    ev->charset = as->charset;
+    ev->request_id = str__of(q->guid);
+    if (ev->kind == PH_EVENT_CONNECT)
+        return true;
+    ev->user_id = str__of(p->user_id);
+    ev->subprotocol = str__of(p->subprotocol);
+    ev->state = p->state ? str__n(p->state, p->state_len) : STR_NONE;
+    if (!as->short_source || !has_short_source(p, q))
+        return true;
+    ev->source = str__of(arena__printf(&p->work, "/client/%.*s", STR_FMT(p->connection_id)));
+    return ev->source.ptr;
+}
+
+enum ph_err peer__encode(struct upstream_peer *p, const struct queued_event *q, struct diag *diag)
+{
+    struct str cookie = cookies__header(&p->cookies, &p->work, p->url);
     enum ph_err err;
 
-    full.kind = q->kind;
-    full.charset = as->charset;
-    if (as->short_source && has_short_source(p, q))
-        full.source = str__of(arena__printf(&p->work, "/client/%.*s", STR_FMT(p->connection_id)));
-    full.hub = p->hub;
-    full.connection_id = p->connection_id;
-    full.name = q->name;
-    full.id = str__of(q->id);
-    full.time = str__of(q->time);
-    full.origin = p->up->config.origin;
     p->http = (struct http_request){.method = STR("POST")};
     if (!sign(p))
         return diag__set(diag, PH_ERR_MEMORY, "out of memory");
-    err = event__encode(&p->work, &full, str__of(p->signature), &p->http, diag);
-    if (err)
-        return err;
-    if (!http__add(&p->work, &p->http.headers, STR("x-ms-client-request-id"), str__of(q->guid)) ||
-        (cookie.ptr && !http__add(&p->work, &p->http.headers, STR("Cookie"), cookie)))
+    err = event__encode(&p->work, &q->event, str__of(p->signature), &p->http, diag);
+    if (err == PH_OK && cookie.ptr && !http__add(&p->work, &p->http.headers, STR("Cookie"), cookie))
         return diag__set(diag, PH_ERR_MEMORY, "out of memory");
-    return PH_OK;
+    return err;
 }
 
 static void keep_state(struct upstream_peer *p, struct str value)

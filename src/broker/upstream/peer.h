@@ -21,7 +21,7 @@ struct upstream_peer {
     struct arena work;        /* of the first event's request and answer */
     struct http_request http; /* its request */
     struct str url;           /* where it goes; absent for a plugin */
-    const char *target;       /* the same for the log */
+    const char *target;       /* the same for texts, once one needed it */
     void *owner;
     uint64_t next_id;
     bool active;     /* the first event is being worked on */
@@ -42,7 +42,7 @@ struct upstream_peer {
 
 /* Takes hub and connection id from `connect`. NULL when memory is out. */
 struct upstream_peer *peer__new(struct upstream *up, const struct ph_event *connect,
-                                exchange_finished_fn *finished);
+                                exchange_finished_fn *finished, exchange_target_fn *target);
 void peer__free(struct upstream_peer *p);
 /* The final names of the client. False when memory is out. */
 bool peer__name(struct upstream_peer *p, struct str user_id, struct str subprotocol);
@@ -53,9 +53,11 @@ void peer__append(struct upstream_peer *p, struct queued_event *q);
 /* Takes the event that hangs at `at` off the queue; the caller frees it. */
 struct queued_event *peer__take(struct upstream_peer *p, struct queued_event **at);
 
-/* Encodes the request for `q` into `work`; `ev` has what is not the peer's or q's. */
-enum ph_err peer__encode(struct upstream_peer *p, const struct ph_event *ev,
-                         const struct queued_event *q, struct str url, struct diag *diag);
+/* Adds to an event that has a handler what is the connection's. It lives as long as `work` and
+ * the peer's own do. False when memory is out. */
+bool peer__complete(struct upstream_peer *p, struct queued_event *q);
+/* Encodes the request for a complete event into `work`. */
+enum ph_err peer__encode(struct upstream_peer *p, const struct queued_event *q, struct diag *diag);
 /* Takes what a 2xx answer leaves with the connection. Only a blocking event can set the
  * state (event-handler section 3.3). */
 void peer__keep(struct upstream_peer *p, const struct answer *answer, bool blocking,

@@ -4,6 +4,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* What the `data` of an upstream event is to the handler. */
+static struct str *data_of(struct ph_event *ev)
+{
+    switch (ev->kind) {
+    case PH_EVENT_DISCONNECTED:
+        return &ev->reason;
+    case PH_EVENT_JOINED:
+    case PH_EVENT_LEFT:
+        return &ev->group;
+    default:
+        return &ev->data;
+    }
+}
+
 struct queued_event *queued_event__new(enum ph_event_kind kind, const struct upstream_event *event,
                                        uint64_t id, int64_t unix_ms)
 {
@@ -15,19 +29,21 @@ struct queued_event *queued_event__new(enum ph_event_kind kind, const struct ups
 
     if (!q)
         return NULL;
-    q->kind = kind;
-    q->type = event->type;
     q->ticket = event->ticket;
+    q->event.kind = kind;
+    q->event.type = event->type;
     at = (char *)q->entries + entries;
-    q->name = str__place(&at, event->name);
+    q->event.name = str__place(&at, event->name);
     at++; /* its NUL */
-    q->data = str__place(&at, event->data);
+    *data_of(&q->event) = str__place(&at, event->data);
     for (size_t i = 0; i < metadata->count; i++)
         q->entries[i] = (struct metadata_entry){str__place(&at, metadata->items[i].name),
                                                 str__place(&at, metadata->items[i].value)};
-    q->metadata = (struct metadata){q->entries, metadata->count};
+    q->event.metadata = (struct metadata){q->entries, metadata->count};
     snprintf(q->id, sizeof(q->id), "%" PRIu64, id);
     clock__rfc3339(q->time, unix_ms, 0);
+    q->event.id = str__of(q->id);
+    q->event.time = str__of(q->time);
     return q;
 }
 
@@ -42,5 +58,5 @@ void queued_event__free(struct queued_event *q)
 
 size_t queued_event__bytes(const struct queued_event *q)
 {
-    return q->data.len + metadata__bytes(&q->metadata);
+    return q->event.data.len + metadata__bytes(&q->event.metadata);
 }

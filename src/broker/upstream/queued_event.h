@@ -15,18 +15,16 @@ struct queued_event {
     uint64_t ticket;                     /* of a user event */
     int64_t since_ms;                    /* the loop's clock, when it was queued */
     bool heard;                          /* a listener was told of it */
-    enum ph_event_kind kind;
-    enum ph_data_type type;
-    struct str name;          /* with a NUL behind it */
-    struct str data;          /* of a user event; reason of disconnected, group of joined, left */
-    struct metadata metadata; /* of a user event */
+    struct ph_event event; /* its name has a NUL behind it; what is the connection's is added
+                              when its turn has come: peer__complete */
     char id[24];
     char time[CLOCK_RFC3339_SIZE];
     char guid[37];                   /* x-ms-client-request-id, the same on each try */
     struct metadata_entry entries[]; /* and the texts behind them */
 };
 
-/* A copy of name, data (which may be absent), type, metadata and ticket of `event`. NULL
+/* A copy of name, data (which may be absent, and is the reason of disconnected and the group of
+ * joined and left), type, metadata and ticket of `event`. NULL
  * when memory is out. */
 struct queued_event *queued_event__new(enum ph_event_kind kind, const struct upstream_event *event,
                                        uint64_t id, int64_t unix_ms);

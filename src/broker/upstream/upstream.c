@@ -108,7 +108,7 @@ static struct queued_event *new_event(struct upstream_peer *p, enum ph_event_kin
 static void not_queued(struct upstream_peer *p, struct queued_event *q)
 {
     if (q->handler) {
-        gate__lost(q->gate, q->kind);
+        gate__lost(q->gate, q->event.kind);
         metrics__failure(p->up->config.metrics, FAILURE_QUEUE_FULL);
     }
     queued_event__free(q);
@@ -135,7 +135,7 @@ struct upstream_peer *upstream__connect(struct upstream *up, const struct ph_eve
                                         void *token, int64_t now_ms, int64_t unix_ms)
 {
     const struct upstream_event event = {.name = STR("connect")};
-    struct upstream_peer *p = peer__new(up, connect, delivery__finished);
+    struct upstream_peer *p = peer__new(up, connect, delivery__finished, delivery__target);
     struct queued_event *q;
 
     if (!p)
@@ -186,7 +186,7 @@ static const char *refuse_at_gate(struct upstream_peer *p, const struct queued_e
         return NULL;
     if (gate__lets_none_in(q->gate, now_ms))
         return refuse(p, FAILURE_BREAKER, gate__refuse(q->gate, now_ms));
-    if (!gate__has_room(q->gate, q->kind))
+    if (!gate__has_room(q->gate, q->event.kind))
         return refuse(p, FAILURE_QUEUE_FULL,
                       "too many events of all connections wait for the event handler; make it "
                       "faster, or raise its maxQueuedEvents");

@@ -56,12 +56,14 @@ struct upstream_token {
 };
 
 struct upstream_request {
-    const struct http_request *http; /* headers and body; method POST, OPTIONS or GET */
+    const struct http_request *http; /* headers and body; method POST, OPTIONS or GET. NULL for an
+                                        in-process handler */
     struct str ca_file;              /* trusted besides the system's issuers; absent: none */
     struct str bearer;               /* token of the Authorization header, valid inside `send`
                                         alone; absent: none */
     struct str url;                  /* absent for an in-process handler */
     void *app;                       /* struct ph_app of an in-process handler, else NULL */
+    const struct ph_event *event;    /* for such a handler */
     int64_t timeout_ms;              /* until the headers of the response are there */
 };
 
@@ -182,6 +184,8 @@ void upstream__done(struct exchange *x, const struct exchange_result *result, in
 /* A pointer of the shell's own, kept with the exchange: NULL in `send`. */
 void exchange__set_shell(struct exchange *x, void *shell);
 void *exchange__shell(const struct exchange *x);
+/* Who is asked, for texts. */
+const char *exchange__target(struct exchange *x);
 /* True when the request that was sent last has an `app` and no URL: who has it now. */
 bool exchange__in_process(const struct exchange *x);
 

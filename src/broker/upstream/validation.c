@@ -32,6 +32,11 @@ struct str validation__url(const void *entry)
     return ((const struct validation *)entry)->url;
 }
 
+static const char *target_of(struct exchange *x)
+{
+    return ((struct validation *)x)->target;
+}
+
 /* --- who waits ------------------------------------------------------------------ */
 
 static void join(struct validation *v, struct validation_waiter *w)
@@ -160,7 +165,7 @@ static bool ask(struct validation *v, int64_t now_ms)
     if (!event__validation_request(&v->work, v->exchange.up->config.origin, &v->http))
         return false;
     v->http.method = v->by_get ? STR("GET") : STR("OPTIONS");
-    exchange__start(&v->exchange, &request, v->target, VALIDATION_LIMIT_MS, now_ms);
+    exchange__start(&v->exchange, &request, VALIDATION_LIMIT_MS, now_ms);
     return true;
 }
 
@@ -213,7 +218,7 @@ static struct validation *entry_new(struct upstream *up, struct str url, struct 
 
     if (!v)
         return NULL;
-    if (!exchange__init(&v->exchange, up, checked)) {
+    if (!exchange__init(&v->exchange, up, checked, target_of)) {
         free(v);
         return NULL;
     }

@@ -1,0 +1,132 @@
+/* Events on their way to a handler in the same process. Those of clients come in numbers and
+ * skip the request; system events are few, and what their bodies have to go through they go
+ * through here too. */
+#include "base/utf8.h"
+#include "event/attribute.h"
+#include "event/body.h"
+
+static enum ph_err out_of_memory(struct diag *diag)
+{
+    return diag__set(diag, PH_ERR_MEMORY, "out of memory");
+}
+
+static bool own(struct arena *a, struct str *value)
+{
+    char *copy = arena__strdup(a, *value);
+
+    *value = str__n(copy, value->len);
+    return copy != NULL;
+}
+
+/* A value that decoder and encoder would let pass, as a copy. */
+static enum ph_err take(struct arena *a, struct str header, bool unicode, struct str *value,
+                        struct diag *diag)
+{
+    enum ph_err err;
+
+    if (!value->ptr)
+        return PH_OK;
+    err = event__check_value(header, *value, unicode, diag);
+    if (err != PH_OK)
+        return err;
+    if (unicode && !utf8__valid(*value))
+        return diag__set(diag, PH_ERR_SYNTAX, "header %.*s is not valid UTF-8", STR_FMT(header));
+    return own(a, value) ? PH_OK : out_of_memory(diag);
+}
+
+static enum ph_err take_attributes(struct arena *a, struct ph_event *ev, struct diag *diag)
+{
+    enum ph_err err = PH_OK;
+
+    for (size_t i = 0; err == PH_OK && i < ATTRIBUTE_COUNT; i++) {
+        const struct attribute *attribute = &attributes[i];
+        struct str *value = attribute__of(ev, attribute);
+
+        if (attribute->required && value->len == 0)
+            return diag__set(diag, PH_ERR_ARGUMENT, "%s is missing", attribute->header.ptr);
+        err = take(a, attribute->header, attribute->unicode, value, diag);
+    }
+    if (err == PH_OK)
+        err = take(a, STR("WebHook-Request-Origin"), false, &ev->origin, diag);
+    if (err == PH_OK && !ev->source.ptr)
+        ev->source = event__default_source(a, ev);
+    return err == PH_OK && !ev->source.ptr ? out_of_memory(diag) : err;
+}
+
+/* Names in lower case and values without white space around, as headers bring them. */
+static enum ph_err take_metadata(struct arena *a, struct metadata *m, struct diag *diag)
+{
+    struct http_headers headers = {NULL, 0, 0};
+    const char *problem = metadata__problem(m);
+
+    if (problem)
+        return diag__set(diag, PH_ERR_ARGUMENT, "%s", problem);
+    if (!metadata__to_headers(a, m, &headers) || !metadata__from_headers(a, &headers, m))
+        return out_of_memory(diag);
+    return PH_OK;
+}
+
+static enum ph_err take_data(struct arena *a, struct ph_event *ev,
+                             const struct event_limits *limits, struct diag *diag)
+{
+    return own(a, &ev->data) ? body__check_user_data(ev, limits, diag) : out_of_memory(diag);
+}
+
+static enum ph_err hand_over_user_event(struct arena *a, struct ph_event *ev,
+                                        const struct event_limits *limits, struct diag *diag)
+{
+    enum ph_err err = take_attributes(a, ev, diag);
+
+    if (err == PH_OK && ev->metadata.count > 0)
+        err = take_metadata(a, &ev->metadata, diag);
+    if (err == PH_OK)
+        err = take_data(a, ev, limits, diag);
+    if (err == PH_OK && ev->request_id.ptr && !own(a, &ev->request_id))
+        err = out_of_memory(diag);
+    ev->arena = a;
+    ev->http = NULL;
+    return err;
+}
+
+static enum ph_err hand_over_system_event(struct arena *a, const struct ph_event *ev,
+                                          const struct event_limits *limits, struct ph_event **out,
+                                          struct diag *diag)
+{
+    struct http_request *request = arena__zalloc(a, sizeof(*request));
+    enum ph_err err;
+
+    if (!request)
+        return out_of_memory(diag);
+    err = event__encode(a, ev, STR_NONE, request, diag);
+    if (err == PH_OK && !http__own(a, request))
+        err = out_of_memory(diag);
+    return err == PH_OK ? event__decode(a, request, limits, out, diag) : err;
+}
+
+enum ph_err event__hand_over(struct arena *a, const struct ph_event *ev,
+                             const struct event_limits *limits, struct ph_event **out,
+                             struct diag *diag)
+{
+    if (ev->kind != PH_EVENT_USER)
+        return hand_over_system_event(a, ev, limits, out, diag);
+    *out = arena__alloc(a, sizeof(**out));
+    if (!*out)
+        return out_of_memory(diag);
+    **out = *ev;
+    return hand_over_user_event(a, *out, limits, diag);
+}
+
+const struct http_headers *event__http(const struct ph_event *ev)
+{
+    struct ph_event *own = (struct ph_event *)(uintptr_t)ev; /* looks as if it had been there */
+    struct http_request *request;
+    struct diag diag;
+
+    if (ev->http || !ev->arena)
+        return ev->http;
+    request = arena__zalloc(ev->arena, sizeof(*request));
+    if (!request || event__encode(ev->arena, ev, STR_NONE, request, &diag) != PH_OK)
+        return NULL;
+    own->http = &request->headers;
+    return own->http;
+}
