@@ -9,9 +9,12 @@
 
 #include <fcntl.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,9 +28,21 @@
  * libmicrohttpd's own timeouts take a clock and a lock with each read and write. */
 #define UNWATCHED_SECONDS 10u
 
+/* Threads of libmicrohttpd's own wait for ever when 128 connections, the size of its batch,
+ * are ready at once and no other gets ready: it asks epoll for more before it looks at them
+ * (0.9.75). It does not wait when others wait for it. */
+struct loop {
+    struct http_server *server;
+    struct MHD_Daemon *daemon;
+    pthread_t thread;
+};
+
 struct http_server {
     struct ph_server base;
-    struct MHD_Daemon *daemon;
+    struct loop *loops;
+    size_t loop_count; /* those that run */
+    int listener;
+    int stop; /* readable: the loops are to end */
     struct reaper *reaper;
     atomic_size_t under_way; /* requests between their head and the end of their response */
     atomic_bool draining;
@@ -304,18 +319,30 @@ static void drain(struct http_server *s)
     pthread_mutex_unlock(&s->lock);
 }
 
+static void stop_loops(struct http_server *s)
+{
+    if (s->loop_count > 0)
+        eventfd_write(s->stop, 1);
+    for (size_t i = 0; i < s->loop_count; i++)
+        pthread_join(s->loops[i].thread, NULL);
+    for (size_t i = 0; i < s->loop_count; i++)
+        MHD_stop_daemon(s->loops[i].daemon);
+}
+
 static void http_close(struct ph_server *base)
 {
     struct http_server *s = (struct http_server *)base;
 
-    if (s->daemon) {
-        int fd = MHD_quiesce_daemon(s->daemon);
-
+    for (size_t i = 0; i < s->loop_count; i++)
+        MHD_quiesce_daemon(s->loops[i].daemon);
+    if (s->loop_count > 0)
         drain(s);
-        MHD_stop_daemon(s->daemon);
-        if (fd >= 0)
-            close(fd);
-    }
+    stop_loops(s);
+    free(s->loops);
+    if (s->listener >= 0)
+        close(s->listener);
+    if (s->stop >= 0)
+        close(s->stop);
     reaper__free(s->reaper);
     pthread_cond_destroy(&s->idle);
     pthread_mutex_destroy(&s->lock);
@@ -329,19 +356,75 @@ static size_t pool_size(const struct ph_app *app)
            POOL_PER_HEADER * ph_app_limit(app, PH_LIMIT_HEADERS) + POOL_EXTRA;
 }
 
-static struct MHD_Daemon *start(struct http_server *s, int fd)
+static struct MHD_Daemon *make_daemon(struct http_server *s)
 {
     const struct ph_app *app = s->base.app;
-    unsigned pool = s->base.threads > 1 ? s->base.threads : 0; /* libmicrohttpd's word for one */
+    unsigned connections = (unsigned)(SERVER_MAX_CONNECTIONS / s->base.threads);
 
-    return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0,
-                            NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_message, app,
-                            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, pool,
-                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT,
-                            (unsigned)SERVER_MAX_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                            pool_size(app), MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-                            MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-                            MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_END);
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, s,
+        MHD_OPTION_EXTERNAL_LOGGER, on_message, app, MHD_OPTION_LISTEN_SOCKET, s->listener,
+        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        pool_size(app), MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, s, MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_END);
+}
+
+static int wait_ms(struct MHD_Daemon *daemon)
+{
+    MHD_UNSIGNED_LONG_LONG ms;
+
+    if (MHD_get_timeout(daemon, &ms) != MHD_YES)
+        return -1;
+    return ms < 1000 ? (int)ms : 1000;
+}
+
+static void *run_loop(void *arg)
+{
+    struct loop *l = arg;
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    struct pollfd fds[] = {{.fd = info->epoll_fd, .events = POLLIN},
+                           {.fd = l->server->stop, .events = POLLIN}};
+    sigset_t pipe;
+
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, NULL);
+    while (!fds[1].revents) {
+        poll(fds, 2, wait_ms(l->daemon));
+        MHD_run(l->daemon);
+    }
+    return NULL;
+}
+
+static bool start_loop(struct http_server *s)
+{
+    struct loop *l = &s->loops[s->loop_count];
+
+    l->server = s;
+    l->daemon = make_daemon(s);
+    if (!l->daemon)
+        return false;
+    if (pthread_create(&l->thread, NULL, run_loop, l) != 0) {
+        MHD_quiesce_daemon(l->daemon);
+        MHD_stop_daemon(l->daemon);
+        return false;
+    }
+    s->loop_count++;
+    return true;
+}
+
+static bool start_loops(struct http_server *s)
+{
+    s->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    s->loops = calloc(s->base.threads, sizeof(*s->loops));
+    if (s->stop < 0 || !s->loops)
+        return false;
+    while (s->loop_count < s->base.threads) {
+        if (!start_loop(s))
+            return false;
+    }
+    return true;
 }
 
 static bool set_address(struct ph_server *base, const char *actual)
@@ -355,21 +438,15 @@ static enum ph_err http_open(struct http_server *s, const char *listen, struct d
 {
     char actual[LISTEN_ADDRESS_SIZE];
     enum ph_err err;
-    int fd;
 
-    err = listen__tcp(listen, &fd, actual, diag);
+    err = listen__tcp(listen, &s->listener, actual, diag);
     if (err)
         return err;
     s->reaper = reaper__new(ph_app_limit(s->base.app, PH_LIMIT_REQUEST_MS));
-    if (!s->reaper || !set_address(&s->base, actual)) {
-        close(fd);
+    if (!s->reaper || !set_address(&s->base, actual))
         return PH_ERR_MEMORY;
-    }
-    s->daemon = start(s, fd);
-    if (!s->daemon) {
-        close(fd);
+    if (!start_loops(s))
         return diag__set(diag, PH_ERR_SYSTEM, "libmicrohttpd does not start on %s: %m", actual);
-    }
     return PH_OK;
 }
 
@@ -382,6 +459,7 @@ enum ph_err ph_serve_http(struct ph_app *app, const char *listen, unsigned threa
     if (!s)
         return server__fail(PH_ERR_MEMORY, why);
     s->base.close = http_close;
+    s->listener = s->stop = -1;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->idle, NULL);
     err = server__init(&s->base, app, threads, server__diag());

@@ -20,13 +20,18 @@ struct fixture {
     char authority[64];
 };
 
-static void start(struct fixture *f)
+static void start_threads(struct fixture *f, unsigned threads)
 {
     const char *why = "";
 
-    if (ph_serve_http(f->app, "127.0.0.1:0", 2, &f->server, &why))
+    if (ph_serve_http(f->app, "127.0.0.1:0", threads, &f->server, &why))
         fail_msg("%s", why);
     serve_client__authority(f->server, f->authority);
+}
+
+static void start(struct fixture *f)
+{
+    start_threads(f, 2);
 }
 
 static int set_up(void **state)
@@ -407,6 +412,55 @@ static void *free_server(void *arg)
     return NULL;
 }
 
+static void open_gate(struct fixture *f, struct gate *g)
+{
+    assert_int_equal(pipe(g->entered) | pipe(g->leave), 0);
+    ph_app_free(f->app);
+    f->app = ph_app_new();
+    ph_app_allow_unsigned(f->app);
+    ph_app_on_event(f->app, NULL, "*", wait_at_gate, g, NULL);
+}
+
+static void close_gate(const struct gate *g)
+{
+    for (int i = 0; i < 2; i++) {
+        close(g->entered[i]);
+        close(g->leave[i]);
+    }
+}
+
+/* As many as libmicrohttpd hears of at a time, all ready while its thread is in a handler. */
+static void a_full_batch_is_answered(void **state)
+{
+    enum { BATCH = 128 };
+    struct fixture *f = *state;
+    struct gate g;
+    char request[4096], reply[REPLY_SIZE], bytes[BATCH + 1] = {0};
+    struct str s = serve_client__event(request, sizeof(request), "", "hello");
+    int fds[BATCH + 1];
+
+    open_gate(f, &g);
+    start_threads(f, 1);
+    assert_int_equal(write(g.leave[1], bytes, BATCH), BATCH);
+    for (int i = 0; i < BATCH; i++) { /* all of them are known and kept */
+        fds[i] = serve_client__connect_tcp(f->authority);
+        assert_true(serve_client__send(fds[i], s.ptr, s.len));
+        assert_int_equal(serve_client__read_http(fds[i], reply, sizeof(reply)), 200);
+        assert_int_equal(read(g.entered[0], bytes, 1), 1);
+    }
+    fds[BATCH] = serve_client__connect_tcp(f->authority);
+    assert_true(serve_client__send(fds[BATCH], s.ptr, s.len));
+    assert_int_equal(read(g.entered[0], bytes, 1), 1);
+    for (int i = 0; i < BATCH; i++)
+        assert_true(serve_client__send(fds[i], s.ptr, s.len));
+    assert_int_equal(write(g.leave[1], bytes, BATCH + 1), BATCH + 1);
+    for (int i = 0; i <= BATCH; i++) {
+        assert_int_equal(serve_client__read_http(fds[i], reply, sizeof(reply)), 200);
+        close(fds[i]);
+    }
+    close_gate(&g);
+}
+
 static void stopping_answers_what_is_under_way(void **state)
 {
     struct fixture *f = *state;
@@ -416,11 +470,7 @@ static void stopping_answers_what_is_under_way(void **state)
     pthread_t thread;
     int fd;
 
-    assert_int_equal(pipe(g.entered) | pipe(g.leave), 0);
-    ph_app_free(f->app);
-    f->app = ph_app_new();
-    ph_app_allow_unsigned(f->app);
-    ph_app_on_event(f->app, NULL, "*", wait_at_gate, &g, NULL);
+    open_gate(f, &g);
     start(f);
     fd = serve_client__connect_tcp(f->authority);
     assert_true(serve_client__send(fd, s.ptr, s.len));
@@ -432,10 +482,7 @@ static void stopping_answers_what_is_under_way(void **state)
     pthread_join(thread, NULL);
     f->server = NULL;
     close(fd);
-    for (int i = 0; i < 2; i++) {
-        close(g.entered[i]);
-        close(g.leave[i]);
-    }
+    close_gate(&g);
 }
 
 static struct ph_server *signalled;
@@ -494,6 +541,7 @@ int main(void)
         TEST(takes_all_that_the_limits_allow),
         TEST(ends_requests_that_only_drip_in),
         TEST(silence_ends_a_connection),
+        TEST(a_full_batch_is_answered),
         TEST(stopping_answers_what_is_under_way),
         TEST(a_signal_handler_may_stop_it),
         TEST(refuses_to_start),
