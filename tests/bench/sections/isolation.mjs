@@ -103,7 +103,7 @@ function handlers(bench) {
     title: `Events of ${clients} clients, ${rate} a second, a tenth of whom wait for their handler`,
     unit: "others' p99 µs",
     better: "less",
-    note: "From when an event was due to its ack. The handler runs on the load's core.",
+    note: "From when an event was due to its ack; the median of p99 of each second. The handler runs on the load's core.",
     columns: { peak: "peak MiB of the broker" },
     runs: bench.quick ? undefined : 7,
     subjects: [subject("answered at once", "0"), subject("a tenth after 5 s", "5000", [{ ratio: moved }, { figure: "peak", ratio: 1.25 }])],
