@@ -25,12 +25,17 @@ struct fixture {
     char path[96];
 };
 
-static void start(struct fixture *f)
+static void start_with(struct fixture *f, unsigned threads)
 {
     const char *why = "";
 
-    if (ph_serve_fastcgi(f->app, f->path, THREADS, &f->server, &why))
+    if (ph_serve_fastcgi(f->app, f->path, threads, &f->server, &why))
         fail_msg("%s", why);
+}
+
+static void start(struct fixture *f)
+{
+    start_with(f, THREADS);
 }
 
 static int set_up(void **state)
@@ -188,13 +193,12 @@ static void expect_echo(int fd, const char *body)
 
 /* --- tests --------------------------------------------------------------------- */
 
-static void open_connections_starve_nobody(void **state)
+static void serve_many_open_connections(struct fixture *f, unsigned threads)
 {
-    struct fixture *f = *state;
     int fds[CLIENTS];
     char body[32];
 
-    start(f);
+    start_with(f, threads);
     for (int i = 0; i < CLIENTS; i++)
         fds[i] = serve_client__connect_unix(f->path);
     for (int round = 0; round < 5; round++) {
@@ -210,6 +214,16 @@ static void open_connections_starve_nobody(void **state)
     }
     for (int i = 0; i < CLIENTS; i++)
         close(fds[i]);
+    ph_server_free(f->server);
+    f->server = NULL;
+}
+
+static void open_connections_starve_nobody(void **state)
+{
+    static const unsigned threads[] = {1, 2, 16};
+
+    for (size_t i = 0; i < sizeof(threads) / sizeof(*threads); i++)
+        serve_many_open_connections(*state, threads[i]);
 }
 
 static void closes_what_is_not_to_be_kept(void **state)
