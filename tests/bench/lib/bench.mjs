@@ -18,7 +18,7 @@ export class Bench {
   // Programs and plugins of the build, by their path in it.
   program(path) {
     const file = join(this.build, path);
-    if (!existsSync(file)) throw new Error(`${path} is not built: run "make all bench" in the build folder`);
+    if (!existsSync(file)) throw new Error(`${path} is not built: run "make bench" in the build folder`);
     return file;
   }
 
