@@ -5,7 +5,8 @@
 
 #include "base/http.h"
 
-/* Names point into `text`; values and body are copies with a NUL behind them. False when memory is out. */
+/* Names point into `text`; values and body are copies with a NUL behind them. False when memory is
+ * out. */
 bool http_text__parse(struct arena *a, struct str text, struct http_headers *headers,
                       struct str *body);
 /* Appends the headers in `lines`; empty lines are passed over. False when memory is out. */
