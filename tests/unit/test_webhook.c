@@ -2,6 +2,7 @@
  * the bytes that a test wants. All but what is ours alone runs over libcurl as well. */
 #include "unit.h"
 
+#include "broker/net/addresses.h"
 #include "broker/net/webhook.h"
 #include "broker/upstream/exchange.h"
 
@@ -761,6 +762,24 @@ static void idle_connections_give_way(void **state)
         uv_run(&f->loop, UV_RUN_ONCE);
 }
 
+/* Two begin with one that refuses; the second has no luck until the first has found another. */
+static void addresses_are_tried_once_each(void **state)
+{
+    struct addresses a = {.count = 3};
+    const unsigned first = a.first;
+
+    (void)state;
+    assert_ptr_equal(addresses__at(&a, first, 1), &a.list[1]);
+    addresses__prefer(&a, first, 1);
+    assert_ptr_equal(addresses__at(&a, first, 1), &a.list[1]);
+    assert_ptr_equal(addresses__at(&a, first, 2), &a.list[2]);
+    assert_null(addresses__at(&a, first, 3));
+    addresses__prefer(&a, first, 1);
+    assert_int_equal(a.first, 1);
+    assert_ptr_equal(addresses__at(&a, a.first, 0), &a.list[1]);
+    assert_ptr_equal(addresses__at(&a, a.first, 2), &a.list[0]);
+}
+
 #define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -797,6 +816,7 @@ int main(void)
     const struct CMUnitTest ours[] = {
         WITH_SERVER(connections_are_closed_when_more_came),
         WITH_SERVER(what_breaks_the_rules_is_refused),
+        cmocka_unit_test(addresses_are_tried_once_each),
     };
     int failed;
 

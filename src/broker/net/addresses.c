@@ -58,14 +58,13 @@ bool addresses__look_up(struct addresses *a)
     return a->looking;
 }
 
-const struct sockaddr *addresses__at(const struct addresses *a, unsigned tries)
+const struct sockaddr *addresses__at(const struct addresses *a, unsigned first, unsigned tries)
 {
-    return tries < a->count ? (const struct sockaddr *)&a->list[(a->first + tries) % a->count]
-                            : NULL;
+    return tries < a->count ? (const struct sockaddr *)&a->list[(first + tries) % a->count] : NULL;
 }
 
-void addresses__prefer(struct addresses *a, unsigned tries)
+void addresses__prefer(struct addresses *a, unsigned first, unsigned tries)
 {
     if (a->count > 0)
-        a->first = (a->first + tries) % a->count;
+        a->first = (first + tries) % a->count;
 }

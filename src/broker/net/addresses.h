@@ -14,7 +14,7 @@
 struct addresses {
     struct sockaddr_storage list[ADDRESSES_MAX];
     unsigned count;
-    unsigned first; /* to be tried */
+    unsigned first; /* to be tried, by those who begin */
     /* private */
     uv_loop_t *loop;
     uv_getaddrinfo_t lookup;
@@ -31,9 +31,10 @@ void addresses__init(struct addresses *a, uv_loop_t *loop, struct str host, uint
 bool addresses__known(const struct addresses *a);
 /* Does nothing while it is looking. False: it cannot. Not from inside `found`. */
 bool addresses__look_up(struct addresses *a);
-/* The one to be tried behind `tries` others, NULL: there is no other. */
-const struct sockaddr *addresses__at(const struct addresses *a, unsigned tries);
+/* The one to be tried behind `tries` others by somebody who began with `first`, NULL: there is
+ * no other. What others find out meanwhile does not change whose turn it is. */
+const struct sockaddr *addresses__at(const struct addresses *a, unsigned first, unsigned tries);
 /* That one has answered. */
-void addresses__prefer(struct addresses *a, unsigned tries);
+void addresses__prefer(struct addresses *a, unsigned first, unsigned tries);
 
 #endif

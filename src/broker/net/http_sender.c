@@ -71,9 +71,10 @@ struct call {
     int64_t timeout_ms;
     struct buf head;
     struct str body;
-    unsigned address; /* of the origin, that is being tried */
-    bool again;       /* sent once more, on a new connection */
-    bool doomed;      /* fails when the loop goes round, for `why` */
+    unsigned first; /* address of the origin that was tried, */
+    unsigned tries; /* and those behind it */
+    bool again;     /* sent once more, on a new connection */
+    bool doomed;    /* fails when the loop goes round, for `why` */
     struct http_reader reader;
     char why[SENDER_WHY_MAX];
 };
@@ -284,8 +285,8 @@ static bool dial(struct call *call)
 {
     struct origin *o = call->origin;
     struct http_sender *s = call->owner;
-    const struct sockaddr *to = addresses__at(&o->addresses, call->address);
-    bool last = !addresses__at(&o->addresses, call->address + 1);
+    const struct sockaddr *to = addresses__at(&o->addresses, call->first, call->tries);
+    bool last = !addresses__at(&o->addresses, call->first, call->tries + 1);
     struct connection *c = calloc(1, sizeof(*c));
 
     if (!c)
@@ -329,7 +330,8 @@ static bool open_for(struct call *call)
     if (!make_room(o))
         return false;
     leave_line(call);
-    call->address = 0;
+    call->first = o->addresses.first;
+    call->tries = 0;
     if (!dial(call))
         doom(call, "out of memory");
     return true;
@@ -473,7 +475,7 @@ static void on_opened(struct outbound *o)
 {
     struct connection *c = (struct connection *)o;
 
-    addresses__prefer(&c->origin->addresses, c->call->address);
+    addresses__prefer(&c->origin->addresses, c->call->first, c->call->tries);
     write_request(c->call);
 }
 
@@ -484,7 +486,7 @@ static void on_failed(struct outbound *o, int error)
     struct http_sender *s = c->owner;
 
     drop(c);
-    if (addresses__at(&call->origin->addresses, ++call->address) && dial(call))
+    if (addresses__at(&call->origin->addresses, call->first, ++call->tries) && dial(call))
         return;
     say_why(call, error);
     advance_all(s);
