@@ -215,7 +215,10 @@ static const struct row rows[] = {
     /* section 6.3: the length of the body */
     DONE("length", OK_LINE "Content-Length: 5\r\n\r\nhello", 200, "hello", true),
     DONE("length 0", OK_LINE "Content-Length: 0\r\n\r\n", 200, "", true),
-    DONE("no body by its status", "HTTP/1.1 304\r\nContent-Length: 5\r\n\r\n", 304, "", true),
+    DONE("no body by its status", "HTTP/1.1 304\r\nContent-Length: 0\r\n\r\n", 304, "", true),
+    DONE("one may follow all the same", "HTTP/1.1 304\r\nContent-Length: 5\r\n\r\n", 304, "",
+         false),
+    DONE("in chunks", "HTTP/1.1 204\r\nTransfer-Encoding: chunked\r\n\r\n", 204, "", false),
     DONE("largest body", OK_LINE "Content-Length: 20\r\n\r\n" S20, 200, S20, true),
     LARGE("too large by its length", OK_LINE "Content-Length: 21\r\n\r\n", "larger than"),
     LARGE("far too large", OK_LINE "Content-Length: 18446744073709551615\r\n\r\n", "larger than"),

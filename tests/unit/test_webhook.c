@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define GUARD_MS 20000 /* a test that takes longer hangs */
@@ -37,6 +38,7 @@ struct fixture {
     size_t drinks;    /* answers once a connection, when it has read so much; 0: to each request */
     int connections, open, requests;
     char request[4096]; /* the last one */
+    int fd;             /* of the last connection */
     /* what a report does */
     struct exchange *cancel_in_report, *send_in_report;
 };
@@ -145,6 +147,7 @@ static void accepted(uv_stream_t *server, int status)
     uv_tcp_init(&f->loop, &c->tcp);
     assert_int_equal(uv_accept(server, (uv_stream_t *)&c->tcp), 0);
     uv_read_start((uv_stream_t *)&c->tcp, give_room, received);
+    assert_int_equal(uv_fileno((uv_handle_t *)&c->tcp, &f->fd), 0);
     f->connections++;
     f->open++;
 }
@@ -602,6 +605,27 @@ static void deserted_request_goes_out_again(void **state)
     assert_int_equal(f->connections, 2);
 }
 
+/* What came while the connection was idle is no answer to the next request, even if that goes
+ * out before the loop has looked: many servers say 408 before they close. */
+static void nothing_is_sent_where_something_came(void **state)
+{
+    struct fixture *f = *state;
+    const struct str late = STR("HTTP/1.1 408 x\r\nContent-Length: 0\r\n\r\n");
+
+    post(f, 0);
+    run_until(f, &f->reported, 1);
+    assert_int_equal(write(f->fd, late.ptr, late.len), late.len);
+    post(f, 1);
+    run_until(f, &f->reported, 2);
+    assert_int_equal(f->outcomes[1].status, 200);
+    assert_int_equal(shutdown(f->fd, SHUT_WR), 0); /* it would hear of a request still */
+    post(f, 2);
+    run_until(f, &f->reported, 3);
+    assert_int_equal(f->outcomes[2].status, 200);
+    assert_int_equal(f->requests, 3);
+    assert_int_equal(f->connections, 3);
+}
+
 static void nobody_is_asked_again_on_a_new_connection(void **state)
 {
     struct fixture *f = *state;
@@ -815,6 +839,7 @@ int main(void)
     };
     const struct CMUnitTest ours[] = {
         WITH_SERVER(connections_are_closed_when_more_came),
+        WITH_SERVER(nothing_is_sent_where_something_came),
         WITH_SERVER(what_breaks_the_rules_is_refused),
         cmocka_unit_test(addresses_are_tried_once_each),
     };

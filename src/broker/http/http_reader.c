@@ -199,6 +199,19 @@ static bool expect_body(struct http_reader *r, struct str length)
     return buf__reserve(&r->body, r->left) || out_of_memory(r);
 }
 
+/* None follows, says RFC 9112 section 6.3; a handler that announces one may send it all the
+ * same, and later than its head. */
+static bool expect_none(struct http_reader *r)
+{
+    const struct http_headers *headers = &r->response.headers;
+    struct str length = http__get(headers, STR("Content-Length"));
+
+    r->keeps &= !http__get(headers, STR("Transfer-Encoding")).ptr &&
+                (!length.ptr || str__eq(length, STR("0")));
+    r->place = HTTP_END;
+    return true;
+}
+
 /* RFC 9112 section 6.3. */
 static bool find_body(struct http_reader *r)
 {
@@ -206,10 +219,8 @@ static bool find_body(struct http_reader *r)
     struct str length = http__get(headers, STR("Content-Length"));
     int status = r->response.status;
 
-    if (status == 204 || status == 304) {
-        r->place = HTTP_END;
-        return true;
-    }
+    if (status == 204 || status == 304)
+        return expect_none(r);
     if (http__get(headers, STR("Transfer-Encoding")).ptr) {
         r->place = HTTP_CHUNK_SIZE;
         return !r->old || malformed(r, "HTTP/1.0 knows no Transfer-Encoding");

@@ -238,11 +238,18 @@ static struct connection *first_idle(const struct origin *o)
     return list__empty(&o->idle) ? NULL : LIST_ITEM(o->idle.next, struct connection, link);
 }
 
+/* Bytes that nobody asked for would be taken for the answer. */
+static bool is_usable(const struct connection *c)
+{
+    return (int64_t)uv_now(c->owner->loop) - c->idle_since <= KEPT_MS &&
+           outbound__is_quiet(&c->out);
+}
+
 static struct connection *take_idle(struct origin *o)
 {
     struct connection *c = first_idle(o);
 
-    while (c && (int64_t)uv_now(o->owner->loop) - c->idle_since > KEPT_MS) {
+    while (c && !is_usable(c)) {
         drop(c);
         c = first_idle(o);
     }

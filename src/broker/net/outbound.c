@@ -136,6 +136,14 @@ bool outbound__has_written(const struct outbound *o)
 
 /* --- reading ---------------------------------------------------------------------- */
 
+bool outbound__is_quiet(const struct outbound *o)
+{
+    char byte;
+
+    return recv(o->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+           (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
 /* Little is read at a time from one, so that none keeps the others waiting. */
 static void read_some(struct outbound *o)
 {

@@ -46,6 +46,8 @@ void outbound__dial(struct outbound *o, uv_loop_t *loop, const struct sockaddr *
  * what it was given before. A failure is told as its end. */
 void outbound__write(struct outbound *o, struct str head, struct str body);
 bool outbound__has_written(const struct outbound *o);
+/* Nothing has come that was not read yet, not even an end. */
+bool outbound__is_quiet(const struct outbound *o);
 /* No event but `closed` comes any more. */
 void outbound__close(struct outbound *o);
 
