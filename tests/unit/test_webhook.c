@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "broker/net/addresses.h"
+#include "broker/net/outbound.h"
 #include "broker/net/webhook.h"
 #include "broker/upstream/exchange.h"
 
@@ -786,6 +787,65 @@ static void idle_connections_give_way(void **state)
         uv_run(&f->loop, UV_RUN_ONCE);
 }
 
+struct broken_write {
+    struct outbound out;
+    struct outbound_room room;
+    int listener, ends;
+    bool orderly;
+};
+
+/* The peer resets the connection, and writing is the first to find out. */
+static void write_in_vain(struct outbound *o)
+{
+    const struct linger reset = {1, 0};
+    struct broken_write *b = (struct broken_write *)o;
+    int fd = accept(b->listener, NULL, NULL);
+
+    assert_true(fd >= 0);
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    close(fd);
+    outbound__write(o, STR("head"), STR("body"));
+}
+
+static void note_end(struct outbound *o, bool orderly)
+{
+    struct broken_write *b = (struct broken_write *)o;
+
+    b->ends++;
+    b->orderly = orderly;
+    outbound__close(o);
+}
+
+static void was_closed(struct outbound *o)
+{
+    (void)o;
+}
+
+/* Or a body that goes on until then would pass as complete. */
+static void what_cannot_be_written_is_no_orderly_end(void **state)
+{
+    static const struct outbound_events events = {
+        .opened = write_in_vain, .ended = note_end, .closed = was_closed};
+    struct broken_write *b = calloc(1, sizeof(*b));
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    uv_loop_t loop;
+
+    (void)state;
+    b->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(b->listener, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(b->listener, 1), 0);
+    assert_int_equal(getsockname(b->listener, (struct sockaddr *)&address, &len), 0);
+    uv_loop_init(&loop);
+    outbound__dial(&b->out, &loop, (struct sockaddr *)&address, GUARD_MS, &b->room, &events);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    assert_int_equal(b->ends, 1);
+    assert_false(b->orderly);
+    close(b->listener);
+    free(b);
+}
+
 /* Two begin with one that refuses; the second has no luck until the first has found another. */
 static void addresses_are_tried_once_each(void **state)
 {
@@ -842,6 +902,7 @@ int main(void)
         WITH_SERVER(nothing_is_sent_where_something_came),
         WITH_SERVER(what_breaks_the_rules_is_refused),
         cmocka_unit_test(addresses_are_tried_once_each),
+        cmocka_unit_test(what_cannot_be_written_is_no_orderly_end),
     };
     int failed;
 

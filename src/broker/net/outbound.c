@@ -114,8 +114,10 @@ static void flush(struct outbound *o)
     do
         n = sendmsg(o->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
-    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+        o->error = errno;
         shutdown(o->fd, SHUT_RDWR);
+    }
     written = n > 0 ? (size_t)n : 0;
     forget(&o->head, &written);
     forget(&o->body, &written);
@@ -155,7 +157,7 @@ static void read_some(struct outbound *o)
     if (n > 0)
         o->events->came(o, str__n(o->room->bytes, (size_t)n));
     else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
-        o->events->ended(o, n == 0);
+        o->events->ended(o, n == 0 && !o->error);
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events)

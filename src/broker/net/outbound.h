@@ -30,8 +30,8 @@ struct outbound {
     struct outbound_room *room;
     uv_timer_t timer; /* until it is open */
     uv_poll_t poll;
-    int fd; /* -1: there is none */
-    int error;
+    int fd;      /* -1: there is none */
+    int error;   /* an errno: it cannot be opened, or written to */
     int watched; /* events */
     bool open;
     unsigned handles;      /* not closed yet */
