@@ -37,6 +37,22 @@ static inline void core_shell__relieve(void *ctx, struct transport *t)
     (void)ctx, (void)t;
 }
 
+static inline void core_shell__close(void *ctx, struct transport *t, uint16_t code,
+                                     struct str reason)
+{
+    (void)ctx, (void)t, (void)code, (void)reason;
+}
+
+static inline void core_shell__abort(void *ctx, struct transport *t)
+{
+    (void)ctx, (void)t;
+}
+
+static inline void core_shell__ended(void *ctx, struct session *s, struct str reason)
+{
+    (void)ctx, (void)s, (void)reason;
+}
+
 /* The members of struct core_ops that nobody replaces. */
 #define CORE_SHELL_OPS                                                                             \
     .publish = core_shell__publish, .presence = core_shell__presence,                              \

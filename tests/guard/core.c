@@ -36,25 +36,9 @@ struct room_of {
 
 /* --- A shell whose sockets take everything --------------------------------------- */
 
-static void on_close(void *ctx, struct transport *t, uint16_t code, struct str reason)
-{
-    (void)ctx, (void)t, (void)code, (void)reason;
-}
-
-static void on_abort(void *ctx, struct transport *t)
-{
-    (void)ctx, (void)t;
-}
-
-static void on_ended(void *ctx, struct session *s, struct str reason)
-{
-    (void)ctx, (void)s, (void)reason;
-}
-
-static const struct core_ops ops = {
-    CORE_SHELL_OPS,    .event = core_shell__event, .close = on_close,
-    .abort = on_abort, .ended = on_ended,
-};
+static const struct core_ops ops = {CORE_SHELL_OPS, .event = core_shell__event,
+                                    .close = core_shell__close, .abort = core_shell__abort,
+                                    .ended = core_shell__ended};
 
 static struct core *new_core(void)
 {

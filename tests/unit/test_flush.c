@@ -31,15 +31,8 @@ static void on_abort(void *ctx, struct transport *t)
     transport__abort(t);
 }
 
-static void on_ended(void *ctx, struct session *s, struct str reason)
-{
-    (void)ctx, (void)s, (void)reason;
-}
-
-static const struct core_ops ops = {
-    CORE_SHELL_OPS,    .event = core_shell__event, .close = on_close,
-    .abort = on_abort, .ended = on_ended,
-};
+static const struct core_ops ops = {CORE_SHELL_OPS, .event = core_shell__event, .close = on_close,
+                                    .abort = on_abort, .ended = core_shell__ended};
 
 static void connect_member(struct scene *sc, int i)
 {

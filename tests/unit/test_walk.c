@@ -27,16 +27,6 @@ struct caller {
     struct hub_result result;
 };
 
-static void on_close(void *ctx, struct transport *t, uint16_t code, struct str reason)
-{
-    (void)ctx, (void)t, (void)code, (void)reason;
-}
-
-static void on_abort(void *ctx, struct transport *t)
-{
-    (void)ctx, (void)t;
-}
-
 static void on_ended(void *ctx, struct session *s, struct str reason)
 {
     struct world *w = ctx;
@@ -47,10 +37,9 @@ static void on_ended(void *ctx, struct session *s, struct str reason)
     w->ended++;
 }
 
-static const struct core_ops ops = {
-    CORE_SHELL_OPS,    .event = core_shell__event, .close = on_close,
-    .abort = on_abort, .ended = on_ended,
-};
+static const struct core_ops ops = {CORE_SHELL_OPS, .event = core_shell__event,
+                                    .close = core_shell__close, .abort = core_shell__abort,
+                                    .ended = on_ended};
 
 /* The user of every third one is "odd", the group of all is "all". */
 static void connect(struct world *w)
