@@ -6,10 +6,9 @@
  *
  *   event_floor    prints `ready PORT` */
 #include "broker/wire/ws.h"
+#include "listener.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,9 +137,9 @@ static void readable(struct peer *p)
 
 static void accept_all(int listener, int epoll)
 {
-    int fd, one = 1;
+    int fd;
 
-    while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+    while ((fd = listener__accept(listener)) >= 0) {
         struct peer *p = malloc(sizeof(*p));
         struct epoll_event ev = {.events = EPOLLIN, .data.ptr = p};
 
@@ -149,27 +148,19 @@ static void accept_all(int listener, int epoll)
         p->fd = fd;
         p->open = false;
         p->len = 0;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev);
     }
 }
 
 int main(void)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(at);
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int listener = listener__open();
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL}, events[256];
 
-    if (bind(listener, (struct sockaddr *)&at, sizeof(at)) != 0 || listen(listener, 1024) != 0 ||
-        getsockname(listener, (struct sockaddr *)&at, &len) != 0) {
-        perror("listen");
+    if (listener < 0)
         return 1;
-    }
     epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &ev);
-    printf("ready %u\n", ntohs(at.sin_port));
-    fflush(stdout);
     for (;;) {
         int n = epoll_wait(epoll, events, 256, -1);
 

@@ -2,8 +2,8 @@
  * `slow` after DELAY_MS, all others at once, and checks nothing.
  *
  *   slow_http DELAY_MS    prints `ready PORT` */
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
+#include "listener.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -133,9 +133,9 @@ static void readable(int fd)
 static void accept_all(int listener, int epoll)
 {
     static unsigned serial;
-    int fd, one = 1;
+    int fd;
 
-    while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+    while ((fd = listener__accept(listener)) >= 0) {
         struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
         struct peer *p = fd < MAX_CONNECTIONS ? calloc(1, sizeof(*p)) : NULL;
 
@@ -145,28 +145,20 @@ static void accept_all(int listener, int epoll)
         }
         p->serial = ++serial;
         peers[fd] = p;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev);
     }
 }
 
 int main(int argc, char **argv)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(at);
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int listener = listener__open();
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event ev = {.events = EPOLLIN, .data.fd = listener}, events[256];
 
     delay_ms = argc > 1 ? atoi(argv[1]) : 0;
-    if (bind(listener, (struct sockaddr *)&at, sizeof(at)) != 0 || listen(listener, 1024) != 0 ||
-        getsockname(listener, (struct sockaddr *)&at, &len) != 0) {
-        perror("listen");
+    if (listener < 0)
         return 1;
-    }
     epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &ev);
-    printf("ready %u\n", ntohs(at.sin_port));
-    fflush(stdout);
     for (;;) {
         int n = epoll_wait(epoll, events, 256, answer_late());
 

@@ -1,9 +1,9 @@
 // What others notice of a reader that stops, and of a webhook that is slow for some: p99
 // beside the same load without them, in turn. The rates are far from what the server can do,
 // so that it is the neighbour who is measured.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { inTemporaryFolder } from "../lib/configured.mjs";
 import { LOAD } from "../lib/processes.mjs";
 
 const name = "isolation";
@@ -34,16 +34,12 @@ async function fillSocket(bench, port) {
   }
 }
 
-async function withConfig(settings, measure) {
-  const folder = mkdtempSync(join(tmpdir(), "pubhook-bench-"));
-  const file = join(folder, "broker.json");
-  try {
+const withSettings = (settings, measure) =>
+  inTemporaryFolder((temporary) => {
+    const file = join(temporary, "broker.json");
     writeFileSync(file, JSON.stringify(settings));
-    return await measure(file);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
+    return measure(file);
+  });
 
 // The stopped reader's socket is full when the measurement begins, its queue fills in the
 // first half, and then it must be closed.
@@ -72,7 +68,7 @@ function readers(bench) {
   const subject = (name, stopped, goal) => ({
     name,
     goal,
-    measure: () => withConfig({ limits: { queueMessages: queue } }, (file) => bench.with(bench.broker("--config", file), besideReader(stopped))),
+    measure: () => withSettings({ limits: { queueMessages: queue } }, (file) => bench.with(bench.broker("--config", file), besideReader(stopped))),
   });
   return {
     title: `Fan-out to ${members} members, ${rate} messages a second, one of whom stops reading`,
