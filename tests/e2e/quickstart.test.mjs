@@ -26,6 +26,19 @@ function assertHops(output) {
   assert.match(output, /The whole round trip works\.\n$/);
 }
 
+test("scripts answer --help, and begin nothing when told what they do not know", async () => {
+  for (const name of ["check", "deps", "guard", "quickstart"]) {
+    const script = path.join(sourceDir, "scripts", name);
+    const { stdout } = await run(script, ["--help"], { timeout: 10_000 });
+    assert.match(stdout, /^[A-Z].*\n(.*\n)*  \S.* {2,}\S/, name);
+    assert.doesNotMatch(stdout, /set -|^#/m, name);
+    await assert.rejects(run(script, ["--nothing"], { timeout: 10_000 }), (error) => {
+      assert.match(error.stderr, new RegExp(`^${name}: unknown option --nothing: expected .*--help.*\n$`));
+      return true;
+    });
+  }
+});
+
 test("scripts/quickstart --once builds and goes the whole way round", { timeout: 300_000 }, async () => {
   const { stdout } = await run(path.join(sourceDir, "scripts/quickstart"), ["--once"]);
   assertHops(stdout);
