@@ -49,7 +49,8 @@ static void looked_up(uv_getaddrinfo_t *lookup, int status, struct addrinfo *fou
 
 bool addresses__look_up(struct addresses *a)
 {
-    const struct addrinfo wanted = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    /* AI_ADDRCONFIG would hide ::1 where it is the only address of IPv6. */
+    const struct addrinfo wanted = {.ai_socktype = SOCK_STREAM};
 
     if (a->looking)
         return true;
