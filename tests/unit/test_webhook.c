@@ -787,6 +787,28 @@ static void idle_connections_give_way(void **state)
         uv_run(&f->loop, UV_RUN_ONCE);
 }
 
+/* Whoever was asked last does not get all that becomes free. */
+static void hosts_take_turns(void **state)
+{
+    struct fixture *f = *state;
+    char url[64];
+
+    webhook__free(f->w);
+    f->w = webhook__new(&f->loop, 4, report, f);
+    f->reply = STR_NONE;
+    for (int i = 0; i < 6; i++) { /* four hosts with a connection each, another, the first again */
+        snprintf(url, sizeof(url), "http://127.0.0.%d:%d/", 2 + i % 5, f->port);
+        send_to(f, &f->outcomes[i].x, "POST", url, 10000);
+    }
+    run_until(f, &f->requests, 4);
+    f->reply = STR("HTTP/1.1 204 x\r\n\r\n");
+    webhook__cancel(f->w, &f->outcomes[0].x);
+    run_until(f, &f->reported, 1);
+    assert_int_equal(f->outcomes[4].status, 204);
+    run_until(f, &f->reported, 2);
+    assert_int_equal(f->outcomes[5].status, 204);
+}
+
 struct broken_write {
     struct outbound out;
     struct outbound_room room;
@@ -901,6 +923,7 @@ int main(void)
         WITH_SERVER(connections_are_closed_when_more_came),
         WITH_SERVER(nothing_is_sent_where_something_came),
         WITH_SERVER(what_breaks_the_rules_is_refused),
+        WITH_SERVER(hosts_take_turns),
         cmocka_unit_test(addresses_are_tried_once_each),
         cmocka_unit_test(what_cannot_be_written_is_no_orderly_end),
     };

@@ -363,12 +363,13 @@ static void advance(struct origin *o)
         ;
 }
 
-/* A place is free: whoever waits for one may go on. */
+/* A place is free: whoever waits for one may go on, first where no request has come for the
+ * longest time. */
 static void advance_all(struct http_sender *s)
 {
     if (s->waiting == 0 || s->closing)
         return;
-    for (struct link *at = s->origins.next; at != &s->origins; at = at->next)
+    for (struct link *at = s->origins.prev; at != &s->origins; at = at->prev)
         advance(LIST_ITEM(at, struct origin, link));
 }
 
