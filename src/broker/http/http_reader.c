@@ -201,13 +201,9 @@ static bool expect_body(struct http_reader *r, struct str length)
 
 /* None follows, says RFC 9112 section 6.3; a handler that announces one may send it all the
  * same, and later than its head. */
-static bool expect_none(struct http_reader *r)
+static bool expect_none(struct http_reader *r, bool chunked, struct str length)
 {
-    const struct http_headers *headers = &r->response.headers;
-    struct str length = http__get(headers, STR("Content-Length"));
-
-    r->keeps &= !http__get(headers, STR("Transfer-Encoding")).ptr &&
-                (!length.ptr || str__eq(length, STR("0")));
+    r->keeps &= !chunked && (!length.ptr || str__eq(length, STR("0")));
     r->place = HTTP_END;
     return true;
 }
@@ -217,11 +213,12 @@ static bool find_body(struct http_reader *r)
 {
     const struct http_headers *headers = &r->response.headers;
     struct str length = http__get(headers, STR("Content-Length"));
+    bool chunked = http__get(headers, STR("Transfer-Encoding")).ptr;
     int status = r->response.status;
 
     if (status == 204 || status == 304)
-        return expect_none(r);
-    if (http__get(headers, STR("Transfer-Encoding")).ptr) {
+        return expect_none(r, chunked, length);
+    if (chunked) {
         r->place = HTTP_CHUNK_SIZE;
         return !r->old || malformed(r, "HTTP/1.0 knows no Transfer-Encoding");
     }
