@@ -6,8 +6,6 @@ import { connectionsUpTo, memoryKiB } from "../lib/processes.mjs";
 const name = "memory";
 const title = "Memory";
 
-const warm = 200; // connections that make the server have what it has only once
-
 // What servers take to begin to tidy up: ours gives memory back once it is quiet for a second.
 const pause = 2500;
 
@@ -24,8 +22,10 @@ async function settled(pid) {
   return last;
 }
 
+// As many connections are there before: they make the server have what it has only once,
+// tables, and what the rush of so many leaves in the heap for those that come next.
 const weigh = (bench, dialect, count) => ({ port, pid }) =>
-  bench.idle(port, dialect, warm, {
+  bench.idle(port, dialect, count, {
     measure: async () => {
       const before = await settled(pid);
       return bench.idle(port, dialect, count, { measure: async () => ({ value: ((await settled(pid)) - before) / count }) });
@@ -33,13 +33,13 @@ const weigh = (bench, dialect, count) => ({ port, pid }) =>
   });
 
 function idle(bench) {
-  const count = connectionsUpTo(5000 + warm) - warm;
+  const count = Math.floor(connectionsUpTo(10000) / 2);
   const ours = (name, server, dialect, goal) => ({ name, goal, measure: () => bench.with(server, weigh(bench, dialect, count)) });
   return {
     title: `An idle connection, of ${count}`,
     unit: "KiB",
     better: "less",
-    note: `Growth of the resident memory of all processes of the server, from ${warm} connections to ${count} more.`,
+    note: `Growth of the resident memory of all processes of the server, from ${count} connections to twice as many.`,
     plot: { kind: "bars", file: "memory" },
     subjects: [
       ours("pubhook-broker, JSON", bench.broker(), "json", { atMost: 1.5 }),
