@@ -350,9 +350,9 @@ static void on_turn(uv_prepare_t *handle)
 
     call_handlers(s, now);
     at = front__tick(s->front);
-    at = sooner(at, transports__tick(&s->transports));
     core__continue(s->core);
     look_again(s);
+    at = sooner(at, transports__tick(&s->transports));
     written = transports__flush(&s->transports, s->core);
     /* Writing may have detached sessions, whose time runs now, or ended them, which
      * raises events. */
@@ -360,8 +360,8 @@ static void on_turn(uv_prepare_t *handle)
     at = sooner(at, upstream__tick(s->upstream, now));
     at = sooner(at, hold_back(s, now));
     at = sooner(at, trim__tick(&s->trim, front__ended(s->front) + s->transports.ended, now));
-    if (front__has_work(s->front) || !written || core__has_dirty(s->core) ||
-        core__has_walks(s->core) || inproc__has_work(s->inproc))
+    if (front__has_work(s->front) || !written || s->transports.pending ||
+        core__has_dirty(s->core) || core__has_walks(s->core) || inproc__has_work(s->inproc))
         at = now;
     shard__gauge(s);
     check_drained(s);
