@@ -172,6 +172,26 @@ static void patience_has_an_end(void **state)
     assert_false(core__is_patient(kit->core)); /* those who are left are few */
 }
 
+static void who_is_lost_is_not_waited_for(void **state)
+{
+    struct kit *kit = *state;
+    struct transport *t[CORE_MANY + 1];
+    char id[16];
+
+    for (int i = 0; i <= CORE_MANY; i++) {
+        snprintf(id, sizeof(id), "%d", i);
+        t[i] = kit__connect(kit, &(struct client){.id = id, .format = &format_json_reliable});
+    }
+    kit__send(kit, SCOPE_HUB, NULL, "x");
+    session__detach(t[0]->session, 0, STR_NONE);
+    assert_true(core__is_patient(kit->core));
+    session__detach(t[1]->session, 0, STR_NONE);
+    assert_false(core__is_patient(kit->core));
+    for (int i = 2; i <= CORE_MANY; i++)
+        session__detach(t[i]->session, 0, STR_NONE);
+    assert_false(core__has_dirty(kit->core));
+}
+
 /* --- Groups ----------------------------------------------------------------- */
 
 static void join_send_leave(void **state)
@@ -882,6 +902,7 @@ int main(void)
         CASE(shutdown_closes_everybody),
         CASE(an_answer_overtakes_messages_to_others),
         CASE(patience_has_an_end),
+        CASE(who_is_lost_is_not_waited_for),
         CASE(join_send_leave),
         CASE(joining_twice_is_being_in_once),
         CASE(no_echo_leaves_the_sender_out),

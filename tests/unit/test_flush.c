@@ -1,4 +1,5 @@
 /* The end of a loop turn, over real sockets: who is written to, and how much at once. */
+#include "broker/net/gather.h"
 #include "broker/net/transport.h"
 #include "broker/wire/formats.h"
 #include "core_shell.h"
@@ -152,9 +153,32 @@ static void a_small_message_to_all_is_one_turn(void **state)
     assert_true(transports__flush(&sc->all, sc->core));
     assert_int_equal(sc->all.work, MEMBERS); /* one write each */
     assert_int_equal(members_with(sc, 2 + 10 + 2 + 11), MEMBERS);
+    assert_int_equal(sc->all.gather->held, 0); /* frames are let go of */
 }
 
-/* Nothing is tried in vain. */
+/* More than a turn's work, but who has as much to read may not get more before it. */
+static void many_messages_for_each_are_one_turn(void **state)
+{
+    struct scene *sc = *state;
+    const int len = 3000;
+
+    for (int i = 0; i < CORE_BURST; i++)
+        send_to(sc, SCOPE_GROUP, "g", (size_t)len);
+    assert_true(transports__flush(&sc->all, sc->core));
+    assert_int_equal(members_with(sc, CORE_BURST * (4 + len)), MEMBERS);
+}
+
+static void who_has_gone_is_counted(void **state)
+{
+    struct scene *sc = *state;
+
+    shutdown(sc->client[3], SHUT_RDWR);
+    assert_true(poller__look(&sc->all.poller));
+    assert_int_equal(sc->all.ended, 1);
+    assert_int_equal(sc->all.count, MEMBERS - 1);
+}
+
+/* Nothing is tried in vain: a write that fails would be work, too. */
 static void a_slow_client_costs_the_others_nothing(void **state)
 {
     struct scene *sc = *state;
@@ -178,6 +202,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(many_are_written_to_in_turns, setup, teardown),
         cmocka_unit_test_setup_teardown(a_small_message_to_all_is_one_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_messages_for_each_are_one_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_has_gone_is_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(a_slow_client_costs_the_others_nothing, setup, teardown),
     };
 

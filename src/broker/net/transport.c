@@ -143,11 +143,12 @@ static size_t write_pieces(struct transport *t, struct iovec *pieces, size_t cou
 {
     ssize_t n;
 
+    t->all->work++;
     do
         n = hand_over(t->fd, pieces, count);
     while (n < 0 && errno == EINTR);
     if (n >= 0) {
-        t->all->work += 1 + (size_t)n / FLUSH_UNIT;
+        t->all->work += (size_t)n / FLUSH_UNIT;
         metrics__add(t->all->metrics, METRIC_BYTES_OUT, (uint64_t)n);
         return (size_t)n;
     }

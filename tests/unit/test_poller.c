@@ -1,0 +1,138 @@
+/* Watches that are called, paused and taken away while a batch is worked on. */
+#include "broker/net/poller.h"
+#include "unit.h"
+
+#include <stddef.h>
+#include <unistd.h>
+
+#define COUNT 3
+
+struct scene {
+    uv_loop_t loop;
+    struct poller poller;
+    struct end {
+        struct poller_watch watch;
+        struct scene *scene;
+        int fd, other; /* readable from the start, and as long as it is open */
+        unsigned called;
+    } ends[COUNT];
+    void (*on_ready)(struct scene *sc, struct end *e);
+};
+
+static void ready(struct poller_watch *watch, uint32_t events)
+{
+    struct end *e = (struct end *)watch;
+
+    assert_int_equal(events, EPOLLIN);
+    e->called++;
+    if (e->scene->on_ready)
+        e->scene->on_ready(e->scene, e);
+}
+
+static unsigned calls(const struct scene *sc)
+{
+    unsigned sum = 0;
+
+    for (int i = 0; i < COUNT; i++)
+        sum += sc->ends[i].called;
+    return sum;
+}
+
+static int setup(void **state)
+{
+    static struct scene scene;
+    struct scene *sc = &scene;
+
+    *sc = (struct scene){0};
+    assert_int_equal(uv_loop_init(&sc->loop), 0);
+    assert_true(poller__open(&sc->poller, &sc->loop));
+    for (int i = 0; i < COUNT; i++) {
+        struct end *e = &sc->ends[i];
+        int fds[2];
+
+        assert_int_equal(pipe(fds), 0);
+        assert_int_equal(write(fds[1], "x", 1), 1);
+        *e = (struct end){.watch.ready = ready, .scene = sc, .fd = fds[0], .other = fds[1]};
+        assert_true(poller__add(&sc->poller, e->fd, &e->watch, EPOLLIN));
+    }
+    *state = sc;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct scene *sc = *state;
+
+    poller__close(&sc->poller);
+    uv_run(&sc->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&sc->loop), 0);
+    for (int i = 0; i < COUNT; i++) {
+        close(sc->ends[i].fd);
+        close(sc->ends[i].other);
+    }
+    return 0;
+}
+
+static void each_is_called_once_a_look(void **state)
+{
+    struct scene *sc = *state;
+
+    assert_true(poller__look(&sc->poller));
+    assert_int_equal(calls(sc), COUNT);
+    assert_true(poller__look(&sc->poller));
+    assert_int_equal(calls(sc), 2 * COUNT);
+    for (int i = 0; i < COUNT; i++)
+        poller__remove(&sc->poller, sc->ends[i].fd, &sc->ends[i].watch);
+    assert_false(poller__look(&sc->poller));
+}
+
+static void pause_it(struct scene *sc, struct end *e)
+{
+    (void)e;
+    poller__pause(&sc->poller, true);
+}
+
+/* What is left of the batch comes again. */
+static void a_pause_begins_at_once(void **state)
+{
+    struct scene *sc = *state;
+
+    sc->on_ready = pause_it;
+    poller__look(&sc->poller);
+    assert_int_equal(calls(sc), 1);
+    assert_false(poller__look(&sc->poller));
+    uv_run(&sc->loop, UV_RUN_NOWAIT);
+    assert_int_equal(calls(sc), 1);
+    poller__pause(&sc->poller, false);
+    sc->on_ready = NULL;
+    uv_run(&sc->loop, UV_RUN_NOWAIT);
+    assert_int_equal(calls(sc), 1 + COUNT);
+}
+
+static void remove_others(struct scene *sc, struct end *e)
+{
+    for (int i = 0; i < COUNT; i++) {
+        if (&sc->ends[i] != e)
+            poller__remove(&sc->poller, sc->ends[i].fd, &sc->ends[i].watch);
+    }
+}
+
+static void who_is_removed_is_not_called(void **state)
+{
+    struct scene *sc = *state;
+
+    sc->on_ready = remove_others;
+    assert_true(poller__look(&sc->poller));
+    assert_int_equal(calls(sc), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(each_is_called_once_a_look, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_pause_begins_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_is_removed_is_not_called, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
