@@ -72,14 +72,9 @@ void buf__byte(struct buf *b, char c)
 
 void buf__u64(struct buf *b, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
+    char digits[STR_U64_SIZE];
 
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    buf__append(b, digits + at, sizeof(digits) - at);
+    buf__str(b, str__from_u64(digits, value));
 }
 
 void buf__printf(struct buf *b, const char *fmt, ...)

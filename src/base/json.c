@@ -422,45 +422,77 @@ unsigned json__line(struct str text, const struct json *node)
     return line;
 }
 
-void json__quote(struct buf *out, struct str s)
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c != '"' && c != '\\';
+}
+
+/* Eight bytes at once. A borrow runs into a byte only above one that is escaped, so a no is
+ * right too. */
+static bool all_plain(uint64_t eight)
+{
+    const uint64_t ones = UINT64_MAX / 0xff;
+    uint64_t quote = eight ^ (ones * '"'), backslash = eight ^ (ones * '\\');
+
+    return ((((eight - ones * 0x20) & ~eight) | ((quote - ones) & ~quote) |
+             ((backslash - ones) & ~backslash)) &
+            (ones << 7)) == 0;
+}
+
+/* How many bytes come before the first that is escaped. */
+static size_t plain_length(struct str s)
+{
+    uint64_t eight;
+    size_t i = 0;
+
+    while (s.len - i >= sizeof(eight) &&
+           (memcpy(&eight, s.ptr + i, sizeof(eight)), all_plain(eight)))
+        i += sizeof(eight);
+    while (i < s.len && is_plain((unsigned char)s.ptr[i]))
+        i++;
+    return i;
+}
+
+static void escape(struct buf *out, unsigned char c)
 {
     static const char hex[] = "0123456789abcdef";
-    size_t plain = 0;
+    char escaped[6] = {'\\', 0};
+    size_t len = 2;
 
-    buf__byte(out, '"');
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.ptr[i];
-        char escaped[6] = {'\\', 0};
-        size_t len = 2;
-
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
-        switch (c) {
-        case '"':
-        case '\\':
-            escaped[1] = (char)c;
-            break;
-        case '\n':
-            escaped[1] = 'n';
-            break;
-        case '\r':
-            escaped[1] = 'r';
-            break;
-        case '\t':
-            escaped[1] = 't';
-            break;
-        default:
-            memcpy(escaped + 1, "u00", 3);
-            escaped[4] = hex[c >> 4];
-            escaped[5] = hex[c & 15];
-            len = 6;
-        }
-        buf__append(out, s.ptr + plain, i - plain);
-        buf__append(out, escaped, len);
-        plain = i + 1;
+    switch (c) {
+    case '"':
+    case '\\':
+        escaped[1] = (char)c;
+        break;
+    case '\n':
+        escaped[1] = 'n';
+        break;
+    case '\r':
+        escaped[1] = 'r';
+        break;
+    case '\t':
+        escaped[1] = 't';
+        break;
+    default:
+        memcpy(escaped + 1, "u00", 3);
+        escaped[4] = hex[c >> 4];
+        escaped[5] = hex[c & 15];
+        len = 6;
     }
-    if (plain < s.len)
-        buf__append(out, s.ptr + plain, s.len - plain);
+    buf__append(out, escaped, len);
+}
+
+void json__quote(struct buf *out, struct str s)
+{
+    buf__byte(out, '"');
+    while (s.len > 0) {
+        size_t plain = plain_length(s);
+
+        buf__append(out, s.ptr, plain);
+        if (plain < s.len)
+            escape(out, (unsigned char)s.ptr[plain++]);
+        s = str__n(s.ptr + plain, s.len - plain);
+    }
     buf__byte(out, '"');
 }
 

@@ -76,6 +76,18 @@ bool str__to_u64(struct str s, uint64_t *out)
     return true;
 }
 
+struct str str__from_u64(char out[STR_U64_SIZE], uint64_t value)
+{
+    size_t at = STR_U64_SIZE - 1;
+
+    out[at] = '\0';
+    do {
+        out[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    return str__n(out + at, STR_U64_SIZE - 1 - at);
+}
+
 struct str str__place(char **at, struct str s)
 {
     struct str copy = {s.ptr ? *at : NULL, s.len};
@@ -126,4 +138,20 @@ bool str__has_control(struct str s)
             return true;
     }
     return false;
+}
+
+bool str__is_ascii(struct str s)
+{
+    const uint64_t high = UINT64_MAX / 0xff << 7;
+    uint64_t eight;
+    size_t i = 0;
+
+    for (; s.len - i >= sizeof(eight); i += sizeof(eight)) {
+        memcpy(&eight, s.ptr + i, sizeof(eight));
+        if (eight & high)
+            return false;
+    }
+    while (i < s.len && (unsigned char)s.ptr[i] < 0x80)
+        i++;
+    return i == s.len;
 }

@@ -52,12 +52,19 @@ bool str__split(struct str *rest, char sep, struct str *part);
 /* Parses decimal digits only. False on an empty string, another character or overflow. */
 bool str__to_u64(struct str s, uint64_t *out);
 
+/* Writes decimal digits and a NUL to the end of `out`, and returns them. */
+#define STR_U64_SIZE sizeof("18446744073709551615")
+struct str str__from_u64(char out[STR_U64_SIZE], uint64_t value);
+
 /* Copies s to *at, which goes past it: for a structure and its strings in one allocation. */
 struct str str__place(char **at, struct str s);
 
 /* True when a byte is one of 0 to 31, or 127: what would end a header line, or the C string
  * that a handler sees. */
 bool str__has_control(struct str s);
+
+/* True when no byte is above 127. */
+bool str__is_ascii(struct str s);
 
 /* Value of a hex digit of either case, -1 for another character. */
 static inline int str__hex_digit(char c)

@@ -71,15 +71,6 @@ struct str event__default_source(struct arena *a, const struct ph_event *ev)
     return str__n(text, len);
 }
 
-static bool is_ascii(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if ((unsigned char)s.ptr[i] > 0x7f)
-            return false;
-    }
-    return true;
-}
-
 /* White space at the ends would be lost on the way: user " bob" would become "bob". */
 enum ph_err event__check_value(struct str header, struct str value, bool unicode, struct diag *diag)
 {
@@ -87,7 +78,7 @@ enum ph_err event__check_value(struct str header, struct str value, bool unicode
 
     if (str__has_control(value))
         wrong = "holds a control character";
-    else if (!unicode && !is_ascii(value))
+    else if (!unicode && !str__is_ascii(value))
         wrong = "holds characters outside ASCII";
     else if (str__trim(value).len != value.len)
         wrong = "starts or ends with white space";

@@ -2,6 +2,7 @@
 #include "base/arena.h"
 #include "base/base64.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/http.h"
 #include "base/json.h"
 #include "base/jwt.h"
@@ -9,6 +10,7 @@
 #include "base/log_limit.h"
 #include "base/map.h"
 #include "base/names.h"
+#include "base/random.h"
 #include "base/url.h"
 #include "base/utf8.h"
 #include "unit.h"
@@ -68,6 +70,8 @@ static void control_characters_are_found_anywhere(void **state)
                 memset(text, len % 2 ? ' ' : '\xff', sizeof(text));
                 text[at] = (char)byte;
                 assert_int_equal(str__has_control(str__n(text, len)), byte < 32 || byte == 127);
+                assert_int_equal(str__is_ascii(str__n(text, len)),
+                                 byte < 128 && (len % 2 == 1 || len == 1));
             }
         }
     }
@@ -339,6 +343,35 @@ static void json_comments_do_not_shift_values(void **state)
     arena__free(&a);
 }
 
+/* Each byte at each place of each length around that of a machine word. */
+static void json_quote_escapes_anywhere(void **state)
+{
+    struct buf b;
+
+    (void)state;
+    buf__init(&b, 1000);
+    for (unsigned byte = 0; byte < 256; byte++) {
+        for (size_t len = 1; len < 20; len++) {
+            for (size_t at = 0; at < len; at++) {
+                bool plain = byte >= 32 && byte != '"' && byte != '\\';
+                char text[20];
+                struct str got;
+
+                memset(text, len % 2 ? ' ' : '\xff', sizeof(text));
+                text[at] = (char)byte;
+                buf__reset(&b);
+                json__quote(&b, str__n(text, len));
+                got = buf__view(&b);
+                assert_memory_equal(got.ptr + 1, text, at);
+                assert_int_equal(got.ptr[at + 1], plain ? text[at] : '\\');
+                assert_memory_equal(got.ptr + got.len - (len - at), text + at + 1, len - at - 1);
+                assert_int_equal(got.len == len + 2, plain);
+            }
+        }
+    }
+    buf__free(&b);
+}
+
 static void json_quote_escapes(void **state)
 {
     struct buf b;
@@ -351,6 +384,63 @@ static void json_quote_escapes(void **state)
     json__quote(&b, str__n("a\"b\\\x01\n\xc3\xa9\0", 9));
     assert_str(buf__view(&b), "\"a\\\"b\\\\\\u0001\\n\xc3\xa9\\u0000\"");
     buf__free(&b);
+}
+
+static void times_are_written(void **state)
+{
+    static const struct {
+        int64_t unix_ms;
+        const char *text, *with_ms;
+    } cases[] = {
+        {0, "1970-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z"},
+        {951868799999, "2000-02-29T23:59:59Z", "2000-02-29T23:59:59.999Z"},
+        {1795289527040, "2026-11-21T19:32:07Z", "2026-11-21T19:32:07.040Z"},
+        {253402300799007, "9999-12-31T23:59:59Z", "9999-12-31T23:59:59.007Z"},
+    };
+    char text[CLOCK_RFC3339_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        clock__rfc3339(text, cases[i].unix_ms, 0);
+        assert_string_equal(text, cases[i].text);
+        clock__rfc3339(text, cases[i].unix_ms, 1);
+        assert_string_equal(text, cases[i].with_ms);
+    }
+}
+
+static void numbers_are_written(void **state)
+{
+    static const struct {
+        uint64_t value;
+        const char *text;
+    } cases[] = {{0, "0"}, {9, "9"}, {10, "10"}, {UINT64_MAX, "18446744073709551615"}};
+    char room[STR_U64_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct str got = str__from_u64(room, cases[i].value);
+
+        assert_int_equal(got.len, strlen(cases[i].text));
+        assert_string_equal(got.ptr, cases[i].text);
+    }
+}
+
+/* Over several fillings, the last bytes of which do not suffice. */
+static void a_pool_gives_no_bytes_twice(void **state)
+{
+    enum { TAKEN = 1000, LEN = 24 };
+    static struct random_pool pool;
+    static uint8_t taken[TAKEN][LEN], more[sizeof(pool.bytes) + 1];
+
+    (void)state;
+    for (size_t i = 0; i < TAKEN; i++) {
+        assert_true(random__take(&pool, taken[i], LEN));
+        for (size_t j = 0; j < i; j++)
+            assert_memory_not_equal(taken[i], taken[j], LEN);
+        assert_null(memmem(pool.bytes, sizeof(pool.bytes), taken[i], LEN));
+    }
+    assert_false(random__take(&pool, more, sizeof(more)));
+    assert_true(random__take(&pool, more, sizeof(pool.bytes)));
 }
 
 static void jwt_round_trip_and_refusals(void **state)
@@ -676,6 +766,10 @@ int main(void)
         cmocka_unit_test(json_deep_values_are_bytes_alone),
         cmocka_unit_test(json_comments_do_not_shift_values),
         cmocka_unit_test(json_quote_escapes),
+        cmocka_unit_test(json_quote_escapes_anywhere),
+        cmocka_unit_test(times_are_written),
+        cmocka_unit_test(numbers_are_written),
+        cmocka_unit_test(a_pool_gives_no_bytes_twice),
         cmocka_unit_test(jwt_round_trip_and_refusals),
         cmocka_unit_test(utf8_at_every_split),
         cmocka_unit_test(urls),

@@ -181,11 +181,11 @@ static void on_event_done(void *ctx, void *owner, uint64_t ticket, const struct 
 static void on_make_guid(void *ctx, char out[37])
 {
     static const char digits[] = "0123456789abcdef";
+    struct shard *s = ctx;
     uint8_t b[16] = {0};
     char *at = out;
 
-    (void)ctx;
-    random__bytes(b, sizeof(b));
+    random__take(&s->random, b, sizeof(b));
     b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
     b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
     for (size_t i = 0; i < sizeof(b); i++) {

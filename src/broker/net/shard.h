@@ -7,6 +7,7 @@
 #ifndef BROKER_NET_SHARD_H
 #define BROKER_NET_SHARD_H
 
+#include "base/random.h"
 #include "broker/bus/mailbox.h"
 #include "broker/net/broker.h"
 #include "broker/net/inproc.h"
@@ -35,6 +36,7 @@ struct shard {
     uv_timer_t timer;
     int64_t timer_at; /* when the timer fires; INT64_MAX: it is stopped */
     struct trim trim;
+    struct random_pool random;
     struct webhook *webhook;
     struct inproc *inproc;
     pthread_t thread;

@@ -1,7 +1,5 @@
 #include "broker/upstream/queued_event.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /* What the `data` of an upstream event is to the handler. */
@@ -40,9 +38,8 @@ struct queued_event *queued_event__new(enum ph_event_kind kind, const struct ups
         q->entries[i] = (struct metadata_entry){str__place(&at, metadata->items[i].name),
                                                 str__place(&at, metadata->items[i].value)};
     q->event.metadata = (struct metadata){q->entries, metadata->count};
-    snprintf(q->id, sizeof(q->id), "%" PRIu64, id);
     clock__rfc3339(q->time, unix_ms, 0);
-    q->event.id = str__of(q->id);
+    q->event.id = str__from_u64(q->id, id);
     q->event.time = str__of(q->time);
     return q;
 }

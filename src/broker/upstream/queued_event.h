@@ -17,7 +17,7 @@ struct queued_event {
     bool heard;                          /* a listener was told of it */
     struct ph_event event; /* its name has a NUL behind it; what is the connection's is added
                               when its turn has come: peer__complete */
-    char id[24];
+    char id[STR_U64_SIZE];
     char time[CLOCK_RFC3339_SIZE];
     char guid[37];                   /* x-ms-client-request-id, the same on each try */
     struct metadata_entry entries[]; /* and the texts behind them */
