@@ -15,8 +15,9 @@ const threads = ["--threads", String(cpus().length)]; // as they are without the
 const [nginxFile, natsFile] = ["/usr/sbin/nginx", "/usr/sbin/nats-server"];
 
 function times(bench) {
+  const count = bench.count(20);
   const starts = async (ready, command) => {
-    const out = await bench.load("start", [bench.count(20), ready, ...command], { cpu: BOTH });
+    const out = await bench.load("start", [count, ready, ...command], { cpu: BOTH });
     return { value: out.p50_us / 1000, min: out.min_us / 1000, max: out.max_us / 1000 };
   };
   const portOf = async (command) => {
@@ -25,7 +26,7 @@ function times(bench) {
   };
   const goal = { atMost: 10 };
   return {
-    title: "From exec to ready, median of 20 starts",
+    title: `From exec to ready, median of ${count} starts`,
     note: "With files in the page cache. Ready is the line that says so; of nginx, the first connection that is accepted.",
     unit: "ms",
     better: "less",
