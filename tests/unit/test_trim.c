@@ -9,8 +9,8 @@ static void test_few_connections_leave_nothing_worth_it(void **state)
     struct trim t = {0};
 
     (void)state;
-    assert_true(trim__tick(&t, 499, begin) == INT64_MAX);
-    assert_true(trim__tick(&t, 499, begin + 60000) == INT64_MAX);
+    assert_true(trim__tick(&t, 499, 0, begin) == INT64_MAX);
+    assert_true(trim__tick(&t, 499, 0, begin + 60000) == INT64_MAX);
     assert_int_equal(t.done, 0);
 }
 
@@ -19,13 +19,13 @@ static void test_once_it_is_quiet(void **state)
     struct trim t = {0};
 
     (void)state;
-    assert_int_equal(trim__tick(&t, 500, begin), begin + 1000);
-    assert_int_equal(trim__tick(&t, 510, begin + 999), begin + 1000);
+    assert_int_equal(trim__tick(&t, 500, 0, begin), begin + 1000);
+    assert_int_equal(trim__tick(&t, 510, 0, begin + 999), begin + 1000);
     assert_int_equal(t.done, 0);
-    assert_true(trim__tick(&t, 549, begin + 1000) == INT64_MAX);
+    assert_true(trim__tick(&t, 549, 0, begin + 1000) == INT64_MAX);
     assert_int_equal(t.done, 549);
-    assert_true(trim__tick(&t, 1048, begin + 2000) == INT64_MAX);
-    assert_int_equal(trim__tick(&t, 1049, begin + 2000), begin + 3000);
+    assert_true(trim__tick(&t, 1048, 0, begin + 2000) == INT64_MAX);
+    assert_int_equal(trim__tick(&t, 1049, 0, begin + 2000), begin + 3000);
 }
 
 static void test_not_while_many_come_and_go(void **state)
@@ -35,15 +35,25 @@ static void test_not_while_many_come_and_go(void **state)
     uint64_t count = 500;
 
     (void)state;
-    trim__tick(&t, count, now);
+    trim__tick(&t, count, 0, now);
     for (int i = 0; i < 10; i++) {
         count += 50;
         now += 1000;
-        assert_int_equal(trim__tick(&t, count, now), now + 1000);
+        assert_int_equal(trim__tick(&t, count, 0, now), now + 1000);
         assert_int_equal(t.done, 0);
     }
-    assert_true(trim__tick(&t, count + 49, now + 1000) == INT64_MAX);
+    assert_true(trim__tick(&t, count + 49, 0, now + 1000) == INT64_MAX);
     assert_int_equal(t.done, count + 49);
+}
+
+/* Those who stay wait for it, the longer the more they are. */
+static void test_more_must_end_where_many_stay(void **state)
+{
+    struct trim t = {0};
+
+    (void)state;
+    assert_true(trim__tick(&t, 1499, 4000, begin) == INT64_MAX);
+    assert_int_equal(trim__tick(&t, 1500, 4000, begin), begin + 1000);
 }
 
 int main(void)
@@ -52,6 +62,7 @@ int main(void)
         cmocka_unit_test(test_few_connections_leave_nothing_worth_it),
         cmocka_unit_test(test_once_it_is_quiet),
         cmocka_unit_test(test_not_while_many_come_and_go),
+        cmocka_unit_test(test_more_must_end_where_many_stay),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -359,7 +359,8 @@ static void on_turn(uv_prepare_t *handle)
     at = sooner(at, core__tick(s->core, now));
     at = sooner(at, upstream__tick(s->upstream, now));
     at = sooner(at, hold_back(s, now));
-    at = sooner(at, trim__tick(&s->trim, front__ended(s->front) + s->transports.ended, now));
+    at = sooner(at, trim__tick(&s->trim, front__ended(s->front) + s->transports.ended,
+                               s->transports.count, now));
     if (front__has_work(s->front) || !written || s->transports.pending ||
         core__has_dirty(s->core) || core__has_walks(s->core) || inproc__has_work(s->inproc))
         at = now;

@@ -4,6 +4,7 @@
 #ifndef BROKER_NET_TRIM_H
 #define BROKER_NET_TRIM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Zeroed at first. */
@@ -13,7 +14,8 @@ struct trim {
     int64_t pause_until;
 };
 
-/* End of a turn. `count` grows with each connection that ends. Returns when to look again. */
-int64_t trim__tick(struct trim *t, uint64_t count, int64_t now_ms);
+/* End of a turn. `ended` grows with each connection that ends, `live` are there now: the more,
+ * the longer it takes, and the more must have ended. Returns when to look again. */
+int64_t trim__tick(struct trim *t, uint64_t ended, size_t live, int64_t now_ms);
 
 #endif
