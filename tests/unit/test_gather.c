@@ -102,6 +102,48 @@ static void test_the_same_again(void **state)
     gather__clear(&g);
 }
 
+/* Of sequenced frames, each client gets its own numbers in what is laid out for another. */
+static void test_numbers_of_another(void **state)
+{
+    static const struct {
+        uint64_t first, second;
+        const char *bytes;
+        bool anew;
+    } cases[] = {
+        {101, 102, "Plain<8:numbered#101>x<1:x#102>", false}, /* the same as the one before */
+        {555, 102, "Plain<8:numbered#555>x<1:x#102>", false},
+        {554, 999, "Plain<8:numbered#554>x<1:x#999>", false},
+        {554, 1000, "plain<8:numbered#554>x<1:x#1000>", true}, /* one is longer */
+        {9, 10, "plain<8:numbered#9>x<1:x#10>", true},
+    };
+    struct queue *q = *state;
+    struct out_item items[] = {q->items[0], q->items[1], q->items[2], q->items[3]};
+    struct gather g = {0};
+    uint32_t rest;
+
+    items[2].frame = frame__new(1);
+    assert_non_null(items[2].frame);
+    items[2].frame->bytes[0] = 'x';
+    items[3].sequence_id = 102;
+    gather__build(&g, &format, items, 4, 0);
+    g.copies[0] = 'P'; /* until it is laid out anew */
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        size_t len = strlen(cases[i].bytes);
+
+        items[1].sequence_id = cases[i].first;
+        items[3].sequence_id = cases[i].second;
+        assert_int_equal(gather__build(&g, &format, items, 4, 0), len);
+        assert_int_equal(g.count, 1);
+        assert_memory_equal(g.pieces[0].iov_base, cases[i].bytes, len);
+        assert_int_equal(gather__done(&g, len, &rest), 4);
+        assert_int_equal(gather__done(&g, len - 1, &rest), 3);
+    }
+    assert_int_equal(gather__build(&g, &format, items, 4, 1), 27); /* a client that is behind */
+    assert_memory_equal(g.pieces[0].iov_base, "lain<8:numbered#9>x<1:x#10>", 27);
+    gather__clear(&g);
+    frame__unref(items[2].frame);
+}
+
 /* Another frame in the memory of one that has gone would be taken for it. */
 static void test_frames_are_kept(void **state)
 {
@@ -201,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_same_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_numbers_of_another, setup, teardown),
         cmocka_unit_test_setup_teardown(test_frames_are_kept, setup, teardown),
         cmocka_unit_test(test_lengths),
         cmocka_unit_test_setup_teardown(test_cut_everywhere, setup, teardown),

@@ -123,8 +123,8 @@ struct format {
     /* groupStateSnapshot or groupStateUpdate; sequenced in reliable formats. */
     struct frame *(*group_state)(bool snapshot, struct str group,
                                  const struct group_state_item *items, size_t count);
-    /* For sequenced frames: what to write before and behind `bytes`. Returns nothing; sets lengths.
-     */
+    /* For sequenced frames: what to write before and behind `bytes`. Sets lengths. What
+     * is in front depends on the frame and on the length of what is behind alone. */
     void (*enclose)(const struct frame *f, uint64_t sequence_id, char head[FORMAT_MAX_HEAD],
                     size_t *head_len, char tail[FORMAT_MAX_TAIL], size_t *tail_len);
 };

@@ -45,9 +45,29 @@ static uint32_t add_sequenced(struct gather *g, const struct format *format,
                     &tail_len);
     g->used += head_len;
     add_body(g, item->frame, left);
+    g->numbered = true;
+    g->tails[g->frames] =
+        (struct gather_tail){item->sequence_id, (uint32_t)g->used, (uint32_t)tail_len};
     memcpy(g->copies + g->used, tail, sizeof(tail));
     g->used += tail_len;
     return (uint32_t)(head_len + item->frame->len + tail_len);
+}
+
+/* Another client's sequence id in the place of the one before, if it is as long. */
+static bool renumber(struct gather *g, const struct format *format, const struct out_item *item,
+                     struct gather_tail *place)
+{
+    char head[FORMAT_MAX_HEAD], tail[FORMAT_MAX_TAIL];
+    size_t head_len, tail_len;
+
+    if (item->sequence_id == place->sequence_id)
+        return true;
+    format->enclose(item->frame, item->sequence_id, head, &head_len, tail, &tail_len);
+    if (tail_len != place->len)
+        return false;
+    memcpy(g->copies + place->at, tail, tail_len);
+    place->sequence_id = item->sequence_id;
+    return true;
 }
 
 static void skip_bytes(struct gather *g, size_t skip)
@@ -75,13 +95,21 @@ static bool is_laid_out(const struct gather *g, const struct out_item *items, si
     return true;
 }
 
+/* The frames are laid out for another client: what is private becomes this one's. */
+static bool make_own(struct gather *g, const struct format *format, const struct out_item *items)
+{
+    for (size_t i = 0; g->numbered && i < g->frames; i++) {
+        if (items[i].frame->sequenced && !renumber(g, format, &items[i], &g->tails[i]))
+            return false;
+    }
+    return true;
+}
+
 static uint32_t add_item(struct gather *g, const struct format *format, const struct out_item *item,
                          size_t left)
 {
-    if (item->frame->sequenced) {
-        g->common = false;
+    if (item->frame->sequenced)
         return add_sequenced(g, format, item, left);
-    }
     add_body(g, item->frame, left);
     return item->frame->len;
 }
@@ -101,7 +129,7 @@ static void keep_frames(struct gather *g, const struct out_item *items)
 size_t gather__build(struct gather *g, const struct format *format, const struct out_item *items,
                      size_t count, uint32_t skip)
 {
-    if (skip == 0 && is_laid_out(g, items, count))
+    if (skip == 0 && is_laid_out(g, items, count) && make_own(g, format, items))
         return g->total;
     gather__clear(g);
     g->common = skip == 0;
@@ -140,5 +168,5 @@ void gather__clear(struct gather *g)
     while (g->held > 0)
         frame__unref(g->from[--g->held]);
     g->count = g->frames = g->total = g->used = g->given = 0;
-    g->common = false;
+    g->common = g->numbered = false;
 }

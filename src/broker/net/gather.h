@@ -14,15 +14,23 @@
 #define GATHER_COPY 1024 /* a frame up to this length is copied */
 #define GATHER_ROOM (GATHER_FRAMES * 512)
 
+/* Behind a sequenced frame, in the copies. */
+struct gather_tail {
+    uint64_t sequence_id;
+    uint32_t at, len;
+};
+
 struct gather {
     struct iovec pieces[2 * GATHER_FRAMES + 1];
     size_t count;
     size_t frames;
     uint32_t sizes[GATHER_FRAMES];
     /* private */
-    bool common;                       /* the same for every session with these frames, */
-    struct frame *from[GATHER_FRAMES]; /* ... held, so that no new one is taken for them */
+    bool common;                       /* whole, and so of use to every session with these */
+    struct frame *from[GATHER_FRAMES]; /* frames, held, so that no new one is taken for them */
     size_t held;
+    bool numbered; /* some are sequenced: these have tails */
+    struct gather_tail tails[GATHER_FRAMES];
     size_t total;
     size_t used, given; /* of the copies; in pieces */
     char copies[GATHER_ROOM];

@@ -133,25 +133,31 @@ struct frame *json_encode__sequenced_message(const struct message *m)
     return sequenced(&b);
 }
 
-/* Runs once for each delivery to a reliable client: no printf here. */
-static size_t put_u64(char *to, uint64_t value)
-{
-    size_t n = 1;
+#define U64_DIGITS 20
 
-    for (uint64_t rest = value; rest >= 10; rest /= 10)
-        n++;
-    for (size_t i = n; i-- > 0; value /= 10)
-        to[i] = (char)('0' + value % 10);
-    return n;
+/* Runs once for each delivery to a reliable client: no printf here. */
+static size_t put_u64(char to[U64_DIGITS], uint64_t value)
+{
+    char digits[2 * U64_DIGITS]; /* a copy of fixed length begins at any of the first */
+    size_t at = U64_DIGITS;
+
+    memset(digits, 0, sizeof(digits));
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    memcpy(to, digits + at, U64_DIGITS);
+    return U64_DIGITS - at;
 }
 
 void json_encode__enclose(const struct frame *f, uint64_t sequence_id, char head[FORMAT_MAX_HEAD],
                           size_t *head_len, char tail[FORMAT_MAX_TAIL], size_t *tail_len)
 {
-    static const struct str key = STR(",\"sequenceId\":");
-    size_t n = key.len;
+    static const char key[] = ",\"sequenceId\":";
+    size_t n = sizeof(key) - 1;
 
-    memcpy(tail, key.ptr, key.len);
+    _Static_assert(sizeof(key) + U64_DIGITS <= FORMAT_MAX_TAIL, "the sequence id fits the tail");
+    memcpy(tail, key, n);
     n += put_u64(tail + n, sequence_id);
     tail[n++] = '}';
     *tail_len = n;
