@@ -42,7 +42,7 @@ static void make_subject(struct buf *out, struct str pattern, struct str hub, st
 static bool add_message_id(struct arena *a, const struct upstream_peer *p,
                            const struct queued_event *q, struct http_headers *headers)
 {
-    const char *id = arena__printf(a, "%.*s/%s", STR_FMT(p->connection_id), q->id);
+    const char *id = arena__printf(a, "%.*s/%.*s", STR_FMT(p->connection_id), STR_FMT(q->event.id));
 
     return id && http__add(a, headers, STR("Nats-Msg-Id"), str__of(id));
 }

@@ -39,7 +39,7 @@ struct queued_event *queued_event__new(enum ph_event_kind kind, const struct ups
                                                 str__place(&at, metadata->items[i].value)};
     q->event.metadata = (struct metadata){q->entries, metadata->count};
     clock__rfc3339(q->time, unix_ms, 0);
-    q->event.id = str__from_u64(q->id, id);
+    q->event.id = str__from_u64(q->digits, id);
     q->event.time = str__of(q->time);
     return q;
 }
