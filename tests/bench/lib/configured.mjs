@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { folder } from "./bench.mjs";
-import { freePort } from "./processes.mjs";
+import { freePort } from "../../e2e/lib/net.mjs";
 
 export async function inTemporaryFolder(use) {
   const temporary = mkdtempSync(join(tmpdir(), "pubhook-bench-"));

@@ -3,10 +3,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
 import { cpus } from "node:os";
 import { basename } from "node:path";
 import { createInterface } from "node:readline";
+import { accepts } from "../../e2e/lib/net.mjs";
 
 // The server has the first CPU to itself, the load the second, where there are two.
 export const SERVER = "0";
@@ -30,27 +30,6 @@ function begin(command, { cpu, env, stdio }) {
     return code ?? signal;
   });
   return child;
-}
-
-export async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-async function accepts(address) {
-  const socket = connect(address);
-  try {
-    await once(socket, "connect");
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
 }
 
 // For a server that says nothing when it is ready: `address` is what net.connect takes.

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { folder } from "../lib/bench.mjs";
 import { inTemporaryFolder, nginx, withConfig } from "../lib/configured.mjs";
 import { missing } from "../lib/installed.mjs";
-import { BOTH, freePort } from "../lib/processes.mjs";
+import { freePort } from "../../e2e/lib/net.mjs";
+import { BOTH } from "../lib/processes.mjs";
 
 const name = "start";
 const title = "Start";

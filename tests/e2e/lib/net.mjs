@@ -15,6 +15,19 @@ export async function freePort() {
   return port;
 }
 
+// Does somebody listen there? `address` is what net.connect takes.
+export async function accepts(address) {
+  const socket = net.connect(address);
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
 // A plain TCP connection that collects what it receives.
 export class RawConnection {
   received = Buffer.alloc(0);

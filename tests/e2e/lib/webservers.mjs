@@ -2,30 +2,17 @@
 
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import net from "node:net";
 import path from "node:path";
 import { once } from "node:events";
-import { freePort } from "./net.mjs";
+import { accepts, freePort } from "./net.mjs";
 import { program, sanitizerEnvironment, sourceDir, temporaryFolder } from "./paths.mjs";
 import { start } from "./program.mjs";
 import { defaultKey } from "./pubhook.mjs";
 
-async function accepts(port) {
-  const socket = net.connect(port, "127.0.0.1");
-  try {
-    await once(socket, "connect");
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
-}
-
 // nginx writes nothing when it is ready, so its port is asked until it answers.
 async function listening(server, port) {
   for (let tries = 0; tries < 200; tries++) {
-    if (await accepts(port)) return;
+    if (await accepts({ port, host: "127.0.0.1" })) return;
     if (!server.running) break;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
