@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <string.h>
 #include <time.h>
 
 static int64_t read_ms(clockid_t id)
@@ -37,10 +38,11 @@ static char *put(char *at, int value, int width, char behind)
     return at + width + 1;
 }
 
-/* Each event has one: no strftime here. */
-void clock__rfc3339(char out[CLOCK_RFC3339_SIZE], int64_t unix_ms, int with_ms)
+/* "2026-11-20T12:34:56" */
+#define UP_TO_SECONDS 19
+
+static void write_second(char out[UP_TO_SECONDS + 1], time_t seconds)
 {
-    time_t seconds = (time_t)(unix_ms / 1000);
     struct tm tm;
 
     gmtime_r(&seconds, &tm);
@@ -49,7 +51,23 @@ void clock__rfc3339(char out[CLOCK_RFC3339_SIZE], int64_t unix_ms, int with_ms)
     out = put(out, tm.tm_mday, 2, 'T');
     out = put(out, tm.tm_hour, 2, ':');
     out = put(out, tm.tm_min, 2, ':');
-    out = put(out, tm.tm_sec, 2, with_ms ? '.' : 'Z');
+    put(out, tm.tm_sec, 2, '\0');
+}
+
+/* Each event has one, and most have the second of the one before. */
+void clock__rfc3339(char out[CLOCK_RFC3339_SIZE], int64_t unix_ms, int with_ms)
+{
+    static _Thread_local char text[UP_TO_SECONDS + 1] = "1970-01-01T00:00:00";
+    static _Thread_local time_t written;
+    time_t second = (time_t)(unix_ms / 1000);
+
+    if (second != written) {
+        write_second(text, second);
+        written = second;
+    }
+    memcpy(out, text, UP_TO_SECONDS);
+    out += UP_TO_SECONDS;
+    *out++ = with_ms ? '.' : 'Z';
     if (with_ms)
         out = put(out, (int)(unix_ms % 1000), 3, 'Z');
     *out = '\0';

@@ -237,7 +237,8 @@ static void json_refuses(void **state)
         {"1 2", PH_ERR_SYNTAX},      {"{\"a\":}", PH_ERR_SYNTAX}, {"[1,]", PH_ERR_SYNTAX},
         {"\"\xff\"", PH_ERR_SYNTAX}, {"// c\n1", PH_ERR_SYNTAX},  {"[[[[[1]]]]]", PH_ERR_LIMIT},
         {"{} x", PH_ERR_SYNTAX},     {"nul", PH_ERR_SYNTAX},      {"\"a", PH_ERR_SYNTAX},
-        {"\f1", PH_ERR_SYNTAX},      {"[1,\v2]", PH_ERR_SYNTAX},  {"\"\f\"", PH_ERR_SYNTAX},
+        {"{} \"a", PH_ERR_SYNTAX},   {"1 \"", PH_ERR_SYNTAX},     {"\f1", PH_ERR_SYNTAX},
+        {"[1,\v2]", PH_ERR_SYNTAX},  {"\"\f\"", PH_ERR_SYNTAX},
     };
     struct arena a;
     struct json *root;
@@ -266,9 +267,10 @@ static void json_check_judges_as_the_parser_does(void **state)
 {
     static const char *const good[] = {"1",    "-0.5e+3", "null", "true",       "\"\"",
                                        " [] ", "{}",      "[[]]", "{\"a\":{}}", "\"\\u0000\""};
-    static const char *const bad[] = {"",    " ",     "[",   "]",        "{\"a\"}", "{\"a\":}",
-                                      "1 2", "[1,]",  "nul", "\"\xff\"", "/* */ 1", "\"\n\"",
-                                      "01",  "{1:2}", "[1}", "{}{}"};
+    static const char *const bad[] = {"",         " ",      "[",    "]",         "{\"a\"}",
+                                      "{\"a\":}", "1 2",    "[1,]", "nul",       "\"\xff\"",
+                                      "/* */ 1",  "\"\n\"", "01",   "{1:2}",     "[1}",
+                                      "{}{}",     "{} \"a", "1 \"", "\"a\" \"b", "[] \""};
     struct arena a;
     struct diag diag = {""};
 
