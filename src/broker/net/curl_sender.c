@@ -107,7 +107,7 @@ static void count_sockets(struct curl_sender *s, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, s);
 }
 
-static void body_must_follow(struct transfer *t);
+static void body_must_follow(struct call *call);
 static void cancel(struct sending *sending);
 
 static struct transfer *take(struct curl_sender *s)
@@ -124,8 +124,8 @@ static struct transfer *take(struct curl_sender *s)
         return NULL;
     t->owner = s;
     t->sending.cancel = cancel;
-    count_sockets(s, t->easy);
-    t->headers_came = body_must_follow;
+    count_sockets(s, t->call.easy);
+    t->call.headers_came = body_must_follow;
     uv_timer_init(s->loop, &t->timer);
     t->timer.data = t;
     s->handles++;
@@ -137,7 +137,7 @@ static struct exchange *withdraw(struct curl_sender *s, struct transfer *t)
 {
     struct exchange *x = t->exchange;
 
-    curl_multi_remove_handle(s->multi, t->easy);
+    curl_multi_remove_handle(s->multi, t->call.easy);
     uv_timer_stop(&t->timer);
     unlink_from(&s->live, t);
     t->exchange = NULL;
@@ -165,13 +165,15 @@ static void cancel(struct sending *sending)
 static void time_is_up(uv_timer_t *timer)
 {
     struct transfer *t = timer->data;
-    struct exchange_result result = sender__timed_out(t->why, t->has_headers, t->timeout_ms);
+    struct exchange_result result = sender__timed_out(t->why, t->call.has_headers, t->timeout_ms);
 
     finish(t->owner, t, &result);
 }
 
-static void body_must_follow(struct transfer *t)
+static void body_must_follow(struct call *call)
 {
+    struct transfer *t = (struct transfer *)((char *)call - offsetof(struct transfer, call));
+
     uv_timer_start(&t->timer, time_is_up, WEBHOOK_BODY_MS, 0);
 }
 
@@ -356,7 +358,7 @@ bool curl_sender__send(struct curl_sender *s, struct exchange *x,
         return false;
     curl_multi_setopt(s->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
                       (long)sender__share(s->budget, s->open));
-    if (!transfer__prepare(t, req) || curl_multi_add_handle(s->multi, t->easy) != CURLM_OK) {
+    if (!transfer__prepare(t, req) || curl_multi_add_handle(s->multi, t->call.easy) != CURLM_OK) {
         put_back(s, t);
         return false;
     }

@@ -3,28 +3,17 @@
 #ifndef BROKER_NET_TRANSFER_H
 #define BROKER_NET_TRANSFER_H
 
-#include "base/buf.h"
 #include "broker/net/sender.h"
-
-#include <curl/curl.h>
+#include "curl/call.h"
 
 struct transfer {
     struct sending sending;           /* first member */
     struct transfer *next, *previous; /* among those under way, or those kept for use */
     struct curl_sender *owner;
     struct exchange *exchange; /* NULL: not under way */
-    CURL *easy;
+    struct call call;
     uv_timer_t timer; /* until the headers, then until the end of the body */
-    struct curl_slist *headers;
-    struct arena arena; /* of the response's headers */
-    struct buf body;
-    struct http_response response;
-    size_t header_bytes;
     int64_t timeout_ms;
-    bool has_headers;   /* of the final response, not of a 1xx */
-    const char *broken; /* a limit of ours that the response passed */
-    void (*headers_came)(struct transfer *t);
-    char error[CURL_ERROR_SIZE];
     char why[SENDER_WHY_MAX];
 };
 
@@ -32,8 +21,7 @@ struct transfer {
 struct transfer *transfer__new(void);
 /* The timer is closed, the curl handle is in no multi handle. */
 void transfer__free(struct transfer *t);
-/* Readies the curl handle for a request; `headers_came` is called when the headers of
- * the response are there. False: out of memory. */
+/* Readies the curl handle for a request. False: out of memory. */
 bool transfer__prepare(struct transfer *t, const struct upstream_request *req);
 /* What became of it. All in the result is the transfer's. */
 struct exchange_result transfer__result(struct transfer *t, CURLcode code);
