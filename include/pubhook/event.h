@@ -39,6 +39,7 @@ enum ph_data_type {
     PH_DATA_PROTOBUF /* a serialized google.protobuf.Any; application/x-protobuf */
 };
 
+/** What kind of event this is. */
 PH_API enum ph_event_kind ph_event_kind(const struct ph_event *ev);
 
 /** Hub as sent (`ce-hub`); hubs compare without case. Never NULL. */

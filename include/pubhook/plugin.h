@@ -137,7 +137,8 @@ struct ph_plugin {
 /** Name of the one function that a plugin exports. */
 #define PH_PLUGIN_ENTRY "ph_plugin_entry"
 typedef const struct ph_plugin *ph_plugin_entry_fn(const struct ph_host *host);
-/* Defined by PH_PLUGIN; declared here, so that C++ does not decorate the name. */
+/** What PH_PLUGIN defines, and the host calls; declared here, so that C++ does not decorate the
+ *  name. The host's table and the constant that it returns outlive the plugin's use. */
 PH_API const struct ph_plugin *ph_plugin_entry(const struct ph_host *host);
 
 /**

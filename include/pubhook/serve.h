@@ -17,7 +17,7 @@ struct ph_server;
  *
  * @param listen   "HOST:PORT"; port 0 takes a free one
  * @param threads  worker threads; 0 for one per CPU
- * @param out      the running server
+ * @param out      the running server, owned by the caller, who ends it with ph_server_free
  * @param why      gets a sentence on failure, valid until the next call on this
  *                 thread; may be NULL
  * PH_ERR_CONFIG: ph_app_check. PH_ERR_ARGUMENT: not HOST:PORT. PH_ERR_SYSTEM: cannot listen.
@@ -32,6 +32,7 @@ PH_API enum ph_err ph_serve_http(struct ph_app *app, const char *listen, unsigne
  * @param socket   path of a UNIX socket ("/run/pubhook.sock"), or "HOST:PORT"
  * @param threads  accepting threads; however few there are, connections that a web
  *                 server keeps open never starve its other connections
+ * @param out      the running server, owned by the caller, who ends it with ph_server_free
  */
 PH_API enum ph_err ph_serve_fastcgi(struct ph_app *app, const char *socket, unsigned threads,
                                     struct ph_server **out, const char **why);

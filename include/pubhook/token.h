@@ -33,7 +33,7 @@ struct ph_token_options {
  */
 PH_API enum ph_err ph_client_access_url(const char *connection_string, const char *hub,
                                         const struct ph_token_options *options, char **out);
-/** The same, but the token alone. */
+/** The same, but the token alone, to be freed with ph_token_free. */
 PH_API enum ph_err ph_client_access_token(const char *connection_string, const char *hub,
                                           const struct ph_token_options *options, char **out);
 /** Frees what the two functions above returned; NULL is fine. */
