@@ -20,7 +20,7 @@ struct room {
 
 static bool in_room(const struct room *room, const void *block)
 {
-    return (uintptr_t)block - (uintptr_t)room->bytes < ROOM_SIZE;
+    return (uintptr_t)block - (uintptr_t)room->bytes < room->used;
 }
 
 static void *room_malloc(void *ctx, size_t size)
