@@ -140,6 +140,35 @@ bool str__has_control(struct str s)
     return false;
 }
 
+static bool is_plain(const char *at)
+{
+    const uint64_t high = UINT64_MAX / 0xff << 7;
+    uint64_t eight;
+
+    memcpy(&eight, at, sizeof(eight));
+    return !any_control(eight) && !(eight & high);
+}
+
+static bool is_visible(char c)
+{
+    return c > 0x20 && c < 0x7f;
+}
+
+/* The last word may overlap the one before. */
+bool str__is_plain_value(struct str s)
+{
+    const size_t word = sizeof(uint64_t);
+
+    if (s.len < word)
+        return s.len == 0 || (is_visible(s.ptr[0]) && is_visible(s.ptr[s.len - 1]) &&
+                              !str__has_control(s) && str__is_ascii(s));
+    for (size_t i = 0; i + word < s.len; i += word) {
+        if (!is_plain(s.ptr + i))
+            return false;
+    }
+    return is_plain(s.ptr + s.len - word) && s.ptr[0] != ' ' && s.ptr[s.len - 1] != ' ';
+}
+
 bool str__is_ascii(struct str s)
 {
     const uint64_t high = UINT64_MAX / 0xff << 7;

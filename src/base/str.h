@@ -65,6 +65,8 @@ bool str__has_control(struct str s);
 
 /* True when no byte is above 127. */
 bool str__is_ascii(struct str s);
+/* Printable ASCII without a space at its ends: what nearly all values of headers are. */
+bool str__is_plain_value(struct str s);
 
 /* Value of a hex digit of either case, -1 for another character. */
 static inline int str__hex_digit(char c)

@@ -76,6 +76,8 @@ enum ph_err event__check_value(struct str header, struct str value, bool unicode
 {
     const char *wrong = NULL;
 
+    if (str__is_plain_value(value))
+        return PH_OK;
     if (str__has_control(value))
         wrong = "holds a control character";
     else if (!unicode && !str__is_ascii(value))

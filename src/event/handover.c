@@ -29,7 +29,7 @@ static enum ph_err take(struct arena *a, struct str header, bool unicode, struct
     err = event__check_value(header, *value, unicode, diag);
     if (err != PH_OK)
         return err;
-    if (unicode && !utf8__valid(*value))
+    if (unicode && !str__is_ascii(*value) && !utf8__valid(*value))
         return diag__set(diag, PH_ERR_SYNTAX, "header %.*s is not valid UTF-8", STR_FMT(header));
     return own(a, value) ? PH_OK : out_of_memory(diag);
 }

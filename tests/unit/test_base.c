@@ -62,6 +62,7 @@ static void control_characters_are_found_anywhere(void **state)
 {
     (void)state;
     assert_false(str__has_control(STR_NONE));
+    assert_true(str__is_plain_value(STR_NONE));
     for (unsigned byte = 0; byte < 256; byte++) {
         for (size_t len = 1; len < 20; len++) {
             for (size_t at = 0; at < len; at++) {
@@ -72,6 +73,11 @@ static void control_characters_are_found_anywhere(void **state)
                 assert_int_equal(str__has_control(str__n(text, len)), byte < 32 || byte == 127);
                 assert_int_equal(str__is_ascii(str__n(text, len)),
                                  byte < 128 && (len % 2 == 1 || len == 1));
+                memset(text, 'x', sizeof(text));
+                text[at] = (char)byte;
+                assert_int_equal(str__is_plain_value(str__n(text, len)),
+                                 byte >= 0x20 && byte < 0x7f &&
+                                     (byte > 0x20 || (at > 0 && at < len - 1)));
             }
         }
     }

@@ -21,18 +21,19 @@ struct queued_event *queued_event__new(enum ph_event_kind kind, const struct ups
 {
     const struct metadata *metadata = &event->metadata;
     size_t entries = metadata->count * sizeof(*metadata->items);
-    struct queued_event *q = calloc(1, sizeof(*q) + entries + metadata__bytes(metadata) +
-                                           event->name.len + 1 + event->data.len);
+    struct queued_event *q = malloc(sizeof(*q) + entries + metadata__bytes(metadata) +
+                                    event->name.len + 1 + event->data.len);
     char *at;
 
     if (!q)
         return NULL;
+    *q = (struct queued_event){0};
     q->ticket = event->ticket;
     q->event.kind = kind;
     q->event.type = event->type;
     at = (char *)q->entries + entries;
     q->event.name = str__place(&at, event->name);
-    at++; /* its NUL */
+    *at++ = '\0';
     *data_of(&q->event) = str__place(&at, event->data);
     for (size_t i = 0; i < metadata->count; i++)
         q->entries[i] = (struct metadata_entry){str__place(&at, metadata->items[i].name),
