@@ -75,7 +75,11 @@ export class Bench {
   async load(name, args, { pids = [], ...options } = {}) {
     const used = () => pids.reduce((all, pid) => all + cpuSeconds(pid), 0);
     let [before, after] = [used(), 0];
-    const onLine = (line) => (line === "started" ? (before = used()) : (after = used()));
+    const onLine = (line) => {
+      if (line === "started") before = used();
+      else after = used();
+      options.onLine?.(line);
+    };
     const out = await load([this.program(`tests/bench/load/${name}`), ...args.map(String)], { ...options, onLine });
     return { ...JSON.parse(out.trim().split("\n").at(-1)), cpu_s: after - before };
   }

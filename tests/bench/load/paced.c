@@ -1,12 +1,15 @@
-/* Events at a fixed rate, whatever becomes of them: all clients in turn, a tenth of whom have
- * users whose names begin with `slow`, for a handler that tells them apart. The acks of the
- * others are checked for success and order, and timed from when the event was due.
+/* Events at a fixed rate, whatever becomes of them: all clients in turn. A tenth of the clients
+ * send once in each phase, and theirs are for a handler that knows them by their name: `quick`,
+ * and then `slow`, and then they send nothing until the slow ones have their answer. The acks of
+ * the others are checked for success and order, and timed from when the event was due.
  *
- *   paced PORT CLIENTS RATE SECONDS
+ *   paced PORT CLIENTS RATE CYCLES
  *
- * Prints one line of JSON: events of the others, and p50/p99 of their latency in
- * microseconds: the medians of those of each second, so that what else the machine does in
- * one of them does not decide. */
+ * The phases follow each other in one process and on the same connections, so that what else
+ * the machine does hits both. Prints `slow` when the first slow phase begins, and at the end one
+ * line of JSON: events of the others, p50/p99 of their latency in microseconds in the quick
+ * phases and beside the slow events: the medians of those of each second, so that
+ * one bad second does not decide. */
 #include "ws_client.h"
 
 #include <pubhook/pubhook.h>
@@ -17,6 +20,9 @@
 #include <sys/prctl.h>
 
 #define SLOW_EACH 10 /* clients */
+/* Seconds of the phases; what is slow takes one phase. */
+#define PHASE 5
+#define CYCLE (3 * PHASE + 1)
 #define MAX_EVENTS 10000000
 #define KEY "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 
@@ -27,11 +33,14 @@ struct paced {
     int clients, events;
     int64_t rate, start;
     int sent;
-    int *acked; /* per client */
-    int64_t *took;
+    int *acked;     /* per client */
+    int64_t **took; /* by the second that an event was due in */
+    size_t *done;
     int waiting; /* events of those who are not slow */
-    size_t done;
+    int answered;
 };
+
+enum phase { QUICK, SLOW, DRAIN };
 
 static bool is_slow(int index)
 {
@@ -44,7 +53,7 @@ static const char *target_of(void *ctx, int index)
     char connection_string[256], user[32], *url;
     const struct ph_token_options options = {.user_id = user};
 
-    snprintf(user, sizeof(user), "%s-%d", is_slow(index) ? "slow" : "quick", index);
+    snprintf(user, sizeof(user), "user-%d", index);
     snprintf(connection_string, sizeof(connection_string),
              "Endpoint=http://127.0.0.1:%s;AccessKey=" KEY ";Version=1.0;", p->port);
     if (ph_client_access_url(connection_string, "bench", &options, &url) != PH_OK)
@@ -68,11 +77,23 @@ static int64_t due(const struct paced *p, int event)
     return p->start + (int64_t)event * 1000000 / p->rate;
 }
 
+static int second_of(const struct paced *p, int event)
+{
+    return (int)(event / p->rate);
+}
+
+static enum phase phase_of(int second)
+{
+    int at = second % CYCLE;
+
+    return at < PHASE ? QUICK : at < 2 * PHASE ? SLOW : DRAIN;
+}
+
 static void on_frame(struct ws_conn *c, const char *data, size_t len)
 {
     struct paced *p = c->client->ctx;
     char wanted[96];
-    int number = p->acked[c->index] + 1;
+    int number = p->acked[c->index] + 1, event, second;
 
     if (!p->start || is_slow(c->index))
         return; /* connected, or what is not measured */
@@ -80,22 +101,42 @@ static void on_frame(struct ws_conn *c, const char *data, size_t len)
     if (len != strlen(wanted) || memcmp(data, wanted, len) != 0)
         bench__die("client %d: expected %s, got %.*s", c->index, wanted, (int)len, data);
     p->acked[c->index] = number;
-    p->took[p->done++] = bench__now_us() - due(p, (number - 1) * p->clients + c->index);
+    event = (number - 1) * p->clients + c->index;
+    second = second_of(p, event);
+    p->took[second][p->done[second]++] = bench__now_us() - due(p, event);
+    p->answered++;
     p->waiting--;
 }
 
-static void send_event(struct paced *p)
+/* One of the tenth sends when its first turn of a phase has come. */
+static bool has_turn(const struct paced *p, int event)
 {
-    int client = p->sent % p->clients;
+    int second = second_of(p, event);
+
+    if (!is_slow(event % p->clients))
+        return true;
+    return phase_of(second) != DRAIN && second % CYCLE % PHASE == 0 &&
+           event - (int)p->rate * second < p->clients;
+}
+
+static void send_event(struct paced *p, int event)
+{
+    int client = event % p->clients;
+    bool slow = is_slow(client) && phase_of(second_of(p, event)) == SLOW;
     char text[160];
     int n = snprintf(text, sizeof(text),
-                     "{\"type\":\"event\",\"event\":\"bench\",\"ackId\":%d,\"dataType\":\"text\","
+                     "{\"type\":\"event\",\"event\":\"%s\",\"ackId\":%d,\"dataType\":\"text\","
                      "\"data\":\"%064d\"}",
-                     p->sent / p->clients + 1, p->sent);
+                     slow ? "slow" : "quick", event / p->clients + 1, event);
 
     ws_client__send(&p->client.conns[client], text, (size_t)n);
     p->waiting += !is_slow(client);
-    p->sent++;
+}
+
+static void tell_slow(void)
+{
+    puts("slow");
+    fflush(stdout);
 }
 
 static void run(struct paced *p)
@@ -104,7 +145,11 @@ static void run(struct paced *p)
     while (p->sent < p->events) {
         while (ws_client__poll_until(&p->client, due(p, p->sent)))
             ;
-        send_event(p);
+        if (p->sent == PHASE * p->rate)
+            tell_slow();
+        if (has_turn(p, p->sent))
+            send_event(p, p->sent);
+        p->sent++;
     }
     while (p->waiting > 0) {
         if (!ws_client__poll(&p->client, 10000))
@@ -112,38 +157,52 @@ static void run(struct paced *p)
     }
 }
 
-static int64_t median_quantile(struct paced *p, int seconds, double q)
+static int64_t median_quantile(struct paced *p, enum phase phase, double q)
 {
-    size_t each = p->done / (size_t)seconds;
+    int seconds = second_of(p, p->events), count = 0;
     int64_t *of_seconds = calloc((size_t)seconds, sizeof(*of_seconds)), median;
 
     if (!of_seconds)
         bench__die("out of memory");
-    for (int i = 0; i < seconds; i++)
-        of_seconds[i] = bench__quantile(p->took + (size_t)i * each, each, q);
-    median = bench__quantile(of_seconds, (size_t)seconds, 0.5);
+    for (int i = 0; i < seconds; i++) {
+        if (phase_of(i) == phase)
+            of_seconds[count++] = bench__quantile(p->took[i], p->done[i], q);
+    }
+    median = bench__quantile(of_seconds, (size_t)count, 0.5);
     free(of_seconds);
     return median;
+}
+
+static void make_room(struct paced *p)
+{
+    int seconds = second_of(p, p->events);
+
+    p->acked = calloc((size_t)p->clients, sizeof(*p->acked));
+    p->took = calloc((size_t)seconds, sizeof(*p->took));
+    p->done = calloc((size_t)seconds, sizeof(*p->done));
+    if (!p->acked || !p->took || !p->done)
+        bench__die("out of memory");
+    for (int i = 0; i < seconds; i++) {
+        p->took[i] = calloc((size_t)p->rate, sizeof(*p->took[i]));
+        if (!p->took[i])
+            bench__die("out of memory");
+    }
 }
 
 int main(int argc, char **argv)
 {
     static struct paced p;
-    int seconds;
 
     if (argc != 5)
-        bench__die("usage: paced PORT CLIENTS RATE SECONDS");
+        bench__die("usage: paced PORT CLIENTS RATE CYCLES");
     p.port = argv[1];
     p.clients = atoi(argv[2]);
     p.rate = atoi(argv[3]);
-    seconds = atoi(argv[4]);
-    p.events = (int)(p.rate * seconds);
-    if (p.clients < 1 || p.events < 1 || p.events > MAX_EVENTS)
-        bench__die("at least one client, and 1 to %d events", MAX_EVENTS);
-    p.acked = calloc((size_t)p.clients, sizeof(*p.acked));
-    p.took = calloc((size_t)p.events, sizeof(*p.took));
-    if (!p.acked || !p.took)
-        bench__die("out of memory");
+    p.events = (int)(p.rate * CYCLE * atoi(argv[4]));
+    if (p.clients < 1 || p.events < 1 || p.events > MAX_EVENTS || p.rate < p.clients)
+        bench__die("at least one client, a turn for each in a second, and 1 to %d events",
+                   MAX_EVENTS);
+    make_room(&p);
     prctl(PR_SET_TIMERSLACK, 1000);
     p.client.on_frame = on_frame;
     p.client.ctx = &p;
@@ -151,8 +210,10 @@ int main(int argc, char **argv)
     while (ws_client__poll(&p.client, 200)) /* connected */
         ;
     run(&p);
-    printf("{\"events\":%zu,\"p50_us\":%lld,\"p99_us\":%lld}\n", p.done,
-           (long long)median_quantile(&p, seconds, 0.5),
-           (long long)median_quantile(&p, seconds, 0.99));
+    printf("{\"events\":%d,\"p50_us\":%lld,\"p99_us\":%lld,\"slow_p50_us\":%lld,"
+           "\"slow_p99_us\":%lld}\n",
+           p.answered, (long long)median_quantile(&p, QUICK, 0.5),
+           (long long)median_quantile(&p, QUICK, 0.99), (long long)median_quantile(&p, SLOW, 0.5),
+           (long long)median_quantile(&p, SLOW, 0.99));
     return 0;
 }
