@@ -1,6 +1,6 @@
 // The official middleware for Express with a handler that has nothing to say: as it is
 // shipped, or (`check`) with the check of the signature that the middleware leaves to its
-// users, and that pubhookd always does.
+// users, and that pubhookd always does; or (`echo`) with one that sends the data back.
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { WebPubSubEventHandler } from "@azure/web-pubsub-express";
 import express from "express";
@@ -17,7 +17,8 @@ function isSigned(request) {
 
 const handler = new WebPubSubEventHandler("bench", {
   path: "/eventhandler",
-  handleUserEvent: (request, response) => response.success(),
+  handleUserEvent: (request, response) =>
+    process.argv[2] === "echo" ? response.success(request.data, request.dataType) : response.success(),
 });
 const app = express();
 if (process.argv[2] === "check") app.use((request, response, next) => (isSigned(request) ? next() : response.sendStatus(401)));
