@@ -2,7 +2,7 @@
  * they are, the events must be those of the input in one piece, text must be UTF-8, and
  * no memory may be held between messages. */
 #include "base/buf.h"
-#include "broker/wire/ws.h"
+#include "ws/ws.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* WebSocket frames and the client protocols. */
 #include "broker/wire/formats.h"
-#include "broker/wire/ws.h"
 #include "guard.h"
+#include "ws/ws.h"
 
 #include <stdlib.h>
 

@@ -5,8 +5,8 @@
 
 #include "base/buf.h"
 #include "broker/net/broker.h"
-#include "broker/wire/ws.h"
 #include "unit.h"
+#include "ws/ws.h"
 
 #define BROKER_KIT_WAIT_S 20
 #define JSON_PROTOCOL "json.webpubsub.azure.v1"

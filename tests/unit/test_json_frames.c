@@ -1,9 +1,9 @@
 /* The JSON subprotocols: vectors in tests/vectors/json for what comes in, exact strings
  * for what goes out. */
 #include "broker/wire/formats.h"
-#include "broker/wire/ws.h"
 #include "frames_kit.h"
 #include "unit.h"
+#include "ws/ws.h"
 
 #include "base/buf.h"
 

@@ -3,10 +3,10 @@
 #include "base/buf.h"
 #include "broker/wire/any.h"
 #include "broker/wire/formats.h"
-#include "broker/wire/ws.h"
 #include "frames_kit.h"
 #include "protobuf_text.h"
 #include "unit.h"
+#include "ws/ws.h"
 
 #include <stdio.h>
 

@@ -11,8 +11,8 @@
  * with its input whole, split in two at every place, and byte by byte, and must give
  * the same events. */
 #include "base/arena.h"
-#include "broker/wire/ws.h"
 #include "unit.h"
+#include "ws/ws.h"
 #include "ws_client.h"
 
 #include <dirent.h>

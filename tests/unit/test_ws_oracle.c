@@ -7,8 +7,8 @@
  * Where the two differ on purpose stands at `differences`, and where wslay errs or
  * speaks differently at the functions that listen to it. */
 #include "base/random.h"
-#include "broker/wire/ws.h"
 #include "unit.h"
+#include "ws/ws.h"
 #include "ws_client.h"
 
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 #include "ws_client.h"
 
-#include "broker/wire/ws.h"
+#include "ws/ws.h"
 
 void ws_client__frame(struct buf *out, uint8_t first, struct str payload, const char key[4])
 {

@@ -4,7 +4,7 @@
 #include "base/random.h"
 #include "broker/net/connect_event.h"
 #include "broker/net/recovery.h"
-#include "broker/wire/ws.h"
+#include "ws/ws.h"
 
 #include <stdlib.h>
 #include <unistd.h>

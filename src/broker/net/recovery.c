@@ -4,7 +4,7 @@
 #include "base/names.h"
 #include "broker/core/access.h"
 #include "broker/core/connection_id.h"
-#include "broker/wire/ws.h"
+#include "ws/ws.h"
 
 #include <stdio.h>
 #include <stdlib.h>

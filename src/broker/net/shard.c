@@ -9,7 +9,7 @@
 #include "broker/net/news.h"
 #include "broker/net/publisher.h"
 #include "broker/net/relay.h"
-#include "broker/wire/ws.h"
+#include "ws/ws.h"
 
 #include <stdio.h>
 #include <stdlib.h>

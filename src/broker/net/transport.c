@@ -2,7 +2,7 @@
 
 #include "broker/core/list.h"
 #include "broker/net/gather.h"
-#include "broker/wire/ws.h"
+#include "ws/ws.h"
 
 #include <errno.h>
 #include <netinet/in.h>

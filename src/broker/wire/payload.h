@@ -4,7 +4,7 @@
 
 #include "base/buf.h"
 #include "broker/core/message.h"
-#include "broker/wire/ws.h"
+#include "ws/ws.h"
 
 /* Escaping makes a byte six at the most, base64 makes three four; event handlers answer
  * with 16 MiB at the most. More than this is nothing that anybody sent. */

@@ -1,6 +1,6 @@
 #include "broker/wire/upgrade.h"
 
-#include "broker/wire/ws.h"
+#include "ws/ws.h"
 
 /* Does a comma list, maybe over several header lines, hold this token (without case)? */
 static bool has_token(const struct http_headers *headers, struct str name, struct str token)

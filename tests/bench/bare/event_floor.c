@@ -5,8 +5,8 @@
  * handler: what is left is the cost of the kernel.
  *
  *   event_floor    prints `ready PORT` */
-#include "broker/wire/ws.h"
 #include "listener.h"
+#include "ws/ws.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -5,8 +5,8 @@
  * permissions, no limits: what is left is the cost of the kernel.
  *
  *   floor    prints `ready PORT` */
-#include "broker/wire/ws.h"
 #include "listener.h"
+#include "ws/ws.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -1,7 +1,8 @@
-/* Frames that the broker sends (RFC 6455 section 5): final and never masked. */
-#include "broker/wire/ws.h"
+/* Frames that we send (RFC 6455 section 5), which are always final. */
+#include "ws/ws.h"
 
 #define FIN 0x80
+#define MASK 0x80
 
 size_t ws__header(char out[WS_MAX_HEADER], enum ws_opcode opcode, uint64_t len)
 {
@@ -20,6 +21,16 @@ size_t ws__header(char out[WS_MAX_HEADER], enum ws_opcode opcode, uint64_t len)
     for (size_t i = 0; i < 8; i++)
         out[2 + i] = (char)(len >> 8 * (7 - i));
     return 10;
+}
+
+size_t ws__masked_header(char out[WS_MAX_MASKED_HEADER], enum ws_opcode opcode, uint64_t len,
+                         const uint8_t key[WS_MASK_KEY_LEN])
+{
+    size_t head = ws__header(out, opcode, len);
+
+    out[1] = (char)(MASK | out[1]);
+    memcpy(out + head, key, WS_MASK_KEY_LEN);
+    return head + WS_MASK_KEY_LEN;
 }
 
 size_t ws__control_frame(char out[WS_MAX_CONTROL_FRAME], enum ws_opcode opcode, struct str payload)
@@ -44,18 +55,25 @@ static size_t cut_utf8(struct str s, size_t max)
     return len;
 }
 
+size_t ws__close_payload(char out[WS_MAX_CONTROL], uint16_t code, struct str reason)
+{
+    size_t len = cut_utf8(reason, WS_MAX_CONTROL - 2);
+
+    if (!ws__valid_close_code(code))
+        return 0;
+    out[0] = (char)(code >> 8);
+    out[1] = (char)code;
+    if (len > 0)
+        memcpy(out + 2, reason.ptr, len);
+    return 2 + len;
+}
+
 size_t ws__close_frame(char out[WS_MAX_CONTROL_FRAME], uint16_t code, struct str reason)
 {
     char payload[WS_MAX_CONTROL];
-    size_t len = cut_utf8(reason, sizeof(payload) - 2);
 
-    if (!ws__valid_close_code(code))
-        return ws__control_frame(out, WS_OP_CLOSE, STR(""));
-    payload[0] = (char)(code >> 8);
-    payload[1] = (char)code;
-    if (len > 0)
-        memcpy(payload + 2, reason.ptr, len);
-    return ws__control_frame(out, WS_OP_CLOSE, str__n(payload, 2 + len));
+    return ws__control_frame(out, WS_OP_CLOSE,
+                             str__n(payload, ws__close_payload(payload, code, reason)));
 }
 
 bool ws__valid_close_code(uint16_t code)

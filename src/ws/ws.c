@@ -1,5 +1,5 @@
-/* The decoder: frames from a client (RFC 6455 section 5) to events. */
-#include "broker/wire/ws.h"
+/* The decoder: frames from the peer (RFC 6455 section 5) to events. */
+#include "ws/ws.h"
 
 #include "base/buf.h"
 
@@ -13,7 +13,6 @@
 #define LENGTH 0x7F
 #define LENGTH_16 126
 #define LENGTH_64 127
-#define MASK_KEY_LEN 4
 
 /* A frame or message of which a part is still to come. */
 struct ws_partial {
@@ -21,12 +20,13 @@ struct ws_partial {
     char control[WS_MAX_CONTROL]; /* may come between the fragments of the message */
 };
 
-/* What a client can do wrong. The texts are sent to it as the reason of the close. */
+/* What the peer can do wrong. The texts are sent to it as the reason of the close. */
 enum rule {
     RULE_KEPT,
     RULE_RSV,
     RULE_OPCODE,
     RULE_MASK,
+    RULE_NO_MASK,
     RULE_CONTROL_LENGTH,
     RULE_CONTROL_FINAL,
     RULE_CONTINUATION,
@@ -39,7 +39,7 @@ enum rule {
     RULE_CLOSE_LENGTH,
     RULE_CLOSE_CODE,
     RULE_CLOSE_UTF8,
-    RULE_MEMORY /* ours, not the client's */
+    RULE_MEMORY /* ours, not the peer's */
 };
 
 static const struct {
@@ -49,14 +49,15 @@ static const struct {
     [RULE_RSV] = {WS_CLOSE_PROTOCOL, "RSV bits must be 0, no extension was negotiated"},
     [RULE_OPCODE] = {WS_CLOSE_PROTOCOL, "reserved opcode"},
     [RULE_MASK] = {WS_CLOSE_PROTOCOL, "a client must mask its frames"},
+    [RULE_NO_MASK] = {WS_CLOSE_PROTOCOL, "a server must not mask its frames"},
     [RULE_CONTROL_LENGTH] = {WS_CLOSE_PROTOCOL, "a control frame has at most 125 bytes"},
     [RULE_CONTROL_FINAL] = {WS_CLOSE_PROTOCOL, "a control frame must not be fragmented"},
     [RULE_CONTINUATION] = {WS_CLOSE_PROTOCOL, "continuation frame without a message to continue"},
     [RULE_NEW_MESSAGE] = {WS_CLOSE_PROTOCOL, "expected a continuation frame, got a new message"},
     [RULE_MINIMAL] = {WS_CLOSE_PROTOCOL, "payload length must use the fewest bytes"},
     [RULE_TOP_BIT] = {WS_CLOSE_PROTOCOL, "top bit of a 64-bit payload length must be 0"},
-    [RULE_MESSAGE_SIZE] = {WS_CLOSE_TOO_BIG, "message is larger than this server accepts"},
-    [RULE_FRAME_COUNT] = {WS_CLOSE_POLICY, "message has more frames than this server accepts"},
+    [RULE_MESSAGE_SIZE] = {WS_CLOSE_TOO_BIG, "message is larger than is accepted here"},
+    [RULE_FRAME_COUNT] = {WS_CLOSE_POLICY, "message has more frames than are accepted here"},
     [RULE_UTF8] = {WS_CLOSE_BAD_DATA, "text message is not UTF-8"},
     [RULE_CLOSE_LENGTH] = {WS_CLOSE_PROTOCOL, "close payload must be empty or start with a code"},
     [RULE_CLOSE_CODE] = {WS_CLOSE_PROTOCOL, "close code must not be sent in a frame"},
@@ -69,7 +70,14 @@ void ws__init(struct ws *ws, uint32_t max_message, uint32_t max_frames)
     *ws = (struct ws){
         .max_message = max_message ? max_message : WS_DEFAULT_MAX_MESSAGE,
         .max_frames = max_frames ? max_frames : WS_DEFAULT_MAX_FRAMES,
+        .key_len = WS_MASK_KEY_LEN,
     };
+}
+
+void ws__init_client(struct ws *ws, uint32_t max_message, uint32_t max_frames)
+{
+    ws__init(ws, max_message, max_frames);
+    ws->key_len = 0;
 }
 
 static void drop_partial(struct ws *ws)
@@ -125,22 +133,22 @@ static size_t header_len(const struct ws *ws)
 {
     switch (ws->head[1] & LENGTH) {
     case LENGTH_16:
-        return 2 + 2 + MASK_KEY_LEN;
+        return 2u + 2 + ws->key_len;
     case LENGTH_64:
-        return 2 + 8 + MASK_KEY_LEN;
+        return 2u + 8 + ws->key_len;
     default:
-        return 2 + MASK_KEY_LEN;
+        return 2u + ws->key_len;
     }
 }
 
 static const uint8_t *mask_key(const struct ws *ws)
 {
-    return ws->head + header_len(ws) - MASK_KEY_LEN;
+    return ws->head + header_len(ws) - WS_MASK_KEY_LEN;
 }
 
 static uint64_t read_length(const struct ws *ws)
 {
-    size_t len = header_len(ws) - 2 - MASK_KEY_LEN;
+    size_t len = header_len(ws) - 2 - ws->key_len;
     uint64_t value = 0;
 
     if (len == 0)
@@ -173,12 +181,13 @@ static enum rule check_data(const struct ws *ws)
     return open ? RULE_NEW_MESSAGE : RULE_KEPT;
 }
 
+/* Section 5.1: clients mask, servers do not. */
 static enum rule check_start(const struct ws *ws)
 {
     if (ws->head[0] & RSV)
         return RULE_RSV;
-    if (!(ws->head[1] & MASK))
-        return RULE_MASK;
+    if (!(ws->head[1] & MASK) != !ws->key_len)
+        return ws->key_len ? RULE_MASK : RULE_NO_MASK;
     return is_control(ws) ? check_control(ws) : check_data(ws);
 }
 
@@ -249,14 +258,14 @@ static enum ws_event_type read_header(struct ws *ws, char **at, char *end, struc
     return WS_NEED_MORE;
 }
 
-/* Section 5.3, eight bytes at a time. `offset` is the place in the payload. */
-static void unmask(char *data, size_t len, const uint8_t key[MASK_KEY_LEN], size_t offset)
+/* Section 5.3, eight bytes at a time. */
+void ws__mask(char *data, size_t len, const uint8_t key[WS_MASK_KEY_LEN], size_t offset)
 {
     uint8_t turned[8];
     uint64_t wide, word;
 
     for (size_t i = 0; i < sizeof(turned); i++)
-        turned[i] = key[(offset + i) % MASK_KEY_LEN];
+        turned[i] = key[(offset + i) % WS_MASK_KEY_LEN];
     memcpy(&wide, turned, sizeof(wide));
     for (; len >= sizeof(word); data += sizeof(word), len -= sizeof(word)) {
         memcpy(&word, data, sizeof(word));
@@ -365,7 +374,8 @@ static enum ws_event_type read_payload(struct ws *ws, char **at, char *end, stru
         len = (size_t)(end - data);
     if (len == 0 && ws->payload_len > 0)
         return WS_NEED_MORE;
-    unmask(data, len, mask_key(ws), ws->payload_done);
+    if (ws->key_len)
+        ws__mask(data, len, mask_key(ws), ws->payload_done);
     *at += len;
     ws->payload_done += (uint32_t)len;
     return is_control(ws) ? read_control(ws, data, len, out) : read_data(ws, data, len, out);

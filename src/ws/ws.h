@@ -1,4 +1,5 @@
-/* WebSocket frames, server side (RFC 6455): bytes to events and back, no I/O.
+/* WebSocket frames (RFC 6455): bytes to events and back, no I/O. The broker is a server,
+ * the client library a client; they differ in who masks.
  *
  * The decoder sits in every idle connection, so it is small; memory for a message
  * or control frame that is not complete yet exists only until it is. A whole
@@ -9,8 +10,8 @@
  *     while (ws__next(&ws, &at, input + len, &ev) != WS_NEED_MORE)
  *         handle(&ev);
  */
-#ifndef BROKER_WIRE_WS_H
-#define BROKER_WIRE_WS_H
+#ifndef WS_WS_H
+#define WS_WS_H
 
 #include "base/str.h"
 #include "base/utf8.h"
@@ -24,6 +25,10 @@
 #define WS_MAX_HEADER 10   /* of a frame that we send */
 #define WS_MAX_CONTROL 125 /* payload of close, ping and pong (section 5.5) */
 #define WS_MAX_CONTROL_FRAME (2 + WS_MAX_CONTROL) /* the same with its header */
+#define WS_MASK_KEY_LEN 4
+#define WS_MAX_MASKED_HEADER (WS_MAX_HEADER + WS_MASK_KEY_LEN)
+#define WS_KEY_LEN 24 /* Sec-WebSocket-Key: base64 of WS_NONCE_LEN bytes */
+#define WS_NONCE_LEN 16
 #define WS_ACCEPT_LEN 28
 
 enum ws_opcode {
@@ -35,7 +40,7 @@ enum ws_opcode {
     WS_OP_PONG = 0xA
 };
 
-/* Section 7.4.1, those that the broker sends or looks at. */
+/* Section 7.4.1, those that we send or look at. */
 enum ws_close_code {
     WS_CLOSE_NORMAL = 1000,
     WS_CLOSE_GOING_AWAY = 1001,
@@ -54,14 +59,14 @@ enum ws_event_type {
     WS_MESSAGE,   /* a whole text or binary message */
     WS_PING,      /* answer with ws__control_frame(WS_OP_PONG, data) */
     WS_PONG,
-    WS_CLOSE, /* the client closes: answer with its code, unless we closed first */
-    WS_ERROR  /* the client broke a rule: close with `code` and `data` */
+    WS_CLOSE, /* the peer closes: answer with its code, unless we closed first */
+    WS_ERROR  /* the peer broke a rule: close with `code` and `data` */
 };
 
 struct ws_event {
     enum ws_event_type type;
     bool binary;     /* WS_MESSAGE: not text. Text is valid UTF-8. */
-    uint16_t code;   /* WS_CLOSE: the client's code or WS_CLOSE_NONE. WS_ERROR: the code to send */
+    uint16_t code;   /* WS_CLOSE: the peer's code or WS_CLOSE_NONE. WS_ERROR: the code to send */
     struct str data; /* message; payload of ping and pong; reason of a close or an error */
 };
 
@@ -80,12 +85,15 @@ struct ws {
     uint8_t head_len;
     uint8_t message_opcode; /* of the message that is open, WS_OP_CONTINUATION for none */
     struct utf8 utf8;       /* of the text message that is open */
+    uint8_t key_len;        /* of the masking key in what comes; 0: a server's frames */
     bool in_payload;
     bool done; /* after a close or an error nothing is processed */
 };
 
-/* A limit of 0 takes the default. Allocates nothing. */
+/* For frames from a client. A limit of 0 takes the default. Allocates nothing. */
 void ws__init(struct ws *ws, uint32_t max_message, uint32_t max_frames);
+/* The same for frames from a server. */
+void ws__init_client(struct ws *ws, uint32_t max_message, uint32_t max_frames);
 void ws__free(struct ws *ws);
 
 /* Reads from *at up to `end` until one event is complete and moves *at behind it.
@@ -96,6 +104,14 @@ enum ws_event_type ws__next(struct ws *ws, char **at, char *end, struct ws_event
 
 /* Header of an unmasked, final frame. Returns its length. */
 size_t ws__header(char out[WS_MAX_HEADER], enum ws_opcode opcode, uint64_t len);
+/* The same for a client, who then masks the payload with ws__mask. `key` is random and
+ * new for each frame (section 5.3). */
+size_t ws__masked_header(char out[WS_MAX_MASKED_HEADER], enum ws_opcode opcode, uint64_t len,
+                         const uint8_t key[WS_MASK_KEY_LEN]);
+/* Masks or unmasks in place. `offset` is the place of `data` in the payload. */
+void ws__mask(char *data, size_t len, const uint8_t key[WS_MASK_KEY_LEN], size_t offset);
+/* The payload of a close frame; empty when `code` may not be sent. Returns its length. */
+size_t ws__close_payload(char out[WS_MAX_CONTROL], uint16_t code, struct str reason);
 /* A whole ping or pong; `payload` is cut at WS_MAX_CONTROL. Returns the frame's length. */
 size_t ws__control_frame(char out[WS_MAX_CONTROL_FRAME], enum ws_opcode opcode, struct str payload);
 /* A whole close frame; no payload when `code` may not be sent (WS_CLOSE_NONE). A long
