@@ -28,17 +28,20 @@ PH_API struct ph_app *ph_app_new(void);
 PH_API void ph_app_free(struct ph_app *app);
 
 /**
- * Adds an access key; events signed with any of the keys are accepted. The key is
- * used as the text it is, never base64-decoded.
- * PH_ERR_ARGUMENT: empty. PH_ERR_MEMORY.
+ * Adds a general access key; events signed with any of them are accepted. The key is used
+ * as the text it is, never base64-decoded. Keys for each service host, from files and
+ * functions, and in place of others: pubhook/auth.h.
+ * PH_ERR_ARGUMENT: empty. PH_ERR_LIMIT: over 1024 keys. PH_ERR_MEMORY.
  */
 PH_API enum ph_err ph_app_add_key(struct ph_app *app, const char *key);
 /**
  * Takes key and allowed origin from a connection string
- * ("Endpoint=...;AccessKey=...;Version=1.0;").
+ * ("Endpoint=...;AccessKey=...;Version=1.0;"). The key is a general one. Of several connection
+ * strings, one in each line, each key is for the events of its own host.
  *
  * @param connection_string  NULL reads the environment variable WebPubSubConnectionString
- * PH_ERR_NOT_FOUND: NULL was given and the variable is not set. PH_ERR_SYNTAX. PH_ERR_MEMORY.
+ * PH_ERR_NOT_FOUND: NULL was given and the variable is not set. PH_ERR_SYNTAX. PH_ERR_LIMIT.
+ * PH_ERR_MEMORY.
  */
 PH_API enum ph_err ph_app_use_connection_string(struct ph_app *app, const char *connection_string);
 /** Accept events without checking a signature. Without a key and without this call the application
@@ -47,8 +50,8 @@ PH_API void ph_app_allow_unsigned(struct ph_app *app);
 /**
  * Allows a service host to send events ("contoso.webpubsub.azure.com"; compared
  * without case and port; "*" for any; the names of the loopback interface are equal).
- * Without any call, every host that signs correctly is allowed.
- * PH_ERR_ARGUMENT: empty, or a URL. PH_ERR_MEMORY.
+ * Hosts that have keys of their own (pubhook/auth.h) are allowed without it. Without any call,
+ * every host that signs correctly is allowed. PH_ERR_ARGUMENT: empty, or a URL. PH_ERR_MEMORY.
  */
 PH_API enum ph_err ph_app_allow_origin(struct ph_app *app, const char *host);
 /** The path that events are posted to; default "/eventhandler". Requests to it and below it

@@ -3,6 +3,7 @@
 #define PUBHOOK_PUBHOOK_H
 
 #include <pubhook/app.h>
+#include <pubhook/auth.h>
 #include <pubhook/err.h>
 #include <pubhook/event.h>
 #include <pubhook/log.h>

@@ -23,11 +23,11 @@ struct ph_app *ph_app_new(void)
         return NULL;
     memcpy(app->limits, default_limits, sizeof(app->limits));
     app->path = strdup(DEFAULT_PATH);
-    if (!app->path) {
-        free(app);
-        return NULL;
-    }
-    return app;
+    if (app->path && auth__init(&app->auth))
+        return app;
+    free(app->path);
+    free(app);
+    return NULL;
 }
 
 void ph_app_free(struct ph_app *app)
@@ -35,32 +35,12 @@ void ph_app_free(struct ph_app *app)
     if (!app)
         return;
     registry__free(&app->registry);
-    for (size_t i = 0; i < app->key_count; i++)
-        mac__key_free(app->keys[i]);
+    auth__free(&app->auth);
     for (size_t i = 0; i < app->origin_count; i++)
         free((char *)app->origins[i].ptr);
-    free(app->keys);
     free(app->origins);
     free(app->path);
     free(app);
-}
-
-static enum ph_err add_key(struct ph_app *app, struct str text)
-{
-    struct mac_key **keys;
-    struct mac_key *key;
-
-    if (text.len == 0)
-        return PH_ERR_ARGUMENT;
-    keys = realloc(app->keys, (app->key_count + 1) * sizeof(*keys));
-    if (!keys)
-        return PH_ERR_MEMORY;
-    app->keys = keys;
-    key = mac__key_new(text);
-    if (!key)
-        return PH_ERR_MEMORY;
-    app->keys[app->key_count++] = key;
-    return PH_OK;
 }
 
 static enum ph_err add_origin(struct ph_app *app, struct str host)
@@ -85,7 +65,7 @@ static enum ph_err add_origin(struct ph_app *app, struct str host)
 
 enum ph_err ph_app_add_key(struct ph_app *app, const char *key)
 {
-    return add_key(app, str__of(key));
+    return auth__add_key(&app->auth, STR_NONE, str__of(key));
 }
 
 enum ph_err ph_app_allow_origin(struct ph_app *app, const char *host)
@@ -93,24 +73,53 @@ enum ph_err ph_app_allow_origin(struct ph_app *app, const char *host)
     return add_origin(app, str__of(host));
 }
 
-enum ph_err ph_app_use_connection_string(struct ph_app *app, const char *text)
+/* `own_host`: the key is for the events of its host alone. The key comes last: with half of it
+ * done, nothing is accepted. */
+static enum ph_err use_one(struct ph_app *app, struct str text, bool own_host)
 {
     struct connection_string parsed;
     struct diag diag;
-    enum ph_err err;
+    enum ph_err err = connection_string__parse(text, &parsed, &diag);
+
+    if (err != PH_OK) {
+        log__error(app->log, LOG_NONE, "connection string: %s", diag.text);
+        return err;
+    }
+    err = add_origin(app, parsed.host);
+    return err == PH_OK
+               ? auth__add_key(&app->auth, own_host ? parsed.host : STR_NONE, parsed.access_key)
+               : err;
+}
+
+static size_t count_lines(struct str rest)
+{
+    struct str line;
+    size_t count = 0;
+
+    while (str__split(&rest, '\n', &line))
+        count += str__trim(line).len > 0;
+    return count;
+}
+
+enum ph_err ph_app_use_connection_string(struct ph_app *app, const char *text)
+{
+    struct str rest, line;
+    enum ph_err err = PH_OK;
+    bool several;
 
     if (!text)
         text = getenv(CONNECTION_STRING_VARIABLE);
     if (!text)
         return PH_ERR_NOT_FOUND;
-    err = connection_string__parse(str__of(text), &parsed, &diag);
-    if (err != PH_OK) {
-        log__error(app->log, LOG_NONE, "connection string: %s", diag.text);
-        return err;
+    rest = str__of(text);
+    several = count_lines(rest) > 1;
+    if (!several)
+        return use_one(app, rest, false);
+    while (err == PH_OK && str__split(&rest, '\n', &line)) {
+        if (str__trim(line).len > 0)
+            err = use_one(app, str__trim(line), true);
     }
-    /* The key last: with half of it done, nothing is accepted. */
-    err = add_origin(app, parsed.host);
-    return err == PH_OK ? add_key(app, parsed.access_key) : err;
+    return err;
 }
 
 void ph_app_allow_unsigned(struct ph_app *app)
@@ -138,6 +147,7 @@ enum ph_err ph_app_set_path(struct ph_app *app, const char *path)
 void ph_app_set_log(struct ph_app *app, struct ph_log *log)
 {
     app->log = log;
+    app->auth.log = log;
 }
 
 enum ph_err ph_app_set_limit(struct ph_app *app, enum ph_limit limit, size_t value)
@@ -177,7 +187,7 @@ bool app__never_blocks(const struct ph_app *app)
 
 enum ph_err ph_app_check(const struct ph_app *app, const char **why)
 {
-    if (app->key_count > 0 || app->allow_unsigned)
+    if (app->allow_unsigned || auth__has_keys((struct auth *)(uintptr_t)&app->auth))
         return PH_OK;
     if (why)
         *why = "no access key is configured, so nobody could tell a true event from a forged one: "

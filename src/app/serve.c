@@ -137,11 +137,25 @@ static int judge_head(struct serving *s)
     return status;
 }
 
+/* Who may send at all; whether they sign correctly is another question. */
+static const struct str *allowed_origins(struct serving *s, size_t *count)
+{
+    const struct keyring *ring = auth__ring(&s->app->auth);
+    const struct str *allowed;
+
+    *count = s->app->origin_count;
+    allowed = keyring__allowed(ring, &s->res->arena, s->app->origins, count);
+    keyring__unref(ring);
+    return allowed;
+}
+
 static void serve_validation(struct serving *s)
 {
     struct http_response *res = &s->res->http;
+    size_t count;
+    const struct str *allowed = allowed_origins(s, &count);
 
-    event__validate(&s->res->arena, s->req, s->app->origins, s->app->origin_count, res, &s->diag);
+    event__validate(&s->res->arena, s->req, allowed, count, res, &s->diag);
     if (res->status == 200)
         log__info(s->app->log, LOG_NONE, "validated for %.*s",
                   STR_FMT(http__get(&s->req->headers, STR("WebHook-Request-Origin"))));
@@ -152,37 +166,31 @@ static void serve_validation(struct serving *s)
 /* Fails closed: without a key and without the setting, ph_app_check refused already. */
 static bool is_signed(struct serving *s)
 {
-    struct str id = http__get(&s->req->headers, STR("ce-connectionId"));
+    const struct keyring *ring = auth__ring(&s->app->auth);
+    bool good = keyring__count(ring) == 0
+                    ? s->app->allow_unsigned
+                    : keyring__check(ring, &s->req->headers, &s->diag) == PH_OK;
 
-    if (s->app->key_count == 0 ||
-        event__signature_ok(&s->req->headers, id, s->app->keys, s->app->key_count))
-        return true;
-    if (!http__get(&s->req->headers, STR("ce-signature")).ptr)
-        diag__set(&s->diag, PH_ERR_AUTH,
-                  "header ce-signature is missing, expected one because an access key is set");
-    else if (!id.ptr)
-        diag__set(&s->diag, PH_ERR_AUTH,
-                  "header ce-connectionId is missing, which is what the signature covers");
-    else
-        diag__set(&s->diag, PH_ERR_AUTH,
-                  "ce-signature fits none of the %zu access keys; compare them with the keys of "
-                  "the service",
-                  s->app->key_count);
-    return false;
+    keyring__unref(ring);
+    return good;
 }
 
 static bool is_allowed(struct serving *s)
 {
+    const struct str *allowed;
+    size_t count;
+
     if (s->app->origin_count == 0)
         return true;
+    allowed = allowed_origins(s, &count);
     for (size_t i = 0; i < s->req->headers.count; i++) {
         const struct http_header *h = &s->req->headers.items[i];
 
         if (str__eq_nocase(h->name, STR("WebHook-Request-Origin")) &&
-            event__origin_allowed(h->value, s->app->origins, s->app->origin_count))
+            event__origin_allowed(h->value, allowed, count))
             return true;
     }
-    if (event__origin_allowed(STR_NONE, s->app->origins, s->app->origin_count))
+    if (event__origin_allowed(STR_NONE, allowed, count))
         return true; /* "*" is among them */
     diag__set(&s->diag, PH_ERR_FORBIDDEN,
               "WebHook-Request-Origin \"%.*s\" is not an allowed origin",

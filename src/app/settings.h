@@ -3,12 +3,11 @@
 #define APP_SETTINGS_H
 
 #include "app/app.h"
+#include "app/auth.h"
 #include "app/registry.h"
-#include "base/mac.h"
 
 struct ph_app {
-    struct mac_key **keys;
-    size_t key_count;
+    struct auth auth;
     bool allow_unsigned;
     struct str *origins; /* each a C string of its own; none: any origin */
     size_t origin_count;

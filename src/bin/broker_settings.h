@@ -3,7 +3,7 @@
 #define BIN_BROKER_SETTINGS_H
 
 #include "bin/cli.h"
-#include "bin/file.h"
+#include "base/file.h"
 #include "broker/config/settings.h"
 
 struct settings_source {

@@ -4,7 +4,7 @@
 #ifndef BIN_CONFIG_WATCH_H
 #define BIN_CONFIG_WATCH_H
 
-#include "bin/file.h"
+#include "base/file.h"
 
 #include <uv.h>
 

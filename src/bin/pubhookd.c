@@ -1,6 +1,7 @@
 /* pubhookd: runs handler plugins over HTTP, FastCGI or CGI. */
 #include "bin/cli.h"
 #include "plugin/plugin.h"
+#include "pubhook/auth.h"
 #include "pubhook/serve.h"
 #include "serve/server.h"
 
@@ -12,6 +13,7 @@
 
 #define DEFAULT_LISTEN "127.0.0.1:8090"
 #define MAX_PLUGINS 64
+#define WATCH_SECONDS 1 /* a file that changes is read within two */
 
 struct settings {
     struct ph_app *app;
@@ -22,6 +24,7 @@ struct settings {
     enum ph_log_format format;
     const char *plugins[MAX_PLUGINS];
     size_t plugin_count;
+    bool has_sources; /* files that may change while it runs */
 };
 
 static enum ph_err set_listen(void *settings, const char *value, struct diag *diag)
@@ -56,6 +59,36 @@ static enum ph_err set_access_key(void *settings, const char *value, struct diag
     enum ph_err err = ph_app_add_key(s->app, value);
 
     return err ? diag__set(diag, err, "%s", *value ? ph_strerror(err) : "the key is empty") : PH_OK;
+}
+
+/* Keys may hold a '=', hosts cannot. */
+static enum ph_err set_origin_key(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+    struct str key = str__of(value), host;
+    char *name;
+    enum ph_err err = PH_ERR_ARGUMENT;
+
+    str__split(&key, '=', &host);
+    name = strndup(host.ptr ? host.ptr : "", host.len);
+    if (name && key.len > 0)
+        err = ph_app_add_key_for(s->app, name, key.ptr);
+    free(name);
+    return err ? diag__set(diag, err, "%s",
+                           err == PH_ERR_ARGUMENT
+                               ? "expected HOST=KEY, such as contoso.webpubsub.azure.com=KEY"
+                               : ph_strerror(err))
+               : PH_OK;
+}
+
+static enum ph_err set_key_file(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+    const char *why;
+    enum ph_err err = ph_app_add_key_file(s->app, value, &why);
+
+    s->has_sources = true;
+    return err ? diag__set(diag, err, "%s", why) : PH_OK;
 }
 
 static enum ph_err set_allowed_origin(void *settings, const char *value, struct diag *diag)
@@ -132,6 +165,15 @@ static const struct cli_option options[] = {
      "accept events signed with KEY; may be repeated. The key in\n"
      "WebPubSubConnectionString counts too",
      set_access_key},
+    {"access-key-file", "FILE",
+     "accept events signed with the keys in FILE, one in each line: KEY,\n"
+     "HOST KEY or a connection string; may be repeated. It is read\n"
+     "again when it changes, and on SIGHUP",
+     set_key_file},
+    {"origin-key", "HOST=KEY",
+     "accept events of the service host HOST only if they are signed with\n"
+     "KEY; may be repeated",
+     set_origin_key},
     {"allowed-origin", "HOST", "service host that may send events; may be repeated (default: any)",
      set_allowed_origin},
     {"allow-unsigned", NULL, "accept events without checking a signature", set_allow_unsigned},
@@ -224,6 +266,32 @@ static void on_signal(int number)
         ph_server_stop(server);
 }
 
+static struct ph_app *_Atomic served;
+
+static void on_hangup(int number)
+{
+    struct ph_app *app = atomic_load(&served);
+
+    (void)number;
+    if (app)
+        ph_app_refresh_keys_soon(app);
+}
+
+/* Files are looked after while it serves; SIGHUP means them, and without any, the end. */
+static int watch_sources(const struct settings *s)
+{
+    struct sigaction sa = {.sa_handler = on_hangup, .sa_flags = SA_RESTART};
+
+    if (!s->has_sources)
+        return EXIT_SUCCESS;
+    if (ph_app_watch_keys(s->app, WATCH_SECONDS))
+        return fail("cannot start a thread that looks after the files of keys");
+    atomic_store(&served, s->app);
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGHUP, &sa, NULL);
+    return EXIT_SUCCESS;
+}
+
 /* A second signal of the same kind ends the program at once. */
 static void catch_signals(struct ph_server *server)
 {
@@ -264,10 +332,15 @@ static int serve(const struct settings *s)
     if (err)
         return fail(why);
     catch_signals(server);
+    if (watch_sources(s) != EXIT_SUCCESS) {
+        ph_server_free(server);
+        return EXIT_FAILURE;
+    }
     printf("ready %s\n", ph_server_address(server));
     fflush(stdout);
     ph_server_wait(server);
     atomic_store(&running, NULL);
+    atomic_store(&served, NULL);
     ph_server_free(server);
     return EXIT_SUCCESS;
 }

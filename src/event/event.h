@@ -106,9 +106,11 @@ bool event__signature_ok(const struct http_headers *headers, struct str connecti
  * without a requested host. `allowed` are host names, "*" for any; none means any. */
 void event__validate(struct arena *a, const struct http_request *req, const struct str *allowed,
                      size_t allowed_count, struct http_response *res, struct diag *diag);
+/* Two host names without ports. Names of the loopback interface are equal to each other:
+ * "localhost" in a connection string is 127.0.0.1 for a service on the same machine. */
+bool event__same_host(struct str a, struct str b);
 /* True when a WebHook-Request-Origin value (a host or a comma list) names one that is
- * allowed. Names of the loopback interface are equal to each other: "localhost" in a
- * connection string is 127.0.0.1 for a service on the same machine. */
+ * allowed. */
 bool event__origin_allowed(struct str origin, const struct str *allowed, size_t allowed_count);
 /* The broker's side: headers of the request, and whether the answer consents. */
 bool event__validation_request(struct arena *a, struct str origin, struct http_request *out);

@@ -5,7 +5,7 @@
 #define ALLOWED "WebHook-Allowed-Origin"
 #define ALLOWED_ORIGIN STR(ALLOWED)
 
-static bool same_host(struct str a, struct str b)
+bool event__same_host(struct str a, struct str b)
 {
     return str__eq_nocase(a, b) || (url__is_loopback(a) && url__is_loopback(b));
 }
@@ -22,7 +22,7 @@ static bool any_allowed(const struct str *allowed, size_t allowed_count)
 static bool host_allowed(struct str host, const struct str *allowed, size_t allowed_count)
 {
     for (size_t i = 0; i < allowed_count; i++) {
-        if (same_host(url__host_only(host), allowed[i]))
+        if (event__same_host(url__host_only(host), allowed[i]))
             return true;
     }
     return false;

@@ -1,6 +1,6 @@
 /* A whole file into memory, and whether it is still the same. */
-#ifndef BIN_FILE_H
-#define BIN_FILE_H
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
 
 #include "base/buf.h"
 #include "base/diag.h"

@@ -1,4 +1,4 @@
-#include "bin/file.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <stdio.h>
