@@ -66,6 +66,7 @@ enum ph_limit {
     PH_LIMIT_HEADER_BYTES, /* bytes of header names and values; default 32 KiB; past it 431 */
     PH_LIMIT_JSON_DEPTH,   /* nesting of JSON in a request; default 64; past it 400 */
     PH_LIMIT_REQUEST_MS,   /* milliseconds until a request must be complete; default 30,000 */
+    PH_LIMIT_PENDING,      /* events whose reply is deferred; default 10,000; past it 503 */
     PH_LIMIT_COUNT
 };
 
@@ -133,6 +134,30 @@ PH_API enum ph_err ph_app_check(const struct ph_app *app, const char **why);
  */
 PH_API enum ph_err ph_app_serve(struct ph_app *app, const struct ph_request *request,
                                 struct ph_response *response);
+
+/** What is told of a response that is complete: it may now be read, sent and freed. */
+typedef void ph_served_fn(struct ph_response *response, void *arg);
+
+/**
+ * The same without waiting for handlers that defer their replies (pubhook/defer.h), which
+ * ph_app_serve does. For an HTTP server with a loop of its own.
+ *
+ * @param request   as `response`, must stay until `done` is called
+ * @param response  an empty or reset response
+ * @param done      called once, also after an error: before this returns, or later on the
+ *                  thread that answers. It must not block.
+ * PH_ERR_CONFIG: see ph_app_check; `response` is then a 500.
+ */
+PH_API enum ph_err ph_app_serve_async(struct ph_app *app, const struct ph_request *request,
+                                      struct ph_response *response, ph_served_fn *done, void *arg);
+/**
+ * Whoever sent the request has gone: the answer is of no use any more. The handler's notice
+ * is called (ph_deferred_on_cancel).
+ *
+ * @return  1: `done` will not be called, request and response may be freed at once.
+ *          0: `done` was called, or will be soon.
+ */
+PH_API int ph_response_cancel(struct ph_response *response);
 
 /** A request as an HTTP server received it. Strings are copied. NULL when memory is out. */
 PH_API struct ph_request *ph_request_new(const char *method, const char *target);

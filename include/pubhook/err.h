@@ -26,6 +26,8 @@ extern "C" {
     ROW(PH_ERR_FORBIDDEN, 203, "not permitted")                                                    \
     ROW(PH_ERR_UNSUPPORTED, 204, "not supported")                                                  \
     ROW(PH_ERR_NOT_FOUND, 205, "not found")                                                        \
+    ROW(PH_ERR_TIMEOUT, 206, "it took too long")                                                   \
+    ROW(PH_ERR_GONE, 207, "whoever asked has gone")                                                \
     /* the machine's */                                                                            \
     ROW(PH_ERR_MEMORY, 300, "out of memory")                                                       \
     ROW(PH_ERR_SYSTEM, 301, "a system call failed")                                                \

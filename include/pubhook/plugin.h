@@ -25,6 +25,7 @@
 #define PUBHOOK_PLUGIN_H
 
 #include <pubhook/app.h>
+#include <pubhook/defer.h>
 #include <pubhook/event.h>
 #include <pubhook/log.h>
 #include <pubhook/reply.h>
@@ -95,7 +96,16 @@ struct ph_plugin_config;
     ROW(void, log_write, (struct ph_log *, enum ph_log_level, const char *))                       \
     ROW(void, reply_set_metadata, (struct ph_reply *, const char *, const char *))                 \
     ROW(const char *, event_group, (const struct ph_event *))                                      \
-    ROW(void, plugin_config_never_blocks, (struct ph_plugin_config *))
+    ROW(void, plugin_config_never_blocks, (struct ph_plugin_config *))                             \
+    ROW(struct ph_reply *, reply_defer,                                                            \
+        (const struct ph_event *, unsigned, struct ph_deferred **))                                \
+    ROW(const struct ph_event *, deferred_event, (const struct ph_deferred *))                     \
+    ROW(enum ph_err, deferred_answer, (struct ph_deferred *, struct ph_reply *))                   \
+    ROW(enum ph_err, deferred_at_deadline, (struct ph_deferred *, struct ph_reply *))              \
+    ROW(enum ph_err, deferred_on_cancel,                                                           \
+        (struct ph_deferred *, ph_deferred_notice_fn *, void *, void (*)(void *)))                 \
+    ROW(struct ph_deferred *, deferred_ref, (struct ph_deferred *))                                \
+    ROW(void, deferred_unref, (struct ph_deferred *))
 
 /** What the host hands to the plugin. */
 struct ph_host {
@@ -127,7 +137,11 @@ struct ph_plugin {
      * it said why with ph_plugin_config_fail; `close` is then not called.
      */
     enum ph_err (*open)(struct ph_plugin_config *config, void **state);
-    /** Called once at the end with the state, when no handler runs any more; may be NULL. */
+    /**
+     * Called once at the end with the state, when no handler runs any more; may be NULL. The
+     * plugin's own threads have ended when it returns, and with them all tokens of deferred
+     * events (pubhook/defer.h): its code may be gone afterwards.
+     */
     void (*close)(void *state);
     const struct ph_plugin_handler *handlers;
 };
@@ -236,6 +250,13 @@ extern const struct ph_host *ph_plugin_host __attribute__((visibility("hidden"))
 #define ph_plugin_config_log(...) (ph_plugin_host->plugin_config_log(__VA_ARGS__))
 #define ph_plugin_config_never_blocks(...) (ph_plugin_host->plugin_config_never_blocks(__VA_ARGS__))
 #define ph_log_write(...) (ph_plugin_host->log_write(__VA_ARGS__))
+#define ph_reply_defer(...) (ph_plugin_host->reply_defer(__VA_ARGS__))
+#define ph_deferred_event(...) (ph_plugin_host->deferred_event(__VA_ARGS__))
+#define ph_deferred_answer(...) (ph_plugin_host->deferred_answer(__VA_ARGS__))
+#define ph_deferred_at_deadline(...) (ph_plugin_host->deferred_at_deadline(__VA_ARGS__))
+#define ph_deferred_on_cancel(...) (ph_plugin_host->deferred_on_cancel(__VA_ARGS__))
+#define ph_deferred_ref(...) (ph_plugin_host->deferred_ref(__VA_ARGS__))
+#define ph_deferred_unref(...) (ph_plugin_host->deferred_unref(__VA_ARGS__))
 
 #endif /* PH_PLUGIN_HOST_SIDE */
 

@@ -9,7 +9,7 @@
 /* Version of the contract between host and plugin (pubhook/plugin.h). A plugin is
  * refused unless the majors are the same; the minor grows when the host table does. */
 #define PH_ABI_MAJOR 1
-#define PH_ABI_MINOR 3
+#define PH_ABI_MINOR 4
 
 #ifdef __cplusplus
 extern "C" {

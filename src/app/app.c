@@ -1,4 +1,5 @@
 /* Settings and registration of pubhook/app.h. */
+#include "app/defer.h"
 #include "app/settings.h"
 #include "base/connection_string.h"
 #include "base/url.h"
@@ -13,6 +14,7 @@ static const size_t default_limits[PH_LIMIT_COUNT] = {
     [PH_LIMIT_HEADER_BYTES] = 32u << 10,
     [PH_LIMIT_JSON_DEPTH] = 64,
     [PH_LIMIT_REQUEST_MS] = 30000,
+    [PH_LIMIT_PENDING] = 10000,
 };
 
 struct ph_app *ph_app_new(void)
@@ -23,10 +25,16 @@ struct ph_app *ph_app_new(void)
         return NULL;
     memcpy(app->limits, default_limits, sizeof(app->limits));
     app->path = strdup(DEFAULT_PATH);
-    if (app->path && auth__init(&app->auth))
+    app->pending = pending__new();
+    if (!auth__init(&app->auth)) {
+        pending__close(app->pending);
+        free(app->path);
+        free(app);
+        return NULL;
+    }
+    if (app->path && app->pending)
         return app;
-    free(app->path);
-    free(app);
+    ph_app_free(app);
     return NULL;
 }
 
@@ -34,6 +42,7 @@ void ph_app_free(struct ph_app *app)
 {
     if (!app)
         return;
+    pending__close(app->pending);
     registry__free(&app->registry);
     auth__free(&app->auth);
     for (size_t i = 0; i < app->origin_count; i++)

@@ -6,6 +6,18 @@
 #include "base/log.h"
 #include "pubhook/app.h"
 
+struct ph_deferred;
+
+/* What the handlers are asked, until they have answered (app/call.h). */
+struct app_call {
+    struct ph_app *app;
+    const struct ph_event *ev;
+    ph_served_fn *done;
+    void *arg;
+    struct ph_deferred *deferred; /* what it waits for, under a lock of app/defer.c */
+    bool withdrawn;               /* nobody waits for the answer; under the same lock */
+};
+
 /* A request with the memory of its header list. */
 struct ph_request {
     struct arena arena; /* first bytes are the tail of the request's own allocation */
@@ -17,6 +29,7 @@ struct ph_request {
 struct ph_response {
     struct arena arena; /* first bytes are the tail of the response's own allocation */
     struct http_response http;
+    struct app_call call;
 };
 
 /* As ph_request_new, but empty, for servers that already hold the parts: strings are not
@@ -32,19 +45,28 @@ void app__response_reset(struct ph_response *res);
  * `res`, complete (http__check, Content-Length over the limit: 413, wrong path: 404,
  * wrong method: 405). */
 int app__check_head(struct ph_app *app, const struct ph_request *req, struct ph_response *res);
-/* ph_app_serve for a request that app__check_head let pass, of a server that started
+/* ph_app_serve_async for a request that app__check_head let pass, of a server that started
  * after ph_app_check, with a body within PH_LIMIT_BODY and a NUL behind it: judges none of
- * that again. */
-void app__serve_checked(struct ph_app *app, const struct ph_request *req, struct ph_response *res);
+ * that again. True: the response is complete, and `done` is not going to be called. False: it
+ * will be called once, on any thread, perhaps before this returns, and must not block. */
+bool app__serve_checked(struct ph_app *app, const struct ph_request *req, struct ph_response *res,
+                        ph_served_fn *done, void *arg);
+/* Waits in place instead. */
+void app__serve_waiting(struct ph_app *app, const struct ph_request *req, struct ph_response *res);
+/* Nobody waits for this response any more. True: it is the caller's again, `done` is not going
+ * to be called. False: `done` has been or will be called, soon but for a handler that runs. */
+bool app__withdraw(struct ph_response *res);
 /* A plain-text response for what the server itself refuses; `why`, copied, is logged too. */
 void app__refuse(struct ph_app *app, const struct ph_request *req, struct ph_response *res,
                  int status, const char *why);
 
 /* For events that come from the same process. First a copy of the event, which lives in the
- * response; then, on any thread, the handlers, and what they decide as a response. */
+ * response; then, on any thread, the handlers, and what they decide as a response, as with
+ * app__serve_checked. */
 enum ph_err app__hand_over(const struct ph_app *app, const struct ph_event *ev,
                            struct ph_response *res, struct ph_event **out, struct diag *diag);
-void app__dispatch(struct ph_app *app, const struct ph_event *ev, struct ph_response *res);
+bool app__dispatch(struct ph_app *app, struct ph_event *ev, struct ph_response *res,
+                   ph_served_fn *done, void *arg);
 
 /* A plugin has registered its handlers, and says whether they may block. */
 void app__add_plugin(struct ph_app *app, bool never_blocks);

@@ -30,6 +30,7 @@ void app__response_reset(struct ph_response *res)
 {
     arena__reset(&res->arena);
     res->http = (struct http_response){.status = 0};
+    res->call.app = NULL;
 }
 
 bool app__request_add_borrowed(struct ph_request *req, struct str name, struct str value)

@@ -1,8 +1,11 @@
 /* ph_app_serve: one request in, one response out. Each refusal says why in the log;
  * the answer says it too, except where that would help a forger. */
+#include "app/call.h"
+#include "app/defer.h"
 #include "app/settings.h"
-#include "event/event.h"
 
+#include <errno.h>
+#include <semaphore.h>
 #include <stdio.h>
 
 /* Above what the limits let in, an event and its reply need at most this. */
@@ -13,8 +16,7 @@ struct serving {
     struct ph_app *app;
     const struct http_request *req;
     struct ph_response *res;
-    const struct ph_event *ev; /* NULL until decoded */
-    bool copies_body;          /* there may be no NUL behind it */
+    bool copies_body; /* there may be no NUL behind it */
     struct diag diag;
 };
 
@@ -205,34 +207,89 @@ static int status_of(enum ph_err err)
     return err == PH_ERR_UNSUPPORTED ? 415 : 400;
 }
 
-static void encode(struct serving *s, const struct ph_reply *reply)
-{
-    enum ph_err err = response__encode(&s->res->arena, s->ev, reply, &s->res->http, &s->diag);
+/* --- What handlers decide ------------------------------------------------------------- */
 
-    if (err != PH_OK)
-        log__error(s->app->log,
-                   LOG_FIELDS("status", "500", "hub", ph_event_hub(s->ev), "connection",
-                              ph_event_connection_id(s->ev), "event", ph_event_name(s->ev)),
-                   "%s", s->diag.text);
+static struct ph_response *response_of(struct app_call *call)
+{
+    return (struct ph_response *)(void *)((char *)call - offsetof(struct ph_response, call));
 }
 
-static void dispatch(struct serving *s)
+static void log_failure(const struct app_call *call, int status, const char *why)
 {
-    bool found;
-    struct ph_reply *reply = registry__dispatch(&s->app->registry, s->ev, &found);
+    char number[12];
 
-    if (found) {
-        encode(s, reply);
-    } else {
-        /* As if no handler were there: connect as the token says, user events without
-         * data (sections 3.1 and 3.4). */
-        log__debug(s->app->log,
-                   LOG_FIELDS("hub", ph_event_hub(s->ev), "event", ph_event_name(s->ev)),
-                   "no handler for this event");
-        s->res->http.status = 204;
-    }
+    snprintf(number, sizeof(number), "%d", status);
+    log__error(call->app->log,
+               LOG_FIELDS("status", number, "hub", ph_event_hub(call->ev), "connection",
+                          ph_event_connection_id(call->ev), "event", ph_event_name(call->ev)),
+               "%s", why);
+}
+
+void app__complete(struct app_call *call, struct ph_reply *reply)
+{
+    struct ph_response *res = response_of(call);
+    struct diag diag;
+
+    if (response__encode(&res->arena, call->ev, reply, &res->http, &diag) != PH_OK)
+        log_failure(call, 500, diag.text);
     ph_reply_free(reply);
 }
+
+void app__fail(struct app_call *call, int status, const char *why)
+{
+    response_of(call)->http.status = status;
+    log_failure(call, status, why);
+}
+
+void app__done(struct app_call *call)
+{
+    call->done(response_of(call), call->arg);
+}
+
+/* As if no handler were there: connect as the token says, user events without data (sections
+ * 3.1 and 3.4). */
+static void do_without(struct app_call *call)
+{
+    log__debug(call->app->log,
+               LOG_FIELDS("hub", ph_event_hub(call->ev), "event", ph_event_name(call->ev)),
+               "no handler for this event");
+    response_of(call)->http.status = 204;
+}
+
+/* Asks the handlers. False: one of them has deferred its reply. */
+static bool ask(struct app_call *call)
+{
+    bool found;
+    struct ph_reply *reply = registry__dispatch(&call->app->registry, call->ev, &found);
+
+    if (reply && reply->kind == REPLY_DEFERRED && deferred__wait(call, &reply))
+        return false;
+    if (found)
+        app__complete(call, reply);
+    else
+        do_without(call);
+    return true;
+}
+
+bool app__dispatch(struct ph_app *app, struct ph_event *ev, struct ph_response *res,
+                   ph_served_fn *done, void *arg)
+{
+    res->call = (struct app_call){.app = app, .ev = ev, .done = done, .arg = arg};
+    ev->call = &res->call;
+    return ask(&res->call);
+}
+
+bool app__withdraw(struct ph_response *res)
+{
+    return deferred__withdraw(&res->call);
+}
+
+int ph_response_cancel(struct ph_response *response)
+{
+    return response->call.app && app__withdraw(response);
+}
+
+/* --- Requests ----------------------------------------------------------------------------- */
 
 /* `req` gets the request with a NUL behind its body. */
 static enum ph_err complete(struct serving *s, struct http_request *req)
@@ -252,7 +309,8 @@ static struct event_limits limits_of(const struct ph_app *app)
     return (struct event_limits){.json_depth = (uint32_t)app->limits[PH_LIMIT_JSON_DEPTH]};
 }
 
-static void serve_event(struct serving *s)
+/* These two return as app__serve_checked. */
+static bool serve_event(struct serving *s, ph_served_fn *done, void *arg)
 {
     const struct event_limits limits = limits_of(s->app);
     struct http_request req;
@@ -261,21 +319,20 @@ static void serve_event(struct serving *s)
 
     if (!is_signed(s)) {
         refuse(s, 401, "unauthorized");
-        return;
+        return true;
     }
     if (!is_allowed(s)) {
         refuse(s, 403, "forbidden");
-        return;
+        return true;
     }
     err = complete(s, &req);
     if (err == PH_OK)
         err = event__decode(&s->res->arena, &req, &limits, &ev, &s->diag);
     if (err != PH_OK) {
         refuse(s, status_of(err), NULL);
-        return;
+        return true;
     }
-    s->ev = ev;
-    dispatch(s);
+    return app__dispatch(s->app, ev, s->res, done, arg);
 }
 
 static void reset(const struct ph_app *app, struct ph_response *res)
@@ -284,12 +341,12 @@ static void reset(const struct ph_app *app, struct ph_response *res)
     res->arena.max = SERVE_MAX_MEMORY + 2 * app->limits[PH_LIMIT_BODY];
 }
 
-static void serve_request(struct serving *s)
+static bool serve_request(struct serving *s, ph_served_fn *done, void *arg)
 {
     if (is_method(s->req, "POST"))
-        serve_event(s);
-    else
-        serve_validation(s);
+        return serve_event(s, done, arg);
+    serve_validation(s);
+    return true;
 }
 
 int app__check_head(struct ph_app *app, const struct ph_request *req, struct ph_response *res)
@@ -300,30 +357,81 @@ int app__check_head(struct ph_app *app, const struct ph_request *req, struct ph_
     return judge_head(&s);
 }
 
+/* Who waits for a response in place. */
+static void wake(struct ph_response *res, void *arg)
+{
+    (void)res;
+    sem_post(arg);
+}
+
+static void wait_for(sem_t *answered)
+{
+    while (sem_wait(answered) < 0 && errno == EINTR)
+        ;
+}
+
+/* As serve_request, of a request that nobody has judged yet. */
+static enum ph_err serve_unchecked(struct serving *s, ph_served_fn *done, void *arg, bool *answered)
+{
+    const char *why;
+    enum ph_err err = ph_app_check(s->app, &why);
+
+    reset(s->app, s->res);
+    *answered = true;
+    if (err != PH_OK) {
+        diag__set(&s->diag, err, "%s", why);
+        refuse(s, 500, "this event handler is not configured");
+    } else if (judge_head(s) == 0) {
+        *answered = serve_request(s, done, arg);
+    }
+    return err;
+}
+
+enum ph_err ph_app_serve_async(struct ph_app *app, const struct ph_request *request,
+                               struct ph_response *response, ph_served_fn *done, void *arg)
+{
+    struct serving s = {.app = app, .req = &request->http, .res = response, .copies_body = true};
+    bool answered;
+    enum ph_err err = serve_unchecked(&s, done, arg, &answered);
+
+    if (answered)
+        done(response, arg);
+    return err;
+}
+
 enum ph_err ph_app_serve(struct ph_app *app, const struct ph_request *request,
                          struct ph_response *response)
 {
     struct serving s = {.app = app, .req = &request->http, .res = response, .copies_body = true};
-    const char *why;
-    enum ph_err err = ph_app_check(app, &why);
+    bool answered;
+    enum ph_err err;
+    sem_t later;
 
-    reset(app, response);
-    if (err != PH_OK) {
-        diag__set(&s.diag, err, "%s", why);
-        refuse(&s, 500, "this event handler is not configured");
-        return err;
-    }
-    if (judge_head(&s) == 0)
-        serve_request(&s);
-    return PH_OK;
+    sem_init(&later, 0, 0);
+    err = serve_unchecked(&s, wake, &later, &answered);
+    if (!answered)
+        wait_for(&later);
+    sem_destroy(&later);
+    return err;
 }
 
-void app__serve_checked(struct ph_app *app, const struct ph_request *req, struct ph_response *res)
+bool app__serve_checked(struct ph_app *app, const struct ph_request *req, struct ph_response *res,
+                        ph_served_fn *done, void *arg)
 {
     struct serving s = {.app = app, .req = &req->http, .res = res};
 
     reset(app, res);
-    serve_request(&s);
+    return serve_request(&s, done, arg);
+}
+
+void app__serve_waiting(struct ph_app *app, const struct ph_request *req, struct ph_response *res)
+{
+    sem_t later;
+
+    sem_init(&later, 0, 0);
+    if (!app__serve_checked(app, req, res, wake, &later))
+        wait_for(&later);
+    sem_destroy(&later);
 }
 
 enum ph_err app__hand_over(const struct ph_app *app, const struct ph_event *ev,
@@ -333,11 +441,4 @@ enum ph_err app__hand_over(const struct ph_app *app, const struct ph_event *ev,
 
     reset(app, res);
     return event__hand_over(&res->arena, ev, &limits, out, diag);
-}
-
-void app__dispatch(struct ph_app *app, const struct ph_event *ev, struct ph_response *res)
-{
-    struct serving s = {.app = app, .res = res, .ev = ev};
-
-    dispatch(&s);
 }

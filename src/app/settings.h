@@ -15,6 +15,7 @@ struct ph_app {
     struct ph_log *log;
     size_t limits[PH_LIMIT_COUNT];
     struct registry registry;
+    struct pending *pending;          /* deferred events */
     size_t plugins, blocking_plugins; /* whose handlers are registered; which of them may block */
 };
 

@@ -55,6 +55,7 @@ struct ph_event {
     size_t certificate_count;
     const struct http_headers *http; /* of the webhook request, when decoded */
     struct arena *arena;             /* when handed over: where `http` is made for who asks */
+    struct app_call *call;           /* app/call.h, while its handlers are asked */
 };
 
 struct event_limits {
@@ -86,6 +87,11 @@ enum ph_err event__encode(struct arena *a, const struct ph_event *ev, struct str
 enum ph_err event__hand_over(struct arena *a, const struct ph_event *ev,
                              const struct event_limits *limits, struct ph_event **out,
                              struct diag *diag);
+/* A copy of a decoded or handed-over event that shares nothing with it. Errors are those of
+ * event__decode. */
+enum ph_err event__keep(struct arena *a, const struct ph_event *ev,
+                        const struct event_limits *limits, struct ph_event **out,
+                        struct diag *diag);
 /* The headers of the request that it came by, or would have; NULL when memory is out. */
 const struct http_headers *event__http(const struct ph_event *ev);
 
@@ -119,7 +125,14 @@ bool event__validation_consent(const struct http_response *res, struct str origi
 
 /* --- reply.c: what a handler decided ------------------------------------------ */
 
-enum reply_kind { REPLY_ACCEPT, REPLY_REJECT, REPLY_OK, REPLY_PASS, REPLY_DATA };
+enum reply_kind {
+    REPLY_ACCEPT,
+    REPLY_REJECT,
+    REPLY_OK,
+    REPLY_PASS,
+    REPLY_DATA,
+    REPLY_DEFERRED /* app/defer.h: another one follows */
+};
 
 struct ph_reply {
     struct arena arena; /* first bytes are the tail of the reply's own allocation */
@@ -139,7 +152,12 @@ struct ph_reply {
     struct str data; /* REPLY_DATA */
     struct metadata_entry *metadata;
     size_t metadata_count;
+    struct ph_deferred *deferred;                /* REPLY_DEFERRED: a reference, */
+    void (*unref)(struct ph_deferred *deferred); /* given up with this */
 };
+
+struct ph_reply *reply__deferred(struct ph_deferred *deferred,
+                                 void (*unref)(struct ph_deferred *deferred));
 
 /* --- response.c ---------------------------------------------------------------- */
 

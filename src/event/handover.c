@@ -85,6 +85,7 @@ static enum ph_err hand_over_user_event(struct arena *a, struct ph_event *ev,
         err = out_of_memory(diag);
     ev->arena = a;
     ev->http = NULL;
+    ev->call = NULL;
     return err;
 }
 
@@ -114,6 +115,32 @@ enum ph_err event__hand_over(struct arena *a, const struct ph_event *ev,
         return out_of_memory(diag);
     **out = *ev;
     return hand_over_user_event(a, *out, limits, diag);
+}
+
+/* Names too: those of a server's request are in its own memory. */
+static bool copy_request(struct arena *a, const struct ph_event *ev, struct http_request *out)
+{
+    for (size_t i = 0; i < ev->http->count; i++) {
+        struct http_header h = ev->http->items[i];
+
+        if (!own(a, &h.name) || !http__add(a, &out->headers, h.name, h.value))
+            return false;
+    }
+    out->body = ev->data;
+    return http__own(a, out);
+}
+
+enum ph_err event__keep(struct arena *a, const struct ph_event *ev,
+                        const struct event_limits *limits, struct ph_event **out, struct diag *diag)
+{
+    struct http_request *request;
+
+    if (!ev->http)
+        return event__hand_over(a, ev, limits, out, diag);
+    request = arena__zalloc(a, sizeof(*request));
+    if (!request || !copy_request(a, ev, request))
+        return out_of_memory(diag);
+    return event__decode(a, request, limits, out, diag);
 }
 
 const struct http_headers *event__http(const struct ph_event *ev)

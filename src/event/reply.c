@@ -30,6 +30,8 @@ void ph_reply_free(struct ph_reply *reply)
 {
     if (!reply)
         return;
+    if (reply->deferred)
+        reply->unref(reply->deferred);
     arena__free(&reply->arena);
     free(reply);
 }
@@ -147,6 +149,18 @@ struct ph_reply *ph_reply_ok(void)
 struct ph_reply *ph_reply_pass(void)
 {
     return reply_new(REPLY_PASS, 0);
+}
+
+struct ph_reply *reply__deferred(struct ph_deferred *deferred,
+                                 void (*unref)(struct ph_deferred *deferred))
+{
+    struct ph_reply *reply = reply_new(REPLY_DEFERRED, 0);
+
+    if (!reply)
+        return NULL;
+    reply->deferred = deferred;
+    reply->unref = unref;
+    return reply;
 }
 
 /* The deepest JSON that goes out; what comes in has a limit of its own. */

@@ -39,7 +39,7 @@ static const struct {
 static const char *const reply_names[] = {
     [REPLY_ACCEPT] = "ph_reply_accept", [REPLY_REJECT] = "ph_reply_reject",
     [REPLY_OK] = "ph_reply_ok",         [REPLY_PASS] = "ph_reply_pass",
-    [REPLY_DATA] = "reply with data",
+    [REPLY_DATA] = "reply with data",   [REPLY_DEFERRED] = "ph_reply_defer",
 };
 
 static bool was_offered(const struct ph_event *ev, struct str subprotocol)
@@ -173,6 +173,7 @@ static enum ph_err encode_kind(struct encoder *e)
         return set_body(e, event__content_type(e->reply->type), e->reply->data);
     case REPLY_OK:
     case REPLY_PASS:
+    case REPLY_DEFERRED:
         break;
     }
     e->out->status = 204;

@@ -112,7 +112,7 @@ static void respond(struct gateway *g)
                     "the body is shorter or longer than Content-Length says");
     } else {
         ph_request_set_body(g->request, buf__view(&g->body).ptr, g->body.len);
-        app__serve_checked(g->app, g->request, g->response);
+        app__serve_waiting(g->app, g->request, g->response);
     }
 }
 

@@ -268,7 +268,7 @@ static enum MHD_Result finish(struct connection *c, struct MHD_Connection *mhd)
         return send_response(c, mhd, true);
     }
     ph_request_set_body(c->request, buf__view(&c->body).ptr, c->body.len);
-    app__serve_checked(c->server->base.app, c->request, c->response);
+    app__serve_waiting(c->server->base.app, c->request, c->response);
     return send_response(c, mhd, close);
 }
 

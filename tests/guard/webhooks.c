@@ -336,7 +336,7 @@ static void serve_event(void *world)
                                   h->event.headers.items[i].value);
     MUST(app__check_head(h->app, req, h->response) == 0);
     ph_request_set_body(req, h->event.body.ptr, h->event.body.len);
-    app__serve_checked(h->app, req, h->response);
+    MUST(app__serve_checked(h->app, req, h->response, NULL, NULL));
     MUST(ph_response_status(h->response) == 200);
     app__request_reset(req);
     app__response_reset(h->response);

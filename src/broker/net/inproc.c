@@ -14,7 +14,8 @@ struct job {
     struct job *behind;          /* in line, or among what a worker has done */
     struct lane *lane;
     struct exchange *exchange;    /* NULL: nobody waits for the result */
-    const struct ph_event *event; /* the sender's, then a copy for the handler, or NULL */
+    const struct ph_event *event; /* the sender's */
+    struct ph_event *copy;        /* for the handler, or NULL */
     const char *why;              /* there is none */
     struct ph_response *response; /* NULL: on the loop one is enough */
     bool taken;                   /* by a worker */
@@ -211,14 +212,29 @@ static void end(struct job *job)
 /* The copy lives in the response. */
 static void hand_over(struct job *job, struct ph_response *res)
 {
-    struct ph_event *copy = NULL;
     struct diag diag = {""};
 
-    if (app__hand_over(job->lane->app, job->event, res, &copy, &diag) != PH_OK) {
-        copy = NULL;
+    if (app__hand_over(job->lane->app, job->event, res, &job->copy, &diag) != PH_OK) {
+        job->copy = NULL;
         job->why = arena__strdup(&res->arena, str__of(diag.text));
     }
-    job->event = copy;
+    job->event = NULL;
+}
+
+static void wake(struct ph_response *res, void *arg)
+{
+    (void)res;
+    uv_sem_post(arg);
+}
+
+static void ask(struct job *job, struct ph_response *res)
+{
+    uv_sem_t later;
+
+    uv_sem_init(&later, 0);
+    if (!app__dispatch(job->lane->app, job->copy, res, wake, &later))
+        uv_sem_wait(&later);
+    uv_sem_destroy(&later);
 }
 
 static void report(struct job *job, const struct ph_response *res)
@@ -227,7 +243,7 @@ static void report(struct job *job, const struct ph_response *res)
     struct exchange *x = job->exchange;
     struct exchange_result result = {.failure = FAILURE_OTHER};
 
-    if (job->event)
+    if (job->copy)
         result.response = &res->http;
     else
         result.why = job->why ? job->why : "out of memory";
@@ -256,7 +272,7 @@ static void call_handler(struct job *job)
     struct lane *lane = job->lane;
     uint64_t start = uv_hrtime(), took;
 
-    app__dispatch(lane->app, job->event, lane->owner->response);
+    ask(job, lane->owner->response);
     took = (uv_hrtime() - start) / NS_PER_MS;
     if (took > INPROC_SLOW_MS)
         tell_slow(lane, job, took);
@@ -267,7 +283,7 @@ static void serve_on_loop(struct job *job)
     struct ph_response *res = job->lane->owner->response;
 
     hand_over(job, res);
-    if (job->event)
+    if (job->copy)
         call_handler(job);
     report(job, res);
 }
@@ -282,8 +298,8 @@ static void work(uv_work_t *w)
     struct job *job;
 
     while ((job = take_next(worker->lane))) {
-        if (job->event)
-            app__dispatch(worker->lane->app, job->event, job->response);
+        if (job->copy)
+            ask(job, job->response);
         *worker->last = job;
         worker->last = &job->behind;
         if (uv_hrtime() - start > WORKER_NS)
