@@ -28,6 +28,9 @@ extern "C" {
     ROW(PH_ERR_NOT_FOUND, 205, "not found")                                                        \
     ROW(PH_ERR_TIMEOUT, 206, "it took too long")                                                   \
     ROW(PH_ERR_GONE, 207, "whoever asked has gone")                                                \
+    ROW(PH_ERR_CLOSED, 208, "the connection has ended")                                            \
+    ROW(PH_ERR_REFUSED, 209, "the peer has refused")                                               \
+    ROW(PH_ERR_CANCELLED, 210, "cancelled")                                                        \
     /* the machine's */                                                                            \
     ROW(PH_ERR_MEMORY, 300, "out of memory")                                                       \
     ROW(PH_ERR_SYSTEM, 301, "a system call failed")                                                \
