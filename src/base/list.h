@@ -1,7 +1,7 @@
 /* A circular doubly linked list through its items: O(1) removal from anywhere, and
  * nothing to allocate. An item that is on no list is linked to itself. */
-#ifndef BROKER_CORE_LIST_H
-#define BROKER_CORE_LIST_H
+#ifndef BASE_LIST_H
+#define BASE_LIST_H
 
 #include <stdbool.h>
 #include <stddef.h>

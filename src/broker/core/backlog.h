@@ -4,7 +4,7 @@
 #ifndef BROKER_CORE_BACKLOG_H
 #define BROKER_CORE_BACKLOG_H
 
-#include "broker/core/list.h"
+#include "base/list.h"
 
 #include <stdint.h>
 

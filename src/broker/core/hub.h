@@ -6,7 +6,7 @@
 
 #include "broker/core/core.h"
 #include "broker/core/group.h"
-#include "broker/core/list.h"
+#include "base/list.h"
 
 struct hub {
     struct map connections; /* struct session by id */

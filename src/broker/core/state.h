@@ -8,7 +8,7 @@
 #include "broker/core/group_state.h"
 #include "broker/core/hub.h"
 #include "broker/core/in_flight.h"
-#include "broker/core/list.h"
+#include "base/list.h"
 #include "broker/core/membership.h"
 #include "broker/core/outbox.h"
 #include "broker/core/permission.h"

@@ -1,6 +1,6 @@
 #include "broker/net/front.h"
 
-#include "broker/core/list.h"
+#include "base/list.h"
 #include "broker/net/linger.h"
 #include "broker/net/request.h"
 

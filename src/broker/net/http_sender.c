@@ -1,6 +1,6 @@
 #include "broker/net/http_sender.h"
 
-#include "broker/core/list.h"
+#include "base/list.h"
 #include "broker/http/http_reader.h"
 #include "broker/http/http_writer.h"
 #include "broker/net/addresses.h"

@@ -1,6 +1,6 @@
 #include "broker/net/linger.h"
 
-#include "broker/core/list.h"
+#include "base/list.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 #include "broker/net/transport.h"
 
-#include "broker/core/list.h"
+#include "base/list.h"
 #include "broker/net/gather.h"
 #include "ws/ws.h"
 
