@@ -72,6 +72,9 @@ PH_API const char *ph_event_group(const struct ph_event *ev);
 
 /** Type of the data of a user event; PH_DATA_JSON for the other kinds. */
 PH_API enum ph_data_type ph_event_data_type(const struct ph_event *ev);
+/** Content-Type as sent. It says more than the data type in user events of MQTT clients, which may
+ *  have any: what is none of the four is PH_DATA_BINARY. NULL when an MQTT client gave none. */
+PH_API const char *ph_event_content_type(const struct ph_event *ev);
 /**
  * The data of a user event; for the other kinds, the JSON body as received.
  *
@@ -81,14 +84,18 @@ PH_API enum ph_data_type ph_event_data_type(const struct ph_event *ev);
 PH_API const void *ph_event_data(const struct ph_event *ev, size_t *len);
 
 /**
- * Multi-valued properties of the client's connect request, each a list of strings.
- * Only connect events have them. Names of PH_FIELD_HEADERS compare without case.
+ * Multi-valued properties, each a list of strings. The first three are of the client's connect
+ * request: only connect events have them. Names of PH_FIELD_HEADERS compare without case, and so
+ * do those that travel as headers: metadata, and MQTT properties of user events.
  */
 enum ph_field {
-    PH_FIELD_CLAIMS,  /* claims of the client's access token */
-    PH_FIELD_QUERY,   /* query of the client's URL; treat values as secrets in logs */
-    PH_FIELD_HEADERS, /* the client's HTTP headers */
-    PH_FIELD_METADATA /* message metadata of a user event; one value each */
+    PH_FIELD_CLAIMS,         /* claims of the client's access token */
+    PH_FIELD_QUERY,          /* query of the client's URL; treat values as secrets in logs */
+    PH_FIELD_HEADERS,        /* the client's HTTP headers */
+    PH_FIELD_METADATA,       /* message metadata of a user event; one value each */
+    PH_FIELD_MQTT_PROPERTIES /* MQTT user properties of the CONNECT, PUBLISH or DISCONNECT packet,
+                                in their order: a name that comes n times is listed n times, and
+                                its values have the indexes 0 to n - 1 */
 };
 
 /**

@@ -28,6 +28,7 @@
 #include <pubhook/defer.h>
 #include <pubhook/event.h>
 #include <pubhook/log.h>
+#include <pubhook/mqtt.h>
 #include <pubhook/reply.h>
 #include <pubhook/state.h>
 #include <pubhook/version.h>
@@ -105,7 +106,21 @@ struct ph_plugin_config;
     ROW(enum ph_err, deferred_on_cancel,                                                           \
         (struct ph_deferred *, ph_deferred_notice_fn *, void *, void (*)(void *)))                 \
     ROW(struct ph_deferred *, deferred_ref, (struct ph_deferred *))                                \
-    ROW(void, deferred_unref, (struct ph_deferred *))
+    ROW(void, deferred_unref, (struct ph_deferred *))                                              \
+    ROW(const char *, event_content_type, (const struct ph_event *))                               \
+    ROW(void, reply_add_header, (struct ph_reply *, const char *, const char *))                   \
+    ROW(int, event_is_mqtt, (const struct ph_event *))                                             \
+    ROW(const char *, event_physical_connection_id, (const struct ph_event *))                     \
+    ROW(const char *, event_session_id, (const struct ph_event *))                                 \
+    ROW(enum ph_mqtt_version, event_mqtt_version, (const struct ph_event *))                       \
+    ROW(int, event_mqtt_clean_start, (const struct ph_event *))                                    \
+    ROW(const char *, event_mqtt_username, (const struct ph_event *))                              \
+    ROW(const void *, event_mqtt_password, (const struct ph_event *, size_t *))                    \
+    ROW(int, event_mqtt_initiated_by_client, (const struct ph_event *))                            \
+    ROW(int, event_mqtt_disconnect_code, (const struct ph_event *))                                \
+    ROW(struct ph_reply *, reply_reject_mqtt, (int, const char *))                                 \
+    ROW(void, reply_add_mqtt_property, (struct ph_reply *, const char *, const char *))            \
+    ROW(void, reply_set_content_type, (struct ph_reply *, const char *))
 
 /** What the host hands to the plugin. */
 struct ph_host {
@@ -245,6 +260,22 @@ extern const struct ph_host *ph_plugin_host __attribute__((visibility("hidden"))
 #define ph_reply_set_state_from(...) (ph_plugin_host->reply_set_state_from(__VA_ARGS__))
 #define ph_strerror(...) (ph_plugin_host->strerror(__VA_ARGS__))
 #define ph_version() (ph_plugin_host->version())
+#define ph_event_content_type(...) (ph_plugin_host->event_content_type(__VA_ARGS__))
+#define ph_reply_add_header(...) (ph_plugin_host->reply_add_header(__VA_ARGS__))
+#define ph_event_is_mqtt(...) (ph_plugin_host->event_is_mqtt(__VA_ARGS__))
+#define ph_event_physical_connection_id(...)                                                       \
+    (ph_plugin_host->event_physical_connection_id(__VA_ARGS__))
+#define ph_event_session_id(...) (ph_plugin_host->event_session_id(__VA_ARGS__))
+#define ph_event_mqtt_version(...) (ph_plugin_host->event_mqtt_version(__VA_ARGS__))
+#define ph_event_mqtt_clean_start(...) (ph_plugin_host->event_mqtt_clean_start(__VA_ARGS__))
+#define ph_event_mqtt_username(...) (ph_plugin_host->event_mqtt_username(__VA_ARGS__))
+#define ph_event_mqtt_password(...) (ph_plugin_host->event_mqtt_password(__VA_ARGS__))
+#define ph_event_mqtt_initiated_by_client(...)                                                     \
+    (ph_plugin_host->event_mqtt_initiated_by_client(__VA_ARGS__))
+#define ph_event_mqtt_disconnect_code(...) (ph_plugin_host->event_mqtt_disconnect_code(__VA_ARGS__))
+#define ph_reply_reject_mqtt(...) (ph_plugin_host->reply_reject_mqtt(__VA_ARGS__))
+#define ph_reply_add_mqtt_property(...) (ph_plugin_host->reply_add_mqtt_property(__VA_ARGS__))
+#define ph_reply_set_content_type(...) (ph_plugin_host->reply_set_content_type(__VA_ARGS__))
 #define ph_plugin_config_get(...) (ph_plugin_host->plugin_config_get(__VA_ARGS__))
 #define ph_plugin_config_fail(...) (ph_plugin_host->plugin_config_fail(__VA_ARGS__))
 #define ph_plugin_config_log(...) (ph_plugin_host->plugin_config_log(__VA_ARGS__))

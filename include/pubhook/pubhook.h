@@ -8,6 +8,7 @@
 #include <pubhook/err.h>
 #include <pubhook/event.h>
 #include <pubhook/log.h>
+#include <pubhook/mqtt.h>
 #include <pubhook/reply.h>
 #include <pubhook/serve.h>
 #include <pubhook/state.h>

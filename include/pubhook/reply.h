@@ -85,6 +85,21 @@ PH_API void ph_reply_set_state(struct ph_reply *reply, const char *state);
  */
 PH_API void ph_reply_set_metadata(struct ph_reply *reply, const char *name, const char *value);
 
+/**
+ * Add a header to the HTTP response, for what has no function of its own. Each call adds a line,
+ * also when the name was there: several `Set-Cookie` are several cookies. (The service returns
+ * cookies of successful replies to connect and user events in the header `Cookie` of later events
+ * of that connection: with a load balancer that goes by cookies, they come to the same server.)
+ * Refused are names that HTTP or the framework owns: Connection, Content-Encoding, Content-Length,
+ * Content-Type, Date, Keep-Alive, Proxy-Connection, Status, TE, Trailer, Transfer-Encoding,
+ * Upgrade, and ce-*, WebHook-*, x-webpubsub-metadata-*, mqtt-*.
+ *
+ * @param name   characters of an HTTP header's name, at most 256
+ * @param value  printable ASCII without white space at its ends; at most 64 headers, which have
+ *               16384 bytes at most
+ */
+PH_API void ph_reply_add_header(struct ph_reply *reply, const char *name, const char *value);
+
 /** Frees a reply that is not going to be returned; NULL is fine. */
 PH_API void ph_reply_free(struct ph_reply *reply);
 

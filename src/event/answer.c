@@ -1,7 +1,10 @@
 /* The broker's side of responses: what an answer of an event handler means. */
 #include "base/names.h"
 #include "base/utf8.h"
-#include "event/event.h"
+#include "event/body.h"
+#include "event/mqtt.h"
+
+#include <limits.h>
 
 #define ANSWER_MAX_BODY (16u << 20) /* section 3.6 */
 #define ANSWER_JSON_DEPTH 512
@@ -14,6 +17,8 @@ struct decoder {
     const struct http_response *res;
     struct answer *out;
     struct diag *diag;
+    enum ph_event_kind kind;
+    const struct ph_event *mqtt; /* the event that is answered, of an MQTT client; else NULL */
 };
 
 static enum ph_err wrong(struct decoder *d, const char *key, const struct json *node,
@@ -87,6 +92,16 @@ static enum ph_err read_roles(struct decoder *d, const struct json *body)
     return read_list(d, node, "roles", &d->out->roles, &d->out->role_count);
 }
 
+static enum ph_err read_mqtt_properties(struct decoder *d, const struct json *body)
+{
+    const struct json *mqtt = json__get(body, STR("mqtt"));
+    struct diag detail = {""};
+    enum ph_err err = mqtt__read_properties(d->arena, json__get(mqtt, STR("userProperties")),
+                                            &d->out->mqtt_properties, &detail);
+
+    return err == PH_OK ? PH_OK : diag__set(d->diag, err, "the answer to connect: %s", detail.text);
+}
+
 static enum ph_err read_connect_fields(struct decoder *d, const struct json *body)
 {
     enum ph_err err = read_string(d, body, STR("userId"), &d->out->user_id);
@@ -103,6 +118,8 @@ static enum ph_err read_connect_fields(struct decoder *d, const struct json *bod
     if (err == PH_OK && d->out->subprotocol.ptr && d->out->subprotocol.len == 0)
         err = diag__set(d->diag, PH_ERR_SYNTAX,
                         "the answer to connect: subprotocol is empty; leave it out instead");
+    if (err == PH_OK && d->mqtt)
+        err = read_mqtt_properties(d, body);
     return err;
 }
 
@@ -128,13 +145,15 @@ static enum ph_err read_connect(struct decoder *d)
     return read_connect_fields(d, body);
 }
 
-/* Without a Content-Type, data is binary; any other than ours fails (section 3.4). */
+/* Without a Content-Type, data is binary; any other than ours fails (section 3.4), unless the
+ * client is one of MQTT, which gets it with the data (section 3.5). */
 static enum ph_err read_user_type(struct decoder *d)
 {
     struct str content_type = http__get(&d->res->headers, STR("Content-Type"));
 
     d->out->type = PH_DATA_BINARY;
-    if (!content_type.ptr || event__data_type(content_type, &d->out->type))
+    d->out->content_type = content_type;
+    if (!content_type.ptr || event__data_type(content_type, &d->out->type) || d->mqtt)
         return PH_OK;
     return diag__set(d->diag, PH_ERR_UNSUPPORTED,
                      "the answer to the event has Content-Type \"%.*s\", expected text/plain, "
@@ -200,20 +219,63 @@ static void read_headers(struct decoder *d)
     }
 }
 
-static enum ph_err read_success(struct decoder *d, enum ph_event_kind kind)
+static enum ph_err read_success(struct decoder *d)
 {
     enum ph_err err = PH_OK;
 
     if (d->res->body.len > ANSWER_MAX_BODY)
         return diag__set(d->diag, PH_ERR_LIMIT, "the answer has %zu bytes, at most %u are allowed",
                          d->res->body.len, ANSWER_MAX_BODY);
-    if (kind == PH_EVENT_CONNECT)
+    if (d->kind == PH_EVENT_CONNECT)
         err = read_connect(d);
-    else if (kind == PH_EVENT_USER)
+    else if (d->kind == PH_EVENT_USER)
         err = read_user(d);
     if (err == PH_OK)
         read_headers(d);
     return err;
+}
+
+/* The code of a failed CONNACK: of the body, if it is there and of that version. */
+static void read_mqtt_code(struct decoder *d, enum ph_mqtt_version version, const struct json *mqtt)
+{
+    uint64_t code;
+
+    d->out->mqtt_code = mqtt__code(version, d->res->status);
+    d->out->mqtt_reason = json__get_string(mqtt, STR("reason"));
+    if (!json__to_u64(json__get(mqtt, STR("code")), &code))
+        return;
+    if (code <= INT_MAX && mqtt__status(version, (int)code) > 0)
+        d->out->mqtt_code = (int)code;
+    else
+        d->out->mqtt_code =
+            version == PH_MQTT_5 ? PH_MQTT_5_UNSPECIFIED_ERROR : PH_MQTT_3_SERVER_UNAVAILABLE;
+}
+
+/* A body that is none of ours is no fault: its status alone refuses. */
+static enum ph_err read_mqtt_refusal(struct decoder *d)
+{
+    struct json_limits limits = {.depth = ANSWER_JSON_DEPTH, .nodes = ANSWER_MAX_VALUES};
+    enum ph_mqtt_version version = ph_event_mqtt_version(d->mqtt);
+    const struct json *mqtt;
+    struct json *body = NULL;
+    enum ph_err err = PH_OK;
+
+    if (d->res->body.len > 0)
+        err = json__parse(d->arena, d->res->body, &limits, &body, NULL);
+    if (err == PH_ERR_MEMORY)
+        return diag__set(d->diag, err, "out of memory");
+    mqtt = json__get(body, STR("mqtt"));
+    read_mqtt_code(d, version, mqtt);
+    return mqtt__read_properties(d->arena, json__get(mqtt, STR("userProperties")),
+                                 &d->out->mqtt_properties, d->diag);
+}
+
+/* State and cookies of a failure do not count (section 3.5). */
+static enum ph_err read_failure(struct decoder *d)
+{
+    d->out->refusal = d->res->body;
+    d->out->refusal_type = http__get(&d->res->headers, STR("Content-Type"));
+    return d->mqtt && d->kind == PH_EVENT_CONNECT ? read_mqtt_refusal(d) : PH_OK;
 }
 
 struct str answer__refusal_text(const struct answer *answer)
@@ -227,23 +289,32 @@ struct str answer__refusal_text(const struct answer *answer)
                : STR_NONE;
 }
 
+static enum ph_err decode(struct decoder *d)
+{
+    bool is_2xx = d->res->status >= 200 && d->res->status <= 299;
+    enum ph_err err;
+
+    *d->out = (struct answer){.status = d->res->status};
+    err = is_2xx ? read_success(d) : read_failure(d);
+    if (err == PH_OK && d->mqtt && d->kind == PH_EVENT_USER &&
+        !mqtt__from_headers(d->arena, &d->res->headers, &d->out->mqtt_properties))
+        err = diag__set(d->diag, PH_ERR_MEMORY, "out of memory");
+    if (err == PH_OK)
+        d->out->success = is_2xx;
+    else
+        *d->out = (struct answer){.status = d->res->status};
+    return err;
+}
+
 enum ph_err response__decode(struct arena *a, enum ph_event_kind kind,
                              const struct http_response *res, struct answer *out, struct diag *diag)
 {
-    struct decoder d = {a, res, out, diag};
-    enum ph_err err = PH_OK;
+    return decode(&(struct decoder){a, res, out, diag, kind, NULL});
+}
 
-    *out = (struct answer){.status = res->status};
-    if (res->status < 200 || res->status > 299) {
-        /* State and cookies of a failure do not count (section 3.5). */
-        out->refusal = res->body;
-        out->refusal_type = http__get(&res->headers, STR("Content-Type"));
-        return PH_OK;
-    }
-    err = read_success(&d, kind);
-    if (err == PH_OK)
-        out->success = true;
-    else
-        *out = (struct answer){.status = res->status};
-    return err;
+enum ph_err response__decode_mqtt(struct arena *a, const struct ph_event *ev,
+                                  const struct http_response *res, struct answer *out,
+                                  struct diag *diag)
+{
+    return decode(&(struct decoder){a, res, out, diag, ev->kind, ev});
 }

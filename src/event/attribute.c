@@ -1,5 +1,7 @@
 #include "event/attribute.h"
 
+#include "event/mqtt.h"
+
 const struct attribute attributes[ATTRIBUTE_COUNT] = {
     [ATTRIBUTE_HUB] = {{"ce-hub", 6}, offsetof(struct ph_event, hub), true, false},
     [ATTRIBUTE_CONNECTION_ID] = {{"ce-connectionId", 15},
@@ -19,6 +21,14 @@ const struct attribute attributes[ATTRIBUTE_COUNT] = {
                          offsetof(struct ph_event, state),
                          false,
                          false},
+    [ATTRIBUTE_PHYSICAL_ID] = {{"ce-physicalConnectionId", 23},
+                               offsetof(struct ph_event, physical_id),
+                               false,
+                               false},
+    [ATTRIBUTE_SESSION_ID] = {{"ce-sessionId", 12},
+                              offsetof(struct ph_event, session_id),
+                              false,
+                              false},
 };
 
 #define PREFIX "azure.webpubsub."
@@ -58,7 +68,9 @@ bool event__read_type(struct str type, enum ph_event_kind *kind, struct str *nam
 struct str event__default_source(struct arena *a, const struct ph_event *ev)
 {
     static const struct str before = STR("/hubs/"), between = STR("/client/");
-    size_t len = before.len + ev->hub.len + between.len + ev->connection_id.len;
+    const struct str slash = ev->physical_id.ptr ? STR("/") : STR("");
+    size_t len = before.len + ev->hub.len + between.len + ev->connection_id.len + slash.len +
+                 ev->physical_id.len;
     char *text = arena__alloc(a, len + 1), *at = text;
 
     if (!text)
@@ -67,6 +79,8 @@ struct str event__default_source(struct arena *a, const struct ph_event *ev)
     str__place(&at, ev->hub);
     str__place(&at, between);
     str__place(&at, ev->connection_id);
+    str__place(&at, slash);
+    str__place(&at, ev->physical_id);
     *at = '\0';
     return str__n(text, len);
 }
@@ -102,6 +116,22 @@ struct str event__content_type(enum ph_data_type type)
     return content_types[type];
 }
 
+/* Documents print a charset, the emulator sends one with text (section 2.1). */
+struct str event__sent_content_type(const struct ph_event *ev)
+{
+    static const struct str with_charset[] = {
+        [PH_DATA_TEXT] = {"text/plain; charset=utf-8", 25},
+        [PH_DATA_JSON] = {"application/json; charset=utf-8", 31},
+        [PH_DATA_BINARY] = {NULL, 0},
+        [PH_DATA_PROTOBUF] = {NULL, 0},
+    };
+    enum ph_data_type type = ev->kind == PH_EVENT_USER ? ev->type : PH_DATA_JSON;
+
+    if (ev->content_type.ptr)
+        return ev->content_type;
+    return ev->charset && with_charset[type].ptr ? with_charset[type] : event__content_type(type);
+}
+
 bool event__data_type(struct str content_type, enum ph_data_type *out)
 {
     struct str media = http__media_type(content_type);
@@ -113,4 +143,17 @@ bool event__data_type(struct str content_type, enum ph_data_type *out)
         }
     }
     return false;
+}
+
+enum ph_err event__check_content_type(const struct ph_event *ev, struct diag *diag)
+{
+    enum ph_data_type type;
+    bool says_the_same = event__data_type(ev->content_type, &type) && type == ev->type;
+
+    if (!says_the_same && (ev->kind != PH_EVENT_USER || !mqtt__is_client(ev)))
+        return diag__set(diag, PH_ERR_ARGUMENT,
+                         "Content-Type \"%.*s\": only user events of MQTT clients have one of "
+                         "their own",
+                         STR_FMT(ev->content_type));
+    return event__check_value(STR("Content-Type"), ev->content_type, false, diag);
 }

@@ -22,6 +22,8 @@ enum {
     ATTRIBUTE_USER_ID,
     ATTRIBUTE_SUBPROTOCOL,
     ATTRIBUTE_STATE,
+    ATTRIBUTE_PHYSICAL_ID,
+    ATTRIBUTE_SESSION_ID,
     ATTRIBUTE_COUNT
 };
 extern const struct attribute attributes[ATTRIBUTE_COUNT];
@@ -44,6 +46,11 @@ bool event__read_type(struct str type, enum ph_event_kind *kind, struct str *nam
 /* For events that name no source: the long form, which documents print for all events but
  * some (section 2.1). Absent when memory is out. */
 struct str event__default_source(struct arena *a, const struct ph_event *ev);
+
+/* Of an event that brings a content type of its own: may it? PH_ERR_ARGUMENT. */
+enum ph_err event__check_content_type(const struct ph_event *ev, struct diag *diag);
+/* What an event that is sent says its body is. */
+struct str event__sent_content_type(const struct ph_event *ev);
 
 /* Can it be sent as a header? PH_ERR_ARGUMENT. */
 enum ph_err event__check_value(struct str header, struct str value, bool unicode,

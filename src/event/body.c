@@ -1,6 +1,7 @@
 #include "event/body.h"
 
 #include "base/utf8.h"
+#include "event/mqtt.h"
 
 /* A connect body repeats what a client's HTTP request can hold, so this is far above
  * any real one; it bounds the memory that 1 MiB of "[[],[],..." can cost. */
@@ -11,8 +12,8 @@ static enum ph_err out_of_memory(struct diag *diag)
     return diag__set(diag, PH_ERR_MEMORY, "out of memory");
 }
 
-static enum ph_err wrong_type(struct diag *diag, const char *where, const struct json *node,
-                              const char *expected)
+enum ph_err body__wrong_type(struct diag *diag, const char *where, const struct json *node,
+                             const char *expected)
 {
     return diag__set(diag, PH_ERR_SYNTAX, "body: %s is %s, expected %s", where,
                      json__type_name(node), expected);
@@ -27,18 +28,13 @@ static enum ph_err check_no_nul(struct str s, const char *where, struct diag *di
     return PH_OK;
 }
 
-static enum ph_err read_string(const struct json *node, const char *where, struct str *out,
-                               struct diag *diag)
+enum ph_err body__read_string(const struct json *node, const char *where, struct str *out,
+                              struct diag *diag)
 {
     if (node->type != JSON_STRING)
-        return wrong_type(diag, where, node, "a string");
+        return body__wrong_type(diag, where, node, "a string");
     *out = node->string;
     return check_no_nul(node->string, where, diag);
-}
-
-static bool is_given(const struct json *node)
-{
-    return node && node->type != JSON_NULL;
 }
 
 static enum ph_err read_strings(struct arena *a, const struct json *list, const char *where,
@@ -48,12 +44,12 @@ static enum ph_err read_strings(struct arena *a, const struct json *list, const 
     size_t n = 0;
 
     if (list->type != JSON_ARRAY)
-        return wrong_type(diag, where, list, "an array of strings");
+        return body__wrong_type(diag, where, list, "an array of strings");
     values = arena__alloc(a, list->count * sizeof(*values));
     if (!values)
         return out_of_memory(diag);
     for (const struct json *item = list->child; item; item = item->next) {
-        enum ph_err err = read_string(item, where, &values[n++], diag);
+        enum ph_err err = body__read_string(item, where, &values[n++], diag);
 
         if (err != PH_OK)
             return err;
@@ -71,10 +67,10 @@ static enum ph_err read_fields(struct arena *a, const struct json *body, struct 
     struct event_field *items;
     size_t n = 0;
 
-    if (!is_given(object))
+    if (!body__is_given(object))
         return PH_OK;
     if (object->type != JSON_OBJECT)
-        return wrong_type(diag, key.ptr, object, "an object");
+        return body__wrong_type(diag, key.ptr, object, "an object");
     items = arena__zalloc(a, object->count * sizeof(*items));
     if (!items)
         return out_of_memory(diag);
@@ -100,11 +96,12 @@ static enum ph_err read_certificate(const struct json *node, struct event_certif
 
     *out = (struct event_certificate){STR_NONE, STR_NONE};
     if (node->type != JSON_OBJECT)
-        return wrong_type(diag, "clientCertificates", node, "an array of objects");
-    if (is_given(thumbprint))
-        err = read_string(thumbprint, "clientCertificates.thumbprint", &out->thumbprint, diag);
-    if (err == PH_OK && is_given(content))
-        err = read_string(content, "clientCertificates.content", &out->pem, diag);
+        return body__wrong_type(diag, "clientCertificates", node, "an array of objects");
+    if (body__is_given(thumbprint))
+        err =
+            body__read_string(thumbprint, "clientCertificates.thumbprint", &out->thumbprint, diag);
+    if (err == PH_OK && body__is_given(content))
+        err = body__read_string(content, "clientCertificates.content", &out->pem, diag);
     return err;
 }
 
@@ -115,7 +112,7 @@ static enum ph_err read_certificates(struct arena *a, const struct json *list, s
     enum ph_err err;
 
     if (list->type != JSON_ARRAY)
-        return wrong_type(diag, "clientCertificates", list, "an array of objects");
+        return body__wrong_type(diag, "clientCertificates", list, "an array of objects");
     items = arena__alloc(a, list->count * sizeof(*items));
     if (!items)
         return out_of_memory(diag);
@@ -133,26 +130,35 @@ static enum ph_err read_connect(struct arena *a, const struct json *body, struct
 {
     const struct json *offered = json__get(body, STR("subprotocols"));
     const struct json *certificates = json__get(body, STR("clientCertificates"));
+    const struct json *mqtt = json__get(body, STR("mqtt"));
     enum ph_err err = read_fields(a, body, STR("claims"), &ev->claims, diag);
 
     if (err == PH_OK)
         err = read_fields(a, body, STR("query"), &ev->query, diag);
     if (err == PH_OK)
         err = read_fields(a, body, STR("headers"), &ev->headers, diag);
-    if (err == PH_OK && is_given(offered))
+    if (err == PH_OK && body__is_given(offered))
         err = read_strings(a, offered, "subprotocols", &ev->subprotocols, &ev->subprotocol_count,
                            diag);
-    if (err == PH_OK && is_given(certificates))
+    if (err == PH_OK && body__is_given(certificates))
         err = read_certificates(a, certificates, ev, diag);
+    if (err == PH_OK && body__is_given(mqtt))
+        err = mqtt__read(a, mqtt, ev, diag);
     return err;
 }
 
-static enum ph_err read_disconnected(const struct json *body, struct ph_event *ev,
+static enum ph_err read_disconnected(struct arena *a, const struct json *body, struct ph_event *ev,
                                      struct diag *diag)
 {
     const struct json *reason = json__get(body, STR("reason"));
+    const struct json *mqtt = json__get(body, STR("mqtt"));
+    enum ph_err err = PH_OK;
 
-    return is_given(reason) ? read_string(reason, "reason", &ev->reason, diag) : PH_OK;
+    if (body__is_given(reason))
+        err = body__read_string(reason, "reason", &ev->reason, diag);
+    if (err == PH_OK && body__is_given(mqtt))
+        err = mqtt__read(a, mqtt, ev, diag);
+    return err;
 }
 
 /* The handler is told what happened to which group, so without one there is no event. */
@@ -162,7 +168,7 @@ static enum ph_err read_presence(const struct json *body, struct ph_event *ev, s
 
     if (!group)
         return diag__set(diag, PH_ERR_SYNTAX, "body: group is missing, expected a string");
-    return read_string(group, "group", &ev->group, diag);
+    return body__read_string(group, "group", &ev->group, diag);
 }
 
 enum ph_err body__decode(struct arena *a, struct ph_event *ev, const struct event_limits *limits,
@@ -181,7 +187,7 @@ enum ph_err body__decode(struct arena *a, struct ph_event *ev, const struct even
     if (ev->kind == PH_EVENT_CONNECT)
         return read_connect(a, body, ev, diag);
     if (ev->kind == PH_EVENT_DISCONNECTED)
-        return read_disconnected(body, ev, diag);
+        return read_disconnected(a, body, ev, diag);
     if (ev->kind == PH_EVENT_JOINED || ev->kind == PH_EVENT_LEFT)
         return read_presence(body, ev, diag);
     return PH_OK;
@@ -237,6 +243,22 @@ static void write_certificates(struct buf *out, const struct ph_event *ev)
     buf__byte(out, ']');
 }
 
+void body__write_optional(struct buf *out, struct str value)
+{
+    if (value.ptr)
+        json__quote(out, value);
+    else
+        buf__str(out, STR("null"));
+}
+
+static void write_mqtt(struct buf *out, const struct ph_event *ev)
+{
+    if (!ev->mqtt)
+        return;
+    write_key(out, STR("mqtt"));
+    mqtt__write(out, ev);
+}
+
 static void write_connect(struct buf *out, const struct ph_event *ev)
 {
     write_fields(out, STR("claims"), &ev->claims);
@@ -245,15 +267,14 @@ static void write_connect(struct buf *out, const struct ph_event *ev)
     write_key(out, STR("subprotocols"));
     json__quote_array(out, ev->subprotocols, ev->subprotocol_count);
     write_certificates(out, ev);
+    write_mqtt(out, ev);
 }
 
 static void write_disconnected(struct buf *out, const struct ph_event *ev)
 {
     write_key(out, STR("reason"));
-    if (ev->reason.ptr)
-        json__quote(out, ev->reason);
-    else
-        buf__str(out, STR("null"));
+    body__write_optional(out, ev->reason);
+    write_mqtt(out, ev);
 }
 
 static void write_presence(struct buf *out, const struct ph_event *ev)

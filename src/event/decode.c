@@ -1,6 +1,7 @@
 #include "base/utf8.h"
 #include "event/attribute.h"
 #include "event/body.h"
+#include "event/mqtt.h"
 
 /* The lines that an event is made of: its attributes by their numbers, and these. */
 enum line {
@@ -18,17 +19,18 @@ static const struct str other_names[] = {
 };
 
 /* The lines whose names have that length, each plus 1. */
-#define LONGEST_NAME 22
+#define LONGEST_NAME 23
 static const unsigned char by_length[LONGEST_NAME + 1][3] = {
     [5] = {1 + ATTRIBUTE_ID},
     [6] = {1 + ATTRIBUTE_HUB},
     [7] = {1 + LINE_TYPE, 1 + ATTRIBUTE_TIME},
     [9] = {1 + ATTRIBUTE_SOURCE, 1 + ATTRIBUTE_USER_ID},
-    [12] = {1 + ATTRIBUTE_NAME, 1 + LINE_CONTENT_TYPE},
+    [12] = {1 + ATTRIBUTE_NAME, 1 + LINE_CONTENT_TYPE, 1 + ATTRIBUTE_SESSION_ID},
     [14] = {1 + LINE_SPEC_VERSION, 1 + LINE_AWPS_VERSION, 1 + ATTRIBUTE_SUBPROTOCOL},
     [15] = {1 + ATTRIBUTE_CONNECTION_ID},
     [18] = {1 + ATTRIBUTE_STATE},
     [22] = {1 + LINE_ORIGIN},
+    [23] = {1 + ATTRIBUTE_PHYSICAL_ID},
 };
 
 struct decoder {
@@ -202,33 +204,54 @@ static enum ph_err read_origin(struct decoder *d)
     return err == PH_OK ? check_text(d, name_of(LINE_ORIGIN), d->ev->origin) : err;
 }
 
-/* Every line is checked, also one that a later line of its name replaces. */
-static enum ph_err read_metadata(struct decoder *d)
+/* Every line of that prefix is checked, also one that a later line of its name replaces. */
+static enum ph_err check_lines(struct decoder *d, struct str prefix)
 {
     const struct http_headers *headers = &d->req->headers;
+    enum ph_err err = PH_OK;
 
-    for (size_t i = 0; i < headers->count; i++) {
+    for (size_t i = 0; err == PH_OK && i < headers->count; i++) {
         const struct http_header *header = &headers->items[i];
-        enum ph_err err = PH_OK;
 
-        if (str__starts_with_nocase(header->name, METADATA_HEADER_PREFIX))
+        if (str__starts_with_nocase(header->name, prefix))
             err = check_text(d, header->name, header->value);
-        if (err != PH_OK)
-            return err;
     }
-    return metadata__from_headers(d->arena, headers, &d->ev->metadata) ? PH_OK : out_of_memory(d);
+    return err;
+}
+
+static enum ph_err read_metadata(struct decoder *d)
+{
+    enum ph_err err = check_lines(d, METADATA_HEADER_PREFIX);
+
+    if (err == PH_OK && !metadata__from_headers(d->arena, &d->req->headers, &d->ev->metadata))
+        err = out_of_memory(d);
+    return err;
+}
+
+static enum ph_err read_mqtt_properties(struct decoder *d)
+{
+    enum ph_err err = check_lines(d, MQTT_HEADER_PREFIX);
+
+    if (err == PH_OK && !mqtt__from_headers(d->arena, &d->req->headers, &d->ev->mqtt_properties))
+        err = out_of_memory(d);
+    return err;
 }
 
 /* Media types compare without case and parameters: documents and emulator differ in
- * charset (section 2.1). */
+ * charset (section 2.1). MQTT clients may send any, and none. */
 static enum ph_err read_data_type(struct decoder *d)
 {
     struct str content_type;
     enum ph_err err = read_single(d, LINE_CONTENT_TYPE, &content_type);
+    bool known;
 
     if (err != PH_OK)
         return err;
-    if (!event__data_type(content_type, &d->ev->type))
+    d->ev->content_type = content_type;
+    known = event__data_type(content_type, &d->ev->type);
+    if (!known && d->ev->kind == PH_EVENT_USER && mqtt__is_client(d->ev))
+        d->ev->type = PH_DATA_BINARY;
+    else if (!known)
         return diag__set(d->diag, PH_ERR_UNSUPPORTED,
                          "Content-Type \"%.*s\" of a user event, expected text/plain, "
                          "application/json, application/octet-stream or application/x-protobuf",
@@ -237,7 +260,9 @@ static enum ph_err read_data_type(struct decoder *d)
         return diag__set(d->diag, PH_ERR_UNSUPPORTED,
                          "Content-Type \"%.*s\" of a system event, expected application/json",
                          STR_FMT(content_type));
-    return PH_OK;
+    if (known && content_type.len == event__content_type(d->ev->type).len)
+        return PH_OK; /* nothing but the type itself */
+    return check_text(d, name_of(LINE_CONTENT_TYPE), content_type);
 }
 
 static enum ph_err read_body(struct decoder *d)
@@ -265,6 +290,8 @@ enum ph_err event__decode(struct arena *a, const struct http_request *req,
         err = read_origin(&d);
     if (err == PH_OK && d.metadata && d.ev->kind == PH_EVENT_USER)
         err = read_metadata(&d);
+    if (err == PH_OK && d.ev->kind == PH_EVENT_USER && mqtt__is_client(d.ev))
+        err = read_mqtt_properties(&d);
     if (err == PH_OK)
         err = read_data_type(&d);
     if (err == PH_OK)

@@ -1,5 +1,6 @@
 #include "event/attribute.h"
 #include "event/body.h"
+#include "event/mqtt.h"
 
 /* Larger than any event: data is at most one WebSocket message, claims and headers
  * come from one HTTP request. */
@@ -92,21 +93,19 @@ static enum ph_err add_headers(struct encoder *e, struct str signature)
         err = add_origin(e);
     if (err == PH_OK && e->ev->request_id.ptr)
         err = add(e, STR("x-ms-client-request-id"), e->ev->request_id);
+    if (err == PH_OK && e->ev->kind == PH_EVENT_USER)
+        err = mqtt__to_headers(e->arena, &e->ev->mqtt_properties, &e->out->headers, e->diag);
     return err == PH_OK ? add_metadata(e) : err;
 }
 
-/* Documents print a charset, the emulator sends one with text (section 2.1). */
-static enum ph_err add_content_type(struct encoder *e, enum ph_data_type type)
+static enum ph_err add_content_type(struct encoder *e)
 {
-    static const struct str with_charset[] = {
-        [PH_DATA_TEXT] = {"text/plain; charset=utf-8", 25},
-        [PH_DATA_JSON] = {"application/json; charset=utf-8", 31},
-        [PH_DATA_BINARY] = {NULL, 0},
-        [PH_DATA_PROTOBUF] = {NULL, 0},
-    };
-    bool charset = e->ev->charset && with_charset[type].ptr;
+    struct str name = STR("Content-Type"), value = event__sent_content_type(e->ev);
+    enum ph_err err = PH_OK;
 
-    return add(e, STR("Content-Type"), charset ? with_charset[type] : event__content_type(type));
+    if (e->ev->content_type.ptr)
+        err = event__check_content_type(e->ev, e->diag);
+    return err == PH_OK ? add(e, name, value) : err;
 }
 
 static enum ph_err set_body(struct encoder *e)
@@ -116,7 +115,7 @@ static enum ph_err set_body(struct encoder *e)
 
     if (e->ev->kind == PH_EVENT_USER) {
         e->out->body = e->ev->data;
-        return add_content_type(e, e->ev->type);
+        return add_content_type(e);
     }
     buf__init(&body, ENCODE_MAX_BODY);
     body__encode(&body, e->ev);
@@ -124,7 +123,7 @@ static enum ph_err set_body(struct encoder *e)
         copy = arena__strdup(e->arena, buf__view(&body));
     e->out->body = str__n(copy, body.len);
     buf__free(&body);
-    return copy ? add_content_type(e, PH_DATA_JSON) : out_of_memory(e);
+    return copy ? add_content_type(e) : out_of_memory(e);
 }
 
 enum ph_err event__encode(struct arena *a, const struct ph_event *ev, struct str signature,

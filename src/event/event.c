@@ -1,6 +1,8 @@
 /* Accessors of pubhook/event.h. */
 #include "event/event.h"
 
+#include "event/mqtt.h"
+
 enum ph_event_kind ph_event_kind(const struct ph_event *ev)
 {
     return ev->kind;
@@ -71,6 +73,11 @@ enum ph_data_type ph_event_data_type(const struct ph_event *ev)
     return ev->type;
 }
 
+const char *ph_event_content_type(const struct ph_event *ev)
+{
+    return ev->content_type.ptr;
+}
+
 const void *ph_event_data(const struct ph_event *ev, size_t *len)
 {
     if (len)
@@ -78,6 +85,22 @@ const void *ph_event_data(const struct ph_event *ev, size_t *len)
     return ev->data.ptr;
 }
 
+/* Names with one value each, which come as headers or are one of a list. */
+static size_t pair_count(const struct ph_event *ev, enum ph_field field)
+{
+    return field == PH_FIELD_METADATA          ? ev->metadata.count
+           : field == PH_FIELD_MQTT_PROPERTIES ? ev->mqtt_properties.count
+                                               : 0;
+}
+
+static struct http_header pair_at(const struct ph_event *ev, enum ph_field field, size_t at)
+{
+    if (field == PH_FIELD_MQTT_PROPERTIES)
+        return ev->mqtt_properties.items[at];
+    return (struct http_header){ev->metadata.items[at].name, ev->metadata.items[at].value};
+}
+
+/* Names with any number of values: parts of the client's connect request. */
 static const struct event_fields *fields_of(const struct ph_event *ev, enum ph_field field)
 {
     static const struct event_fields none = {NULL, 0};
@@ -90,35 +113,41 @@ static const struct event_fields *fields_of(const struct ph_event *ev, enum ph_f
     case PH_FIELD_HEADERS:
         return &ev->headers;
     case PH_FIELD_METADATA:
+    case PH_FIELD_MQTT_PROPERTIES:
         break;
     }
     return &none;
 }
 
-/* Metadata has one value for a name; the service lower-cases the names, which travel as
- * headers. */
-static const char *metadata_value(const struct metadata *m, struct str name, size_t index)
+/* What travels as a header has a name without case. */
+static bool ignores_case(const struct ph_event *ev, enum ph_field field)
 {
-    for (size_t i = 0; index == 0 && i < m->count; i++) {
-        if (str__eq_nocase(m->items[i].name, name))
-            return m->items[i].value.ptr;
-    }
-    return NULL;
+    return field == PH_FIELD_HEADERS || field == PH_FIELD_METADATA ||
+           (field == PH_FIELD_MQTT_PROPERTIES && ev->kind == PH_EVENT_USER);
+}
+
+static bool is_called(struct str name, struct str wanted, bool ignore_case)
+{
+    return ignore_case ? str__eq_nocase(name, wanted) : str__eq(name, wanted);
 }
 
 const char *ph_event_field(const struct ph_event *ev, enum ph_field field, const char *name,
                            size_t index)
 {
     const struct event_fields *fields = fields_of(ev, field);
+    bool ignore_case = ignores_case(ev, field);
     struct str wanted = str__of(name);
 
-    if (name && field == PH_FIELD_METADATA)
-        return metadata_value(&ev->metadata, wanted, index);
+    for (size_t i = 0; name && i < pair_count(ev, field); i++) {
+        struct http_header pair = pair_at(ev, field, i);
+
+        if (is_called(pair.name, wanted, ignore_case) && index-- == 0)
+            return pair.value.ptr;
+    }
     for (size_t i = 0; name && i < fields->count; i++) {
         const struct event_field *row = &fields->items[i];
 
-        if (field == PH_FIELD_HEADERS ? !str__eq_nocase(row->name, wanted)
-                                      : !str__eq(row->name, wanted))
+        if (!is_called(row->name, wanted, ignore_case))
             continue;
         if (index < row->count)
             return row->values[index].ptr;
@@ -129,15 +158,15 @@ const char *ph_event_field(const struct ph_event *ev, enum ph_field field, const
 
 size_t ph_event_field_count(const struct ph_event *ev, enum ph_field field)
 {
-    return field == PH_FIELD_METADATA ? ev->metadata.count : fields_of(ev, field)->count;
+    return pair_count(ev, field) + fields_of(ev, field)->count;
 }
 
 const char *ph_event_field_name(const struct ph_event *ev, enum ph_field field, size_t at)
 {
     const struct event_fields *fields = fields_of(ev, field);
 
-    if (field == PH_FIELD_METADATA)
-        return at < ev->metadata.count ? ev->metadata.items[at].name.ptr : NULL;
+    if (at < pair_count(ev, field))
+        return pair_at(ev, field, at).name.ptr;
     return at < fields->count ? fields->items[at].name.ptr : NULL;
 }
 
@@ -166,4 +195,60 @@ const char *ph_event_http_header(const struct ph_event *ev, const char *name)
     const struct http_headers *http = name ? event__http(ev) : NULL;
 
     return http ? http__get(http, str__of(name)).ptr : NULL;
+}
+
+/* --- pubhook/mqtt.h ------------------------------------------------------------------ */
+
+static const struct event_mqtt no_mqtt = {.version = PH_MQTT_UNKNOWN};
+
+static const struct event_mqtt *mqtt_of(const struct ph_event *ev)
+{
+    return ev->mqtt ? ev->mqtt : &no_mqtt;
+}
+
+int ph_event_is_mqtt(const struct ph_event *ev)
+{
+    return mqtt__is_client(ev);
+}
+
+const char *ph_event_physical_connection_id(const struct ph_event *ev)
+{
+    return ev->physical_id.ptr;
+}
+
+const char *ph_event_session_id(const struct ph_event *ev)
+{
+    return ev->session_id.ptr;
+}
+
+enum ph_mqtt_version ph_event_mqtt_version(const struct ph_event *ev)
+{
+    return mqtt_of(ev)->version;
+}
+
+int ph_event_mqtt_clean_start(const struct ph_event *ev)
+{
+    return mqtt_of(ev)->clean_start;
+}
+
+const char *ph_event_mqtt_username(const struct ph_event *ev)
+{
+    return mqtt_of(ev)->username.ptr;
+}
+
+const void *ph_event_mqtt_password(const struct ph_event *ev, size_t *len)
+{
+    if (len)
+        *len = mqtt_of(ev)->password.len;
+    return mqtt_of(ev)->password.ptr;
+}
+
+int ph_event_mqtt_initiated_by_client(const struct ph_event *ev)
+{
+    return mqtt_of(ev)->initiated_by_client;
+}
+
+int ph_event_mqtt_disconnect_code(const struct ph_event *ev)
+{
+    return mqtt_of(ev)->has_packet ? mqtt_of(ev)->code : -1;
 }

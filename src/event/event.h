@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/mac.h"
 #include "base/metadata.h"
+#include "pubhook/mqtt.h"
 #include "pubhook/reply.h"
 
 /* A name with its values: a row of claims, query or headers (connect). */
@@ -27,6 +28,17 @@ struct event_certificate {
     struct str pem;
 };
 
+/* What connect and disconnected of an MQTT client say beside the rest (sections 2.3, 2.4). */
+struct event_mqtt {
+    enum ph_mqtt_version version; /* connect, as up to `password` */
+    bool clean_start;
+    struct str username;
+    struct str password; /* the bytes */
+    bool initiated_by_client;
+    bool has_packet; /* DISCONNECT */
+    int code;        /* of that packet */
+};
+
 /* A decoded event, or one to be encoded. An absent attribute has a NULL pointer.
  * When decoded, every string has a NUL behind it and lives as long as the request. */
 struct ph_event {
@@ -41,14 +53,19 @@ struct ph_event {
     struct str source;
     struct str origin;
     struct str state;
-    struct str request_id; /* x-ms-client-request-id, to be encoded */
+    struct str physical_id; /* MQTT */
+    struct str session_id;  /* MQTT, but connect */
+    struct str request_id;  /* x-ms-client-request-id, to be encoded */
     enum ph_data_type type;
-    struct str data;   /* user events; when decoded, the body of the others too */
-    struct str reason; /* disconnected */
-    struct str group;  /* joined, left */
-    bool charset;      /* to be encoded: the Content-Type of text and JSON names UTF-8 */
+    struct str data;         /* user events; when decoded, the body of the others too */
+    struct str reason;       /* disconnected */
+    struct str group;        /* joined, left */
+    bool charset;            /* to be encoded: the Content-Type of text and JSON names UTF-8 */
+    struct str content_type; /* to be encoded: in place of the one of `type`; MQTT only */
     struct event_fields claims, query, headers;
-    struct metadata metadata; /* user events */
+    struct metadata metadata;            /* user events */
+    const struct event_mqtt *mqtt;       /* connect and disconnected of MQTT clients, else NULL */
+    struct http_headers mqtt_properties; /* names and values in their order */
     const struct str *subprotocols;
     size_t subprotocol_count;
     const struct event_certificate *certificates;
@@ -134,6 +151,12 @@ enum reply_kind {
     REPLY_DEFERRED /* app/defer.h: another one follows */
 };
 
+/* Names and values that a handler adds, each with a NUL behind it. */
+struct reply_pairs {
+    struct http_headers list;
+    size_t bytes; /* of all names and values */
+};
+
 struct ph_reply {
     struct arena arena; /* first bytes are the tail of the reply's own allocation */
     const char *failed; /* why something could not be added (a constant): answer 500 */
@@ -154,6 +177,10 @@ struct ph_reply {
     size_t metadata_count;
     struct ph_deferred *deferred;                /* REPLY_DEFERRED: a reference, */
     void (*unref)(struct ph_deferred *deferred); /* given up with this */
+    bool has_mqtt_code; /* REPLY_REJECT: in place of `status` */
+    int mqtt_code;
+    struct str content_type; /* REPLY_DATA to an MQTT client; absent: that of `type` */
+    struct reply_pairs headers, mqtt_properties;
 };
 
 struct ph_reply *reply__deferred(struct ph_deferred *deferred,
@@ -193,12 +220,22 @@ struct answer {
     size_t cookie_count;
     /* of a failure: what the handler says about it, in this Content-Type */
     struct str refusal, refusal_type;
+    /* MQTT: of the CONNACK or the message back. A failed connect has a code and may have a
+     * reason; data has a Content-Type, which may be any */
+    struct http_headers mqtt_properties;
+    int mqtt_code;
+    struct str mqtt_reason;
+    struct str content_type;
 };
 /* PH_OK with success or not; PH_ERR_SYNTAX, PH_ERR_UNSUPPORTED when a 2xx answer
  * breaks the contract, which counts as a failure (`diag` says what is wrong). */
 enum ph_err response__decode(struct arena *a, enum ph_event_kind kind,
                              const struct http_response *res, struct answer *out,
                              struct diag *diag);
+/* The same for the answer to an event of an MQTT client, `ev`. */
+enum ph_err response__decode_mqtt(struct arena *a, const struct ph_event *ev,
+                                  const struct http_response *res, struct answer *out,
+                                  struct diag *diag);
 /* What a handler says against an event, if it is for the client: a status of 4xx with a
  * short text. Else absent. */
 struct str answer__refusal_text(const struct answer *answer);

@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "event/attribute.h"
 #include "event/body.h"
+#include "event/mqtt.h"
 
 static enum ph_err out_of_memory(struct diag *diag)
 {
@@ -66,6 +67,35 @@ static enum ph_err take_metadata(struct arena *a, struct metadata *m, struct dia
     return PH_OK;
 }
 
+/* As they come back from the headers that they would be. */
+static enum ph_err take_mqtt_properties(struct arena *a, struct http_headers *properties,
+                                        struct diag *diag)
+{
+    struct http_headers headers = {NULL, 0, 0};
+    enum ph_err err = mqtt__to_headers(a, properties, &headers, diag);
+
+    *properties = (struct http_headers){NULL, 0, 0};
+    if (err == PH_OK && !mqtt__from_headers(a, &headers, properties))
+        err = out_of_memory(diag);
+    return err;
+}
+
+static enum ph_err take_content_type(struct arena *a, struct ph_event *ev, struct diag *diag)
+{
+    enum ph_err err;
+
+    if (!ev->content_type.ptr) {
+        ev->content_type = event__sent_content_type(ev);
+        return PH_OK;
+    }
+    err = event__check_content_type(ev, diag);
+    if (err != PH_OK)
+        return err;
+    if (!event__data_type(ev->content_type, &ev->type))
+        ev->type = PH_DATA_BINARY;
+    return own(a, &ev->content_type) ? PH_OK : out_of_memory(diag);
+}
+
 static enum ph_err take_data(struct arena *a, struct ph_event *ev,
                              const struct event_limits *limits, struct diag *diag)
 {
@@ -79,6 +109,10 @@ static enum ph_err hand_over_user_event(struct arena *a, struct ph_event *ev,
 
     if (err == PH_OK && ev->metadata.count > 0)
         err = take_metadata(a, &ev->metadata, diag);
+    if (err == PH_OK && ev->mqtt_properties.count > 0)
+        err = take_mqtt_properties(a, &ev->mqtt_properties, diag);
+    if (err == PH_OK)
+        err = take_content_type(a, ev, diag);
     if (err == PH_OK)
         err = take_data(a, ev, limits, diag);
     if (err == PH_OK && ev->request_id.ptr && !own(a, &ev->request_id))

@@ -1,6 +1,6 @@
+#include "event/reply.h"
 #include "base/names.h"
 #include "base/utf8.h"
-#include "event/event.h"
 
 #include <stdlib.h>
 
@@ -8,13 +8,13 @@
 #define REPLY_MAX_BYTES ((16u << 20) + (64u << 10))
 #define REPLY_TAIL 256
 
-static void fail(struct ph_reply *reply, const char *why)
+void reply__fail(struct ph_reply *reply, const char *why)
 {
     if (!reply->failed)
         reply->failed = why;
 }
 
-static struct ph_reply *reply_new(enum reply_kind kind, size_t data_len)
+struct ph_reply *reply__new(enum reply_kind kind, size_t data_len)
 {
     size_t tail = REPLY_TAIL + (data_len < REPLY_MAX_BYTES ? data_len : 0);
     struct ph_reply *reply = malloc(sizeof(*reply) + tail);
@@ -36,12 +36,12 @@ void ph_reply_free(struct ph_reply *reply)
     free(reply);
 }
 
-static struct str copy(struct ph_reply *reply, struct str s)
+struct str reply__copy(struct ph_reply *reply, struct str s)
 {
     char *text = arena__strdup(&reply->arena, s);
 
     if (!text)
-        fail(reply, "out of memory, or more than 16 MiB");
+        reply__fail(reply, "out of memory, or more than 16 MiB");
     return str__n(text, text ? s.len : 0);
 }
 
@@ -51,11 +51,11 @@ static bool may_set(struct ph_reply *reply, const char *value)
     if (!reply)
         return false;
     if (reply->kind != REPLY_ACCEPT)
-        fail(reply, "user id, groups, roles and subprotocol belong to ph_reply_accept()");
+        reply__fail(reply, "user id, groups, roles and subprotocol belong to ph_reply_accept()");
     else if (!value)
-        fail(reply, "a user id, group, role or subprotocol is NULL");
+        reply__fail(reply, "a user id, group, role or subprotocol is NULL");
     else if (!utf8__valid(str__of(value)))
-        fail(reply, "a user id, group, role or subprotocol is not UTF-8");
+        reply__fail(reply, "a user id, group, role or subprotocol is not UTF-8");
     return !reply->failed;
 }
 
@@ -67,25 +67,25 @@ static void append(struct ph_reply *reply, struct str **items, size_t *count, co
         struct str *grown = arena__alloc(&reply->arena, cap * sizeof(*grown));
 
         if (!grown) {
-            fail(reply, "out of memory");
+            reply__fail(reply, "out of memory");
             return;
         }
         if (*count > 0)
             memcpy(grown, *items, *count * sizeof(*grown));
         *items = grown;
     }
-    (*items)[(*count)++] = copy(reply, str__of(value));
+    (*items)[(*count)++] = reply__copy(reply, str__of(value));
 }
 
 struct ph_reply *ph_reply_accept(void)
 {
-    return reply_new(REPLY_ACCEPT, 0);
+    return reply__new(REPLY_ACCEPT, 0);
 }
 
 void ph_reply_set_user_id(struct ph_reply *reply, const char *user_id)
 {
     if (may_set(reply, user_id))
-        reply->user_id = copy(reply, str__of(user_id));
+        reply->user_id = reply__copy(reply, str__of(user_id));
 }
 
 void ph_reply_add_group(struct ph_reply *reply, const char *group)
@@ -93,7 +93,7 @@ void ph_reply_add_group(struct ph_reply *reply, const char *group)
     if (!may_set(reply, group))
         return;
     if (!names__valid_group(str__of(group)))
-        fail(reply, "a group name must have 1 to 1024 characters, not all of them blank");
+        reply__fail(reply, "a group name must have 1 to 1024 characters, not all of them blank");
     else
         append(reply, &reply->groups, &reply->group_count, group);
 }
@@ -119,42 +119,43 @@ void ph_reply_set_subprotocol(struct ph_reply *reply, const char *subprotocol)
     if (!may_set(reply, subprotocol))
         return;
     if (subprotocol[0] == '\0')
-        fail(reply, "a subprotocol must not be empty: leave it out to take the client's first");
+        reply__fail(reply,
+                    "a subprotocol must not be empty: leave it out to take the client's first");
     else
-        reply->subprotocol = copy(reply, str__of(subprotocol));
+        reply->subprotocol = reply__copy(reply, str__of(subprotocol));
 }
 
 struct ph_reply *ph_reply_reject(int status, const char *text)
 {
     struct str body = str__of(text);
-    struct ph_reply *reply = reply_new(REPLY_REJECT, body.len);
+    struct ph_reply *reply = reply__new(REPLY_REJECT, body.len);
 
     if (!reply)
         return NULL;
     reply->status = status;
     if (status < 400 || status > 599)
-        fail(reply, "the status of ph_reply_reject() must be from 400 to 599");
+        reply__fail(reply, "the status of ph_reply_reject() must be from 400 to 599");
     else if (!utf8__valid(body))
-        fail(reply, "the text of ph_reply_reject() is not UTF-8");
+        reply__fail(reply, "the text of ph_reply_reject() is not UTF-8");
     else if (text)
-        reply->text = copy(reply, body);
+        reply->text = reply__copy(reply, body);
     return reply;
 }
 
 struct ph_reply *ph_reply_ok(void)
 {
-    return reply_new(REPLY_OK, 0);
+    return reply__new(REPLY_OK, 0);
 }
 
 struct ph_reply *ph_reply_pass(void)
 {
-    return reply_new(REPLY_PASS, 0);
+    return reply__new(REPLY_PASS, 0);
 }
 
 struct ph_reply *reply__deferred(struct ph_deferred *deferred,
                                  void (*unref)(struct ph_deferred *deferred))
 {
-    struct ph_reply *reply = reply_new(REPLY_DEFERRED, 0);
+    struct ph_reply *reply = reply__new(REPLY_DEFERRED, 0);
 
     if (!reply)
         return NULL;
@@ -169,21 +170,21 @@ struct ph_reply *reply__deferred(struct ph_deferred *deferred,
 struct ph_reply *ph_reply_data(enum ph_data_type type, const void *data, size_t len)
 {
     struct str bytes = str__n(data ? data : "", len);
-    struct ph_reply *reply = reply_new(REPLY_DATA, len);
+    struct ph_reply *reply = reply__new(REPLY_DATA, len);
 
     if (!reply)
         return NULL;
     reply->type = type;
     if ((unsigned)type > PH_DATA_PROTOBUF)
-        fail(reply, "unknown data type of a reply");
+        reply__fail(reply, "unknown data type of a reply");
     else if (!data && len > 0)
-        fail(reply, "the data of a reply is NULL but its length is not 0");
+        reply__fail(reply, "the data of a reply is NULL but its length is not 0");
     else if (type == PH_DATA_TEXT && !utf8__valid(bytes))
-        fail(reply, "the text of ph_reply_text() is not UTF-8");
+        reply__fail(reply, "the text of ph_reply_text() is not UTF-8");
     else if (type == PH_DATA_JSON && json__check(bytes, REPLY_JSON_DEPTH, NULL) != PH_OK)
-        fail(reply, "the data of ph_reply_json() is not valid JSON");
+        reply__fail(reply, "the data of ph_reply_json() is not valid JSON");
     else
-        reply->data = copy(reply, bytes);
+        reply->data = reply__copy(reply, bytes);
     return reply;
 }
 
@@ -222,19 +223,20 @@ void ph_reply_set_state(struct ph_reply *reply, const char *state)
     if (!reply)
         return;
     if (!state || !is_state(str__of(state)))
-        fail(reply, "connection state must be ASCII without control characters and without "
-                    "white space at its ends");
+        reply__fail(reply, "connection state must be ASCII without control characters and without "
+                           "white space at its ends");
     else if (reply->kind == REPLY_REJECT || reply->kind == REPLY_PASS)
-        fail(reply, "connection state cannot be set by a reply that rejects or passes");
+        reply__fail(reply, "connection state cannot be set by a reply that rejects or passes");
     else
-        reply->state = copy(reply, str__of(state));
+        reply->state = reply__copy(reply, str__of(state));
 }
 
 /* --- metadata -------------------------------------------------------------------- */
 
 static void set_entry(struct ph_reply *reply, size_t at, struct str name, struct str value)
 {
-    reply->metadata[at] = (struct metadata_entry){copy(reply, name), copy(reply, value)};
+    reply->metadata[at] =
+        (struct metadata_entry){reply__copy(reply, name), reply__copy(reply, value)};
     if (at == reply->metadata_count)
         reply->metadata_count++;
 }
@@ -249,7 +251,7 @@ static bool reserve_entry(struct ph_reply *reply)
         return true;
     grown = arena__alloc(&reply->arena, (count ? count * 2 : 1) * sizeof(*grown));
     if (!grown) {
-        fail(reply, "out of memory");
+        reply__fail(reply, "out of memory");
         return false;
     }
     if (count > 0)
@@ -265,11 +267,11 @@ void ph_reply_set_metadata(struct ph_reply *reply, const char *name, const char 
     if (!reply)
         return;
     if (reply->kind != REPLY_DATA && reply->kind != REPLY_OK)
-        fail(reply, "metadata belongs to ph_reply_ok() and to replies with data");
+        reply__fail(reply, "metadata belongs to ph_reply_ok() and to replies with data");
     else if (!name || !value)
-        fail(reply, "the name or the value of metadata is NULL");
+        reply__fail(reply, "the name or the value of metadata is NULL");
     else if (str__trim(str__of(value)).len != strlen(value))
-        fail(reply, "a metadata value must not start or end with white space");
+        reply__fail(reply, "a metadata value must not start or end with white space");
     if (reply->failed || !reserve_entry(reply))
         return;
     while (at < reply->metadata_count && !str__eq_nocase(reply->metadata[at].name, str__of(name)))
@@ -280,6 +282,6 @@ void ph_reply_set_metadata(struct ph_reply *reply, const char *name, const char 
             metadata__problem(&(struct metadata){reply->metadata, reply->metadata_count});
 
         if (problem)
-            fail(reply, problem);
+            reply__fail(reply, problem);
     }
 }

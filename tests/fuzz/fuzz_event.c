@@ -3,6 +3,7 @@
 #include "event/event.h"
 #include "http_text.h"
 #include "pubhook/event.h"
+#include "pubhook/mqtt.h"
 #include "pubhook/state.h"
 
 #include <stdio.h>
@@ -48,8 +49,14 @@ static size_t read_all(const struct ph_event *ev)
     CHECK(data && data[len] == '\0');
     sum += length(ph_event_user_id(ev)) + length(ph_event_subprotocol(ev));
     CHECK(!ph_event_group(ev) == (ev->kind != PH_EVENT_JOINED && ev->kind != PH_EVENT_LEFT));
+    CHECK(ph_event_content_type(ev) || ph_event_is_mqtt(ev));
+    sum += length(ph_event_content_type(ev)) + length(ph_event_session_id(ev));
+    sum += length(ph_event_physical_connection_id(ev)) + length(ph_event_mqtt_username(ev));
+    data = ph_event_mqtt_password(ev, &len);
+    CHECK(!data || data[len] == '\0');
+    CHECK(ph_event_mqtt_disconnect_code(ev) >= -1 && ph_event_mqtt_disconnect_code(ev) <= 255);
     sum += length(ph_event_state(ev)) + length(ph_event_reason(ev)) + length(ph_event_origin(ev));
-    for (int field = PH_FIELD_CLAIMS; field <= PH_FIELD_METADATA; field++)
+    for (int field = PH_FIELD_CLAIMS; field <= PH_FIELD_MQTT_PROPERTIES; field++)
         sum += read_fields(ev, (enum ph_field)field);
     for (size_t i = 0; ph_event_offered_subprotocol(ev, i); i++)
         sum += length(ph_event_offered_subprotocol(ev, i));
@@ -83,6 +90,10 @@ static void round_trip(struct arena *a, const struct ph_event *ev)
     CHECK(str__eq(again->reason, ev->reason));
     CHECK(str__eq(again->group, ev->group));
     CHECK(again->claims.count == ev->claims.count);
+    CHECK(str__eq(again->session_id, ev->session_id));
+    CHECK(!again->mqtt == !ev->mqtt);
+    CHECK(again->mqtt_properties.count == ev->mqtt_properties.count);
+    CHECK(!ev->mqtt || str__eq(again->mqtt->password, ev->mqtt->password));
     CHECK(ev->kind != PH_EVENT_USER || str__eq(again->data, ev->data));
 }
 

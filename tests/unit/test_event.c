@@ -352,6 +352,27 @@ static void expect_metadata(const struct metadata *got, const struct metadata *w
     }
 }
 
+static void expect_mqtt(const struct ph_event *got, const struct ph_event *want)
+{
+    const struct http_headers *properties = &want->mqtt_properties;
+
+    assert_int_equal(got->mqtt_properties.count, properties->count);
+    for (size_t i = 0; i < properties->count; i++) {
+        expect_same(got->mqtt_properties.items[i].name, properties->items[i].name);
+        expect_same(got->mqtt_properties.items[i].value, properties->items[i].value);
+    }
+    assert_int_equal(got->mqtt != NULL, want->mqtt != NULL);
+    if (!want->mqtt)
+        return;
+    assert_int_equal(got->mqtt->version, want->mqtt->version);
+    assert_int_equal(got->mqtt->clean_start, want->mqtt->clean_start);
+    expect_same(got->mqtt->username, want->mqtt->username);
+    expect_same(got->mqtt->password, want->mqtt->password);
+    assert_int_equal(got->mqtt->initiated_by_client, want->mqtt->initiated_by_client);
+    assert_int_equal(got->mqtt->has_packet, want->mqtt->has_packet);
+    assert_int_equal(got->mqtt->code, want->mqtt->code);
+}
+
 static void expect_event(const struct ph_event *got, const struct ph_event *want)
 {
     assert_int_equal(got->kind, want->kind);
@@ -366,6 +387,9 @@ static void expect_event(const struct ph_event *got, const struct ph_event *want
     expect_same(got->origin, want->origin);
     expect_same(got->state, want->state);
     expect_same(got->reason, want->reason);
+    expect_same(got->physical_id, want->physical_id);
+    expect_same(got->session_id, want->session_id);
+    expect_mqtt(got, want);
     expect_same(got->group, want->group);
     if (want->kind == PH_EVENT_USER)
         expect_same(got->data, want->data);
@@ -410,13 +434,14 @@ static void hand_over(const struct ph_event *ev, const struct ph_event *decoded)
         fail_msg("%s", diag.text);
     expect_event(got, decoded);
     expect_same(got->source, decoded->source);
+    expect_same(got->content_type, decoded->content_type);
     expect_same(got->data, decoded->data);
     for (size_t i = 0; i < decoded->http->count; i++) {
         const struct http_header *h = &decoded->http->items[i];
         const char *value = ph_event_http_header(got, h->name.ptr);
 
         if (!is_of_the_way(h->name))
-            assert_string_equal(value, h->value.ptr);
+            assert_str(http__get(decoded->http, h->name), value);
     }
     assert_null(ph_event_http_header(got, "ce-signature"));
     assert_null(ph_event_http_header(got, "X-Nothing"));
@@ -514,6 +539,175 @@ static void reasons_survive_the_round_trip(void **state)
     round_trip(*state, &ev);
     ev.reason = STR("closed\r\n\"x\"");
     round_trip(*state, &ev);
+}
+
+static struct ph_event of_mqtt(enum ph_event_kind kind, const char *name)
+{
+    static struct http_header properties[] = {
+        {{"Two", 3}, {"1", 1}}, {{"other", 5}, {"", 0}}, {{"Two", 3}, {"x y", 3}}};
+    struct ph_event ev = minimal(kind, name);
+
+    ev.subprotocol = STR("mqtt");
+    ev.physical_id = STR("phys-7");
+    ev.mqtt_properties = (struct http_headers){properties, 3, 3};
+    return ev;
+}
+
+static void mqtt_events_survive_the_round_trip(void **state)
+{
+    const struct event_mqtt connects[] = {
+        {.version = PH_MQTT_5,
+         .clean_start = true,
+         .username = STR("bob \xc3\xa4"),
+         .password = {"p\0\xff", 3}},
+        {.version = PH_MQTT_3_1_1, .username = STR("")},
+    };
+    const struct event_mqtt packet = {.initiated_by_client = true, .has_packet = true, .code = 141};
+    const struct event_mqtt no_packet = {.has_packet = false};
+    struct ph_event ev = of_mqtt(PH_EVENT_CONNECT, "connect");
+
+    for (size_t i = 0; i < 2; i++) {
+        ev.mqtt = &connects[i];
+        round_trip(*state, &ev);
+    }
+    ev = of_mqtt(PH_EVENT_DISCONNECTED, "disconnected");
+    ev.session_id = STR("sess-9");
+    ev.mqtt = &packet;
+    round_trip(*state, &ev);
+    ev.mqtt_properties.count = 0;
+    ev.mqtt = &no_packet;
+    round_trip(*state, &ev);
+    ev = of_mqtt(PH_EVENT_USER, "alarm");
+    ev.session_id = STR("sess-9");
+    ev.type = PH_DATA_BINARY;
+    ev.data = STR("\xff\xfe");
+    round_trip(*state, &ev);
+    assert_str(ev.content_type, NULL);
+    ev.content_type = STR("image/x-custom; q=1");
+    round_trip(*state, &ev);
+    ev.content_type = STR("application/JSON; charset=utf-8");
+    ev.type = PH_DATA_JSON;
+    ev.data = STR("[1]");
+    round_trip(*state, &ev);
+}
+
+static void mqtt_source_names_the_physical_connection(void **state)
+{
+    struct ph_event ev = of_mqtt(PH_EVENT_USER, "alarm");
+    struct fixture *f = *state;
+
+    ev.data = STR("1");
+    round_trip(f, &ev);
+    assert_str(http__get(&f->req.headers, STR("ce-source")), "/hubs/chat/client/conn1/phys-7");
+    assert_str(http__get_last(&f->req.headers, STR("mqtt-Two")), "x y");
+    assert_int_equal(http__count(&f->req.headers, STR("mqtt-Two")), 2);
+}
+
+/* The type of other clients' data is one of four (section 2.1). */
+static void only_mqtt_clients_send_any_content_type(void **state)
+{
+    struct ph_event ev = minimal(PH_EVENT_USER, "alarm");
+    struct fixture *f = *state;
+
+    ev.data = STR("1");
+    ev.content_type = STR("image/png");
+    assert_int_equal(event__encode(&f->arena, &ev, STR_NONE, &f->req, &f->diag), PH_ERR_ARGUMENT);
+    assert_int_equal(event__hand_over(&f->arena, &ev, &limits, &f->ev, &f->diag), PH_ERR_ARGUMENT);
+}
+
+static void mqtt_properties_that_no_header_holds_are_not_encoded(void **state)
+{
+    static struct http_header rows[] = {{{"a b", 3}, {"1", 1}},
+                                        {{"", 0}, {"1", 1}},
+                                        {{"a", 1}, {"\xc3\xa4", 2}},
+                                        {{"a", 1}, {" x", 2}},
+                                        {{"a", 1}, {"x\r\ny", 4}}};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct ph_event ev = of_mqtt(PH_EVENT_USER, "alarm");
+
+        ev.data = STR("1");
+        ev.mqtt_properties = (struct http_headers){&rows[i], 1, 1};
+        assert_int_equal(event__encode(&f->arena, &ev, STR_NONE, &f->req, &f->diag),
+                         PH_ERR_ARGUMENT);
+        assert_int_equal(event__hand_over(&f->arena, &ev, &limits, &f->ev, &f->diag),
+                         PH_ERR_ARGUMENT);
+    }
+}
+
+static void mqtt_connect_is_read_whole(void **state)
+{
+    const struct ph_event *ev = decode_vector(*state, "ok-mqtt-connect.http");
+    const char *password;
+    size_t len;
+
+    assert_true(ph_event_is_mqtt(ev));
+    assert_int_equal(ph_event_mqtt_version(ev), PH_MQTT_5);
+    assert_true(ph_event_mqtt_clean_start(ev));
+    assert_string_equal(ph_event_connection_id(ev), "device-1");
+    assert_string_equal(ph_event_physical_connection_id(ev), "phys-7");
+    assert_null(ph_event_session_id(ev));
+    assert_string_equal(ph_event_offered_subprotocol(ev, 0), "mqtt");
+    assert_string_equal(ph_event_mqtt_username(ev), "bob");
+    password = ph_event_mqtt_password(ev, &len);
+    assert_int_equal(len, 5);
+    assert_memory_equal(password, "pa\0ss", 5);
+    assert_int_equal(ph_event_field_count(ev, PH_FIELD_MQTT_PROPERTIES), 3);
+    assert_string_equal(ph_event_field_name(ev, PH_FIELD_MQTT_PROPERTIES, 2), "a");
+    assert_string_equal(ph_event_field(ev, PH_FIELD_MQTT_PROPERTIES, "a", 0), "1");
+    assert_string_equal(ph_event_field(ev, PH_FIELD_MQTT_PROPERTIES, "a", 1), "2");
+    assert_null(ph_event_field(ev, PH_FIELD_MQTT_PROPERTIES, "a", 2));
+    assert_null(ph_event_field(ev, PH_FIELD_MQTT_PROPERTIES, "A", 0));
+    assert_string_equal(ph_event_field(ev, PH_FIELD_MQTT_PROPERTIES, "b", 0), "\xe5\xbc\xa0");
+
+    ev = decode_vector(*state, "ok-mqtt-connect-311.http");
+    assert_int_equal(ph_event_mqtt_version(ev), PH_MQTT_3_1_1);
+    assert_false(ph_event_mqtt_clean_start(ev));
+    assert_null(ph_event_mqtt_username(ev));
+    assert_null(ph_event_mqtt_password(ev, &len));
+    assert_int_equal(len, 0);
+    assert_int_equal(ph_event_field_count(ev, PH_FIELD_MQTT_PROPERTIES), 0);
+}
+
+static void mqtt_end_is_read_whole(void **state)
+{
+    const struct ph_event *ev = decode_vector(*state, "ok-mqtt-disconnected.http");
+
+    assert_true(ph_event_is_mqtt(ev));
+    assert_string_equal(ph_event_session_id(ev), "sess-9");
+    assert_true(ph_event_mqtt_initiated_by_client(ev));
+    assert_int_equal(ph_event_mqtt_disconnect_code(ev), PH_MQTT_5_DISCONNECT_WITH_WILL);
+    assert_string_equal(ph_event_field(ev, PH_FIELD_MQTT_PROPERTIES, "x", 0), "y");
+    ev = decode_vector(*state, "ok-mqtt-disconnected-null.http");
+    assert_string_equal(ph_event_reason(ev), "gone");
+    assert_false(ph_event_mqtt_initiated_by_client(ev));
+    assert_int_equal(ph_event_mqtt_disconnect_code(ev), -1);
+}
+
+static void mqtt_user_events_have_any_type_and_properties(void **state)
+{
+    const struct ph_event *ev = decode_vector(*state, "ok-mqtt-user.http");
+    size_t len;
+
+    assert_int_equal(ph_event_data_type(ev), PH_DATA_BINARY);
+    assert_string_equal(ph_event_content_type(ev), "image/x-custom; q=1");
+    assert_memory_equal(ph_event_data(ev, &len), "\x01\x02raw", 5);
+    assert_int_equal(len, 5);
+    assert_int_equal(ph_event_field_count(ev, PH_FIELD_MQTT_PROPERTIES), 3);
+    assert_string_equal(ph_event_field(ev, PH_FIELD_MQTT_PROPERTIES, "room", 0), "7");
+    assert_string_equal(ph_event_field(ev, PH_FIELD_MQTT_PROPERTIES, "tag", 1), "b");
+    assert_int_equal(ph_event_mqtt_version(ev), PH_MQTT_UNKNOWN);
+    assert_int_equal(ph_event_mqtt_disconnect_code(ev), -1);
+    ev = decode_vector(*state, "ok-mqtt-user-no-type.http");
+    assert_int_equal(ph_event_data_type(ev), PH_DATA_BINARY);
+    assert_null(ph_event_content_type(ev));
+    ev = decode_vector(*state, "ok-mqtt-user-json.http");
+    assert_int_equal(ph_event_data_type(ev), PH_DATA_JSON);
+    ev = decode_vector(*state, "ok-text.http");
+    assert_false(ph_event_is_mqtt(ev));
+    assert_string_equal(ph_event_content_type(ev), http__get(ev->http, STR("Content-Type")).ptr);
+    assert_int_equal(ph_event_field_count(ev, PH_FIELD_MQTT_PROPERTIES), 0);
 }
 
 static void encoder_writes_what_the_service_writes(void **state)
@@ -666,6 +860,13 @@ int main(void)
         TEST(what_a_header_cannot_hold_is_not_encoded),
         TEST(media_types_without_case_and_parameters),
         TEST(memory_may_run_out_anywhere),
+        TEST(mqtt_connect_is_read_whole),
+        TEST(mqtt_end_is_read_whole),
+        TEST(mqtt_user_events_have_any_type_and_properties),
+        TEST(mqtt_events_survive_the_round_trip),
+        TEST(mqtt_source_names_the_physical_connection),
+        TEST(mqtt_properties_that_no_header_holds_are_not_encoded),
+        TEST(only_mqtt_clients_send_any_content_type),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

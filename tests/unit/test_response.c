@@ -352,6 +352,7 @@ static void nothing_happens_to_a_null_reply(void **state)
 {
     (void)state;
     ph_reply_set_user_id(NULL, "a");
+    ph_reply_add_header(NULL, "a", "b");
     ph_reply_add_group(NULL, "a");
     ph_reply_add_role(NULL, "a");
     ph_reply_clear_roles(NULL);
@@ -697,6 +698,111 @@ static void replies_arrive_as_they_were_meant(void **state)
     assert_int_equal(f->answer.status, 403);
 }
 
+/* --- headers that a handler adds -------------------------------------------------- */
+
+static void headers_go_out_as_lines_of_their_own(void **state)
+{
+    static const enum ph_event_kind kinds[] = {PH_EVENT_CONNECT, PH_EVENT_USER, PH_EVENT_CONNECTED};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+        struct ph_reply *reply = ph_reply_ok();
+
+        ph_reply_add_header(reply, "Set-Cookie", "a=1; Path=/");
+        ph_reply_add_header(reply, "X-Empty", "");
+        ph_reply_add_header(reply, "set-cookie", "b=2");
+        assert_int_equal(encode(f, kinds[i], reply), PH_OK);
+        assert_int_equal(http__count(&f->res.headers, STR("Set-Cookie")), 2);
+        assert_str(http__get(&f->res.headers, STR("X-Empty")), "");
+        assert_int_equal(decode(f, kinds[i]), PH_OK);
+        assert_int_equal(f->answer.cookie_count, 2);
+        assert_str(f->answer.cookies[0], "a=1; Path=/");
+        assert_str(f->answer.cookies[1], "b=2");
+    }
+}
+
+static void headers_go_with_a_refusal_too(void **state)
+{
+    struct fixture *f = *state;
+    struct ph_reply *reply = ph_reply_reject(429, "later");
+
+    ph_reply_add_header(reply, "Retry-After", "30");
+    assert_int_equal(encode(f, PH_EVENT_USER, reply), PH_OK);
+    assert_int_equal(f->res.status, 429);
+    assert_str(http__get(&f->res.headers, STR("retry-after")), "30");
+}
+
+static void headers_that_are_not_the_handlers_spoil_a_reply(void **state)
+{
+    static const struct {
+        const char *name, *value, *reason;
+    } rows[] = {
+        {"Content-Length", "1", "belongs to HTTP"},
+        {"transfer-encoding", "chunked", "belongs to HTTP"},
+        {"CONNECTION", "close", "belongs to HTTP"},
+        {"Keep-Alive", "1", "belongs to HTTP"},
+        {"Upgrade", "h2c", "belongs to HTTP"},
+        {"TE", "trailers", "belongs to HTTP"},
+        {"Trailer", "X", "belongs to HTTP"},
+        {"Date", "now", "belongs to HTTP"},
+        {"Content-Encoding", "gzip", "belongs to HTTP"},
+        {"Proxy-Connection", "close", "belongs to HTTP"},
+        {"Status", "200", "CGI"},
+        {"Content-Type", "a/b", "data type"},
+        {"ce-connectionState", "x", "ph_reply_set_state"},
+        {"CE-Other", "x", "ph_reply_set_state"},
+        {"WebHook-Allowed-Origin", "*", "validation"},
+        {"X-WebPubSub-Metadata-a", "x", "ph_reply_set_metadata"},
+        {"mqtt-a", "x", "ph_reply_add_mqtt_property"},
+        {"", "x", "name of a header"},
+        {"a b", "x", "name of a header"},
+        {"a:", "x", "name of a header"},
+        {"a\r\nb", "x", "name of a header"},
+        {NULL, "x", "is NULL"},
+        {"a", NULL, "is NULL"},
+        {"a", "x\r\nSet-Cookie: y", "printable ASCII"},
+        {"a", "x\x7f", "printable ASCII"},
+        {"a", "x\ty", "printable ASCII"},
+        {"a", "\xc3\xa4", "printable ASCII"},
+        {"a", " x", "white space"},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct ph_reply *reply = ph_reply_ok();
+
+        ph_reply_add_header(reply, rows[i].name, rows[i].value);
+        assert_int_equal(encode(f, PH_EVENT_USER, reply), PH_ERR_ARGUMENT);
+        assert_int_equal(f->res.status, 500);
+        assert_int_equal(f->res.headers.count, 0);
+        if (!strstr(f->diag.text, rows[i].reason))
+            fail_msg("row %zu: %s", i, f->diag.text);
+    }
+}
+
+static void headers_of_a_reply_are_limited(void **state)
+{
+    char value[16384];
+    struct ph_reply *reply = ph_reply_ok();
+
+    (void)state;
+    for (int i = 0; i < 64; i++)
+        ph_reply_add_header(reply, "X-Many", "1");
+    assert_null(reply->failed);
+    ph_reply_add_header(reply, "X-Many", "1");
+    assert_non_null(reply->failed);
+    ph_reply_free(reply);
+    memset(value, 'x', sizeof(value));
+    for (size_t len = 16382; len <= 16383; len++) {
+        value[len] = '\0';
+        reply = ph_reply_ok();
+        ph_reply_add_header(reply, "ab", value);
+        assert_int_equal(reply->failed == NULL, len <= 16382);
+        ph_reply_free(reply);
+        value[len] = 'x';
+    }
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -729,6 +835,10 @@ int main(void)
         TEST(values_of_a_connect_answer_are_limited),
         TEST(an_answer_over_16_mib_is_refused),
         TEST(replies_arrive_as_they_were_meant),
+        TEST(headers_go_out_as_lines_of_their_own),
+        TEST(headers_go_with_a_refusal_too),
+        TEST(headers_that_are_not_the_handlers_spoil_a_reply),
+        TEST(headers_of_a_reply_are_limited),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
