@@ -11,6 +11,7 @@
 #include <pubhook/mqtt.h>
 #include <pubhook/reply.h>
 #include <pubhook/serve.h>
+#include <pubhook/service.h>
 #include <pubhook/state.h>
 #include <pubhook/token.h>
 #include <pubhook/version.h>

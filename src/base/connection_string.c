@@ -98,6 +98,26 @@ static enum ph_err check_port(struct connection_string *out)
     return PH_OK;
 }
 
+/* `port`: given beside the endpoint; it wins. */
+static enum ph_err read_endpoint(struct str endpoint, struct str port,
+                                 struct connection_string *out, struct diag *diag)
+{
+    if (split_endpoint(endpoint, out) != PH_OK)
+        return diag__set(diag, PH_ERR_SYNTAX, "Endpoint is no URL, expected https://HOST[:PORT]");
+    if (port.len > 0)
+        out->port = port;
+    if (check_port(out) != PH_OK)
+        return diag__set(diag, PH_ERR_SYNTAX, "the port is no number from 1 to 65535");
+    return PH_OK;
+}
+
+enum ph_err connection_string__endpoint(struct str endpoint, struct connection_string *out,
+                                        struct diag *diag)
+{
+    *out = (struct connection_string){.access_key = STR_NONE};
+    return read_endpoint(endpoint, STR_NONE, out, diag);
+}
+
 enum ph_err connection_string__parse(struct str text, struct connection_string *out,
                                      struct diag *diag)
 {
@@ -107,11 +127,16 @@ enum ph_err connection_string__parse(struct str text, struct connection_string *
     *out = (struct connection_string){.access_key = parts.access_key};
     if (err != PH_OK)
         return err;
-    if (split_endpoint(parts.endpoint, out) != PH_OK)
-        return diag__set(diag, PH_ERR_SYNTAX, "Endpoint is no URL, expected https://HOST[:PORT]");
-    if (parts.port.len > 0)
-        out->port = parts.port;
-    if (check_port(out) != PH_OK)
-        return diag__set(diag, PH_ERR_SYNTAX, "the port is no number from 1 to 65535");
-    return PH_OK;
+    return read_endpoint(parts.endpoint, parts.port, out, diag);
+}
+
+void connection_string__url(struct buf *out, const char *scheme, const struct connection_string *c)
+{
+    buf__printf(out, "%s%s://", scheme, c->secure ? "s" : "");
+    buf__str(out, c->host);
+    if (c->port.ptr) {
+        buf__byte(out, ':');
+        buf__str(out, c->port);
+    }
+    buf__str(out, c->path);
 }

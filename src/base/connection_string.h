@@ -3,8 +3,8 @@
 #ifndef BASE_CONNECTION_STRING_H
 #define BASE_CONNECTION_STRING_H
 
+#include "base/buf.h"
 #include "base/diag.h"
-#include "base/str.h"
 
 #define CONNECTION_STRING_VARIABLE "WebPubSubConnectionString"
 
@@ -21,5 +21,11 @@ struct connection_string {
  * `diag` never holds a part of the text. */
 enum ph_err connection_string__parse(struct str text, struct connection_string *out,
                                      struct diag *diag);
+
+/* An endpoint alone: "https://HOST[:PORT][/PATH]". The key is absent. PH_ERR_SYNTAX. */
+enum ph_err connection_string__endpoint(struct str endpoint, struct connection_string *out,
+                                        struct diag *diag);
+/* Appends scheme://host[:port]/path; the scheme is `http` or `ws`, to which an s is added. */
+void connection_string__url(struct buf *out, const char *scheme, const struct connection_string *c);
 
 #endif

@@ -84,16 +84,19 @@ static CURLcode set_body(CURL *easy, struct str body)
     return code;
 }
 
-/* A POST always has a body, be it empty; other methods have one when there is one. */
+/* POST and PUT always have a body, be it empty; other methods have one when there is one. */
 static CURLcode set_method(CURL *easy, const struct http_request *http, const char *method)
 {
-    bool post = str__eq(http->method, STR("POST"));
-    CURLcode code = post || http->body.len > 0 ? set_body(easy, http->body)
-                                               : curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+    bool post = str__eq(http->method, STR("POST")), head = str__eq(http->method, STR("HEAD"));
+    bool has_body = post || str__eq(http->method, STR("PUT")) || http->body.len > 0;
+    CURLcode code =
+        has_body ? set_body(easy, http->body) : curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
 
-    if (!code && str__eq(http->method, STR("HEAD")))
-        return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-    return code ? code : curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, post ? NULL : method);
+    if (!code && head)
+        code = curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    /* also to forget the method of the request before */
+    return code ? code
+                : curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, post || head ? NULL : method);
 }
 
 /* libcurl's own file is the system's. Debian's libcurl looks into the system's folder of

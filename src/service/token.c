@@ -20,13 +20,7 @@ static const struct ph_token_options anonymous;
 static void write_endpoint(struct buf *out, const char *scheme,
                            const struct connection_string *service, struct str hub)
 {
-    buf__printf(out, "%s%s://", scheme, service->secure ? "s" : "");
-    buf__str(out, service->host);
-    if (service->port.ptr) {
-        buf__byte(out, ':');
-        buf__str(out, service->port);
-    }
-    buf__str(out, service->path);
+    connection_string__url(out, scheme, service);
     buf__str(out, STR("/client/hubs/"));
     buf__str(out, hub);
 }

@@ -1,0 +1,42 @@
+/* What the clients for several hubs share: who calls, the rules, and the connections. */
+#ifndef SERVICE_ENGINE_H
+#define SERVICE_ENGINE_H
+
+#include "service/errand.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct engine {
+    atomic_size_t refs;
+    struct identity identity;
+    struct errand_rules rules;
+    struct attempt_options attempts;
+    char *proxy, *ca_file, *user_agent;
+    struct ph_log *log;
+
+    pthread_mutex_t lock;
+    struct attempt *idle; /* the last one that was used is first: its connection is the warmest */
+    size_t idle_count;
+};
+
+struct ph_service {
+    struct engine *engine;
+    char hub[];
+};
+
+/* All or nothing; errors are those of ph_service_new. */
+enum ph_err engine__new(const char *connection_string, const struct ph_service_options *options,
+                        struct engine **out, struct diag *diag);
+struct engine *engine__ref(struct engine *e);
+void engine__unref(struct engine *e);
+
+/* An attempt for one call at a time; NULL: no memory. Any thread. */
+struct attempt *engine__take(struct engine *e);
+void engine__put(struct engine *e, struct attempt *attempt);
+
+/* Performs a request on this thread; never NULL. */
+struct ph_service_result *engine__call(struct engine *e, struct str hub,
+                                       const struct ph_service_request *request);
+
+#endif

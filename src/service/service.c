@@ -1,0 +1,93 @@
+/* Clients of pubhook/service.h: one for each hub, over what they share. */
+#include "base/names.h"
+#include "service/engine.h"
+
+#include <stdlib.h>
+
+static const struct ph_service_options defaults;
+
+static struct diag *thread_diag(void)
+{
+    static _Thread_local struct diag diag;
+
+    return &diag;
+}
+
+/* Takes over the reference. */
+static enum ph_err make(struct engine *e, const char *hub, struct ph_service **out)
+{
+    size_t size = strlen(hub) + 1;
+    struct ph_service *service = malloc(sizeof(*service) + size);
+
+    if (!service) {
+        engine__unref(e);
+        return PH_ERR_MEMORY;
+    }
+    service->engine = e;
+    memcpy(service->hub, hub, size);
+    *out = service;
+    return PH_OK;
+}
+
+static enum ph_err open_service(const char *connection_string, const char *hub,
+                                const struct ph_service_options *options, struct ph_service **out,
+                                struct diag *diag)
+{
+    struct engine *engine;
+    enum ph_err err;
+
+    if (!names__valid_hub(str__of(hub)))
+        return diag__set(diag, PH_ERR_ARGUMENT,
+                         "\"%s\" is no name of a hub, expected a letter and up to 127 letters, "
+                         "digits or _",
+                         hub ? hub : "");
+    err = engine__new(connection_string, options, &engine, diag);
+    if (!err && make(engine, hub, out))
+        err = diag__set(diag, PH_ERR_MEMORY, "out of memory");
+    return err;
+}
+
+enum ph_err ph_service_new(const char *connection_string, const char *hub,
+                           const struct ph_service_options *options, struct ph_service **out,
+                           const char **why)
+{
+    *out = NULL;
+    if (why)
+        *why = thread_diag()->text;
+    return open_service(connection_string, hub, options ? options : &defaults, out, thread_diag());
+}
+
+enum ph_err ph_service_for_hub(struct ph_service *service, const char *hub, struct ph_service **out)
+{
+    *out = NULL;
+    if (!names__valid_hub(str__of(hub)))
+        return PH_ERR_ARGUMENT;
+    return make(engine__ref(service->engine), hub, out);
+}
+
+void ph_service_free(struct ph_service *service)
+{
+    if (!service)
+        return;
+    engine__unref(service->engine);
+    free(service);
+}
+
+const char *ph_service_hub(const struct ph_service *service)
+{
+    return service->hub;
+}
+
+enum ph_err ph_service_call(struct ph_service *service, const struct ph_service_request *request,
+                            struct ph_service_result **out)
+{
+    struct ph_service_result *result =
+        engine__call(service->engine, str__of(service->hub), request);
+    enum ph_err err = ph_service_result_error(result);
+
+    if (out)
+        *out = result;
+    else
+        ph_service_result_free(result);
+    return err;
+}
