@@ -115,6 +115,20 @@ PH_API enum ph_err ph_app_on_event(struct ph_app *app, const char *hub, const ch
                                    ph_handler_fn *fn, void *arg, void (*free_fn)(void *arg));
 
 /**
+ * Loads a plugin (pubhook/plugin.h) and registers its handlers, after those that are
+ * registered already. It is closed when the application is freed. What it logs goes where
+ * ph_app_set_log said before.
+ *
+ * @param spec  "FILE.so" or "FILE.so?key=value&..."; FILE without a slash is looked for in the
+ *              working folder, then among the installed handlers. The key `hub`, which may be
+ *              repeated, names the hubs that the handlers are for; without it, any
+ * @param why   gets a sentence on failure, valid until the next call on this thread; may
+ *              be NULL. The application must then only be freed
+ * PH_ERR_PLUGIN. PH_ERR_MEMORY.
+ */
+PH_API enum ph_err ph_app_load_plugin(struct ph_app *app, const char *spec, const char **why);
+
+/**
  * Checks that the application may serve: PH_ERR_CONFIG when it has no key and
  * ph_app_allow_unsigned was not called. The serving functions call it themselves.
  *

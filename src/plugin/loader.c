@@ -260,6 +260,17 @@ static enum ph_err load(struct ph_app *app, struct ph_plugin_config *c, struct d
     return err;
 }
 
+enum ph_err ph_app_load_plugin(struct ph_app *app, const char *spec, const char **why)
+{
+    static _Thread_local struct diag diag;
+    enum ph_err err = spec ? plugin__load(app, spec, app__log(app), &diag)
+                           : diag__set(&diag, PH_ERR_PLUGIN, "no plugin is named");
+
+    if (err && why)
+        *why = diag.text;
+    return err;
+}
+
 enum ph_err plugin__load(struct ph_app *app, const char *spec, struct ph_log *log,
                          struct diag *diag)
 {
