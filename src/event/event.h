@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/mac.h"
 #include "base/metadata.h"
+#include "base/record.h"
 #include "pubhook/mqtt.h"
 #include "pubhook/reply.h"
 
@@ -140,6 +141,23 @@ bool event__validation_request(struct arena *a, struct str origin, struct http_r
 bool event__validation_consent(const struct http_response *res, struct str origin,
                                struct diag *diag);
 
+/* --- url.c: where a handler is (section 5) ------------------------------------ */
+
+/* The URL template with {hub} and {event} (without case) replaced by the percent-escaped
+ * names. Absent when memory is out. */
+struct str event__url(struct arena *a, struct str url_template, struct str hub, struct str event);
+
+/* --- recorded.c: an event in a file ------------------------------------------- */
+
+/* Appends the event as a JSON object without line breaks: its attributes by their header's
+ * name without "ce-", "type" (of ce-type), "origin", "dataType", "data" (a string of text,
+ * the value of JSON, base64 of the rest) and "metadata". Data of a system event is its body. */
+void recorded__write(struct record *out, const struct ph_event *ev);
+/* Reads one such object, of which "type" alone must be there: what is missing stays absent.
+ * PH_ERR_SYNTAX, with the member and what was expected; PH_ERR_LIMIT, PH_ERR_MEMORY. */
+enum ph_err recorded__read(struct arena *a, struct str text, const struct event_limits *limits,
+                           struct ph_event *out, struct diag *diag);
+
 /* --- reply.c: what a handler decided ------------------------------------------ */
 
 enum reply_kind {
@@ -243,5 +261,8 @@ struct str answer__refusal_text(const struct answer *answer);
 /* Content-Type of a data type, without charset, and back (false: none of ours). */
 struct str event__content_type(enum ph_data_type type);
 bool event__data_type(struct str content_type, enum ph_data_type *out);
+/* "text", "json", "binary", "protobuf", as protocols and files call them, and back. */
+const char *event__data_type_name(enum ph_data_type type);
+bool event__data_type_named(struct str name, enum ph_data_type *out);
 
 #endif

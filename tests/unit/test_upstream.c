@@ -440,7 +440,7 @@ static void urls_are_escaped_and_shown_without_secrets(void **state)
 
     (void)state;
     arena__init(&a, NULL, 0, 65536);
-    url = route__url(&a, STR("http://u:p@h/{Hub}/x{EVENT}?code=s&{other}"), STR("a[b]"),
+    url = event__url(&a, STR("http://u:p@h/{Hub}/x{EVENT}?code=s&{other}"), STR("a[b]"),
                      STR("\xc3\xa4/"));
     assert_str(url, "http://u:p@h/a%5Bb%5D/x%C3%A4%2F?code=s&{other}");
     assert_string_equal(route__show(&a, &h, url), "event handler http://h/a%5Bb%5D/x%C3%A4%2F");

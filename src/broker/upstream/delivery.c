@@ -76,7 +76,7 @@ static void validated(struct validation_waiter *w, const char *why, bool down, i
 
 static void validate_first(struct upstream_peer *p, int64_t now_ms)
 {
-    struct str url = route__url(&p->work, p->first->handler->url_template, p->hub, STR("validate"));
+    struct str url = event__url(&p->work, p->first->handler->url_template, p->hub, STR("validate"));
     const char *why = "out of memory";
     const char *target = url.ptr ? route__show(&p->work, p->first->handler, url) : NULL;
 
@@ -103,7 +103,7 @@ static bool aim(struct upstream_peer *p, const struct queued_event *q)
     const struct event_handler *h = q->handler;
 
     p->target = NULL;
-    p->url = h->app ? STR_NONE : route__url(&p->work, h->url_template, p->hub, q->event.name);
+    p->url = h->app ? STR_NONE : event__url(&p->work, h->url_template, p->hub, q->event.name);
     return h->app || p->url.ptr;
 }
 

@@ -18,10 +18,6 @@ bool route__is_heard(const struct event_listener *listener, enum ph_event_kind k
  * is "*" alone stands for every event, also for one with dots. */
 bool route__pattern_matches(struct str pattern, struct str name);
 
-/* The template with {hub} and {event} (without case) replaced by the percent-escaped
- * names. Absent when memory is out. */
-struct str route__url(struct arena *a, struct str url_template, struct str hub, struct str event);
-
 /* A handler as people may see it in a log: "event handler http://host/path" without
  * user, password and query, where secrets are kept; or "plugin FILE". `url` is absent
  * for a plugin. NULL when memory is out. */
