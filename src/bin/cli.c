@@ -40,7 +40,7 @@ static void print_option(const char *name, const char *arg, const char *help)
     putchar('\n');
 }
 
-static enum cli_result help(const struct cli *cli)
+void cli__help(const struct cli *cli)
 {
     printf("Usage: %s %s\n\n%s\n\nOptions:\n", cli->program, cli->synopsis, cli->about);
     for (size_t i = 0; i < cli->option_count; i++)
@@ -49,6 +49,11 @@ static enum cli_result help(const struct cli *cli)
     print_option("version", NULL, "print the version");
     if (cli->more)
         printf("\n%s\n", cli->more);
+}
+
+static enum cli_result help(const struct cli *cli)
+{
+    cli__help(cli);
     return CLI_DONE;
 }
 
@@ -103,10 +108,10 @@ enum cli_result cli__parse(const struct cli *cli, int argc, char **argv, void *s
     enum cli_result result = CLI_RUN;
 
     fill(cli, options);
-    optind = 1;
+    optind = 0; /* also where the last command line was left in the middle */
     while (result == CLI_RUN) {
         /* '+': operands end the options; ':': tell a missing value from an unknown option */
-        int c = getopt_long(argc, argv, "+:", options, NULL);
+        int c = getopt_long(argc, argv, cli->operands_first ? ":" : "+:", options, NULL);
 
         if (c == -1)
             break;

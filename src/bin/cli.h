@@ -24,6 +24,7 @@ struct cli {
     const char *more;     /* below the options; may be NULL */
     const struct cli_option *options;
     size_t option_count; /* --help and --version are added to them */
+    bool operands_first; /* operands may stand before and between options, not just behind */
     struct diag *quiet;  /* gets mistakes instead of standard error; may be NULL */
 };
 
@@ -38,6 +39,8 @@ enum cli_result {
 enum cli_result cli__parse(const struct cli *cli, int argc, char **argv, void *settings,
                            int *operands);
 
+/* What --help prints. */
+void cli__help(const struct cli *cli);
 /* Prints "program: what; see program --help" to standard error; returns CLI_WRONG. */
 enum cli_result cli__wrong(const struct cli *cli, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -1,0 +1,122 @@
+/* token, url: what a client connects with. */
+#include "bin/pubhook.h"
+#include "pubhook/token.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DEFAULT_MINUTES 60
+#define MAX_MINUTES (366u * 24 * 60)
+
+struct settings {
+    struct common common;
+    const char *user_id;
+    struct values roles, groups;
+    unsigned minutes;
+};
+
+static enum ph_err set_user(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+
+    s->user_id = value;
+    return *value ? PH_OK : diag__set(diag, PH_ERR_ARGUMENT, "the user id is empty");
+}
+
+VERB_ADD(add_role, roles, values__add)
+VERB_ADD(add_group, groups, values__add)
+VERB_NUMBER(set_minutes, minutes, 1, MAX_MINUTES)
+
+static const struct cli_option options[] = {
+    {"user", "ID", "the client's user id (default: anonymous)", set_user},
+    {"role", "ROLE",
+     "a role: webpubsub.joinLeaveGroup[.GROUP] or\n"
+     "webpubsub.sendToGroup[.GROUP]; may be repeated",
+     add_role},
+    {"group", "NAME", "a group that the client is in from the start; may be repeated", add_group},
+    {"minutes", "N", "lifetime (default 60)", set_minutes},
+    OPTION_CONNECTION_STRING,
+    OPTION_OUTPUT,
+    OPTION_JSON,
+};
+
+typedef enum ph_err make_fn(const char *connection_string, const char *hub,
+                            const struct ph_token_options *options, char **out);
+
+static int print(const struct settings *s, const char *key, const char *value)
+{
+    struct record r;
+
+    if (!s->common.json) {
+        puts(value);
+        return EXIT_SUCCESS;
+    }
+    record__begin(&r);
+    record__text(&r, key, str__of(value));
+    record__text(&r, "hub", str__of(s->common.operands[0]));
+    if (s->user_id)
+        record__text(&r, "userId", str__of(s->user_id));
+    record__number(&r, "minutes", s->minutes ? s->minutes : DEFAULT_MINUTES);
+    return common__print(&s->common, &r);
+}
+
+static int make(const struct settings *s, make_fn *fn, const char *key)
+{
+    const struct ph_token_options token = {.user_id = s->user_id,
+                                           .roles = s->roles.items,
+                                           .groups = s->groups.items,
+                                           .minutes = s->minutes};
+    struct connection_string service;
+    char *text;
+    int status = common__service(&s->common, &service);
+    enum ph_err err;
+
+    if (status)
+        return status;
+    err = fn(common__connection_string(&s->common), s->common.operands[0], &token, &text);
+    if (err == PH_ERR_ARGUMENT)
+        return common__wrong(
+            &s->common,
+            "\"%s\" is no name of a hub (a letter, then letters, digits and _), or "
+            "an option's name of a user, role or group is none",
+            s->common.operands[0]);
+    if (err)
+        return common__fail(&s->common, "%s", ph_strerror(err));
+    status = print(s, key, text);
+    ph_token_free(text);
+    return status;
+}
+
+static int run_token(void *settings)
+{
+    return make(settings, ph_client_access_token, "token");
+}
+
+static int run_url(void *settings)
+{
+    return make(settings, ph_client_access_url, "url");
+}
+
+const struct verb verb_token = {
+    .name = "token",
+    .operands = "HUB",
+    .summary = "print an access token for clients of a hub",
+    .about = "Made here, from the access key: the service is not asked.",
+    .examples = "  pubhook token chat --user alice --role webpubsub.joinLeaveGroup\n"
+                "  pubhook token chat --json | jq -r .token",
+    PUBHOOK_OPTIONS(options),
+    .settings_size = sizeof(struct settings),
+    .run = run_token,
+};
+
+const struct verb verb_url = {
+    .name = "url",
+    .operands = "HUB",
+    .summary = "print a URL that a client connects to, with its access token",
+    .about = "Made here, from the access key: the service is not asked.",
+    .examples = "  pubhook url chat --user alice --group lobby\n"
+                "  websocat \"$(pubhook url chat)\"",
+    PUBHOOK_OPTIONS(options),
+    .settings_size = sizeof(struct settings),
+    .run = run_url,
+};
