@@ -15,7 +15,9 @@ struct ph_server;
 /**
  * Starts an HTTP listener on threads of its own and returns.
  *
- * @param listen   "HOST:PORT"; port 0 takes a free one
+ * @param listen   "HOST:PORT"; port 0 takes a free one. Or a socket that others have opened:
+ *                 "systemd:" for the one that systemd has handed over (sd_listen_fds(3)),
+ *                 "systemd:NAME" where it is one of several, "fd:N" for an inherited descriptor
  * @param threads  worker threads; 0 for one per CPU
  * @param out      the running server, owned by the caller, who ends it with ph_server_free
  * @param why      gets a sentence on failure, valid until the next call on this
@@ -29,7 +31,8 @@ PH_API enum ph_err ph_serve_http(struct ph_app *app, const char *listen, unsigne
 /**
  * The same for FastCGI.
  *
- * @param socket   path of a UNIX socket ("/run/pubhook.sock"), or "HOST:PORT"
+ * @param socket   path of a UNIX socket ("/run/pubhook.sock"), "HOST:PORT", or a socket that
+ *                 others have opened, as above
  * @param threads  accepting threads; however few there are, connections that a web
  *                 server keeps open never starve its other connections
  * @param out      the running server, owned by the caller, who ends it with ph_server_free

@@ -157,8 +157,11 @@ static const struct cli_option options[] = {
      "key hub says which hub the handlers are for (default: any)",
      add_plugin},
     {"listen", "HOST:PORT",
-     "serve HTTP there (default " DEFAULT_LISTEN "); port 0 takes a free one", set_listen},
-    {"fastcgi", "SOCKET", "serve FastCGI instead: the path of a UNIX socket, or HOST:PORT",
+     "serve HTTP there (default " DEFAULT_LISTEN "); port 0 takes a free one;\n"
+     "systemd: or systemd:NAME is a socket that systemd has opened, fd:N\n"
+     "an inherited one",
+     set_listen},
+    {"fastcgi", "SOCKET", "serve FastCGI instead: the path of a UNIX socket, or as --listen",
      set_fastcgi},
     {"path", "PATH", "where events are posted to (default /eventhandler)", set_path},
     {"access-key", "KEY",

@@ -3,9 +3,11 @@
 #include "base/url.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -43,8 +45,14 @@ static bool actual_address(int fd, char out[LISTEN_ADDRESS_SIZE])
     socklen_t len = sizeof(sa);
     char host[INET6_ADDRSTRLEN + 16], port[8];
 
-    if (getsockname(fd, (struct sockaddr *)&sa, &len) ||
-        getnameinfo((struct sockaddr *)&sa, len, host, sizeof(host), port, sizeof(port),
+    if (getsockname(fd, (struct sockaddr *)&sa, &len))
+        return false;
+    if (sa.ss_family == AF_UNIX) {
+        snprintf(out, LISTEN_ADDRESS_SIZE, "%.*s", LISTEN_ADDRESS_SIZE - 1,
+                 ((const struct sockaddr_un *)&sa)->sun_path);
+        return true;
+    }
+    if (getnameinfo((struct sockaddr *)&sa, len, host, sizeof(host), port, sizeof(port),
                     NI_NUMERICHOST | NI_NUMERICSERV))
         return false;
     snprintf(out, LISTEN_ADDRESS_SIZE, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
@@ -67,12 +75,115 @@ static int open_tcp(const struct addrinfo *ai, char actual[LISTEN_ADDRESS_SIZE])
     return -1;
 }
 
+/* --- sockets that others have opened ------------------------------------------------ */
+
+#define SYSTEMD_FIRST 3 /* SD_LISTEN_FDS_START */
+#define SYSTEMD_MAX 1024
+
+/* A number of the environment or the command line; -1 for what is none. */
+static int number(const char *text)
+{
+    char *end;
+    long value;
+
+    if (!text || *text < '0' || *text > '9')
+        return -1;
+    errno = 0;
+    value = strtol(text, &end, 10);
+    return *end || errno || value > INT32_MAX ? -1 : (int)value;
+}
+
+/* How many sockets systemd has handed to this very process. */
+static int systemd_count(void)
+{
+    int count = number(getenv("LISTEN_FDS"));
+
+    if (count <= 0 || count > SYSTEMD_MAX || number(getenv("LISTEN_PID")) != (int)getpid())
+        return 0;
+    return count;
+}
+
+/* The position of a name in "first:second:..."; -1 if it is not there. */
+static int systemd_position(struct str wanted)
+{
+    const char *names = getenv("LISTEN_FDNAMES");
+    int position = 0;
+
+    for (; names; position++) {
+        size_t len = strcspn(names, ":");
+
+        if (str__eq(str__n(names, len), wanted))
+            return position;
+        names = names[len] ? names + len + 1 : NULL;
+    }
+    return -1;
+}
+
+static enum ph_err find_systemd(const char *where, struct str name, int *fd, struct diag *diag)
+{
+    int count = systemd_count(), position = name.len > 0 ? systemd_position(name) : 0;
+    const char *names = getenv("LISTEN_FDNAMES");
+
+    if (count == 0)
+        return diag__set(diag, PH_ERR_ARGUMENT,
+                         "cannot listen on \"%s\": systemd has handed over no socket; is there a "
+                         "socket unit of the service's name, and is it started?",
+                         where);
+    if (position < 0 || position >= count || (name.len == 0 && count > 1))
+        return diag__set(diag, PH_ERR_ARGUMENT,
+                         "cannot listen on \"%s\": expected systemd:NAME with a name of the %d "
+                         "sockets that systemd has handed over: %s",
+                         where, count, names ? names : "they have none");
+    *fd = SYSTEMD_FIRST + position;
+    return PH_OK;
+}
+
+/* True, and all of `fd` is as if we had opened it, when it is a socket that listens. */
+static bool adopt(int fd)
+{
+    int listens = 0, type = 0;
+    socklen_t len = sizeof(int);
+    int flags = fcntl(fd, F_GETFL);
+
+    return flags >= 0 && !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) && listens &&
+           !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_STREAM &&
+           !fcntl(fd, F_SETFL, flags | O_NONBLOCK) && !fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/* PH_ERR_NOT_FOUND: `where` is no inherited socket but an address. */
+static enum ph_err inherit(const char *where, int *fd, char actual[LISTEN_ADDRESS_SIZE],
+                           struct diag *diag)
+{
+    const struct str text = str__of(where), systemd = STR("systemd:"), plain = STR("fd:");
+    enum ph_err err = PH_OK;
+    int found = -1;
+
+    if (str__starts_with(text, systemd))
+        err = find_systemd(where, str__of(where + systemd.len), &found, diag);
+    else if (str__starts_with(text, plain))
+        found = number(where + plain.len);
+    else
+        return PH_ERR_NOT_FOUND;
+    if (err)
+        return err;
+    if (found < 0 || !adopt(found) || !actual_address(found, actual))
+        return diag__set(diag, PH_ERR_ARGUMENT,
+                         "cannot listen on \"%s\": descriptor %d is no stream socket that listens "
+                         "(a socket unit has Accept=no)",
+                         where, found);
+    *fd = found;
+    return PH_OK;
+}
+
 enum ph_err listen__tcp(const char *where, int *fd, char actual[LISTEN_ADDRESS_SIZE],
                         struct diag *diag)
 {
     struct addrinfo *all = NULL;
-    enum ph_err err = resolve(where, &all, diag);
+    enum ph_err err = inherit(where, fd, actual, diag);
 
+    if (err != PH_ERR_NOT_FOUND)
+        return err;
+    err = resolve(where, &all, diag);
     if (err)
         return err;
     *fd = -1;

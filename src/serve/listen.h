@@ -6,11 +6,17 @@
 #include "base/str.h"
 
 #define LISTEN_BACKLOG 1024
-/* Enough for "[v6 address]:port". */
-#define LISTEN_ADDRESS_SIZE 64
+/* Enough for "[v6 address]:port", and for the path of a UNIX socket. */
+#define LISTEN_ADDRESS_SIZE 128
 
-/* Listens on "HOST:PORT" (":PORT" for all addresses, port 0 for a free one); `actual`
- * gets the address with the port taken. PH_ERR_ARGUMENT, PH_ERR_SYSTEM. */
+/* Listens on "HOST:PORT" (":PORT" for all addresses, port 0 for a free one), or takes a socket
+ * that somebody else listens on already:
+ *
+ *   "fd:N"          descriptor N, inherited
+ *   "systemd:NAME"  the one of that name (FileDescriptorName= of a socket unit) among those
+ *                   that systemd has handed over (sd_listen_fds(3)); "systemd:" for the only one
+ *
+ * `actual` gets the address with the port taken. PH_ERR_ARGUMENT, PH_ERR_SYSTEM. */
 enum ph_err listen__tcp(const char *where, int *fd, char actual[LISTEN_ADDRESS_SIZE],
                         struct diag *diag);
 
