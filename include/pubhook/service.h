@@ -249,6 +249,65 @@ PH_API enum ph_err ph_service_call(struct ph_service *service,
                                    const struct ph_service_request *request,
                                    struct ph_service_result **out);
 
+/**
+ * Starts a request and comes back at once.
+ *
+ * @param done  called with what came of it, once, unless it is cancelled or the client freed
+ *              before; by ph_service_process, or on the client's own thread. NULL: see
+ *              ph_service_post
+ * @param arg   handed to `done`
+ * @param id    gets a number for ph_service_cancel; may be NULL
+ * PH_ERR_LIMIT: `max_pending` have been started and have not ended. PH_ERR_MEMORY. PH_ERR_SYSTEM:
+ * no descriptor or thread can be had. `done` is then not called. Everything else that goes wrong,
+ * a wrong request too, is told by `done`.
+ * Threads: any, also from within `done`.
+ */
+PH_API enum ph_err ph_service_start(struct ph_service *service,
+                                    const struct ph_service_request *request,
+                                    ph_service_done_fn *done, void *arg, uint64_t *id);
+/**
+ * Starts a request whose outcome nobody waits for. A failure is logged, and told to the
+ * `failed` of the options. This is what event handlers use, because it never waits:
+ *
+ *     ph_service_post(ph_event_service(ev), &(struct ph_service_request){
+ *                         .operation = PH_SERVICE_SEND_TO_ALL, .text = "hello"});
+ *
+ * @param service  NULL is an error like others, so that no client needs no check
+ * PH_ERR_ARGUMENT: `service` is NULL. Others as ph_service_start.
+ */
+PH_API enum ph_err ph_service_post(struct ph_service *service,
+                                   const struct ph_service_request *request);
+/**
+ * Gives up a request that was started: its `done` is not called any more. What was sent
+ * may have been carried out.
+ * PH_ERR_NOT_FOUND: it has ended. On a thread other than the one that calls `done`, it may be
+ * running right now.
+ */
+PH_API enum ph_err ph_service_cancel(struct ph_service *service, uint64_t id);
+
+/**
+ * The descriptor that is readable when ph_service_process has something to do, for poll(2)
+ * and event loops. It stays the same, and belongs to the client.
+ *
+ * @return  -1 with option `thread`, or when none can be had
+ */
+PH_API int ph_service_fd(struct ph_service *service);
+/**
+ * Does what is due for the requests that were started, without waiting, and calls their
+ * `done`. Of several threads that call it at once, one does the work and the others come
+ * back. PH_OK.
+ */
+PH_API enum ph_err ph_service_process(struct ph_service *service);
+/** How many requests were started and have not ended, of all clients that share. */
+PH_API size_t ph_service_pending(struct ph_service *service);
+/**
+ * Waits until nothing that was started is pending, for example before ph_service_free.
+ * Without option `thread` it calls ph_service_process's callbacks meanwhile.
+ *
+ * PH_ERR_LIMIT: the time was up before. Not to be called from a callback.
+ */
+PH_API enum ph_err ph_service_flush(struct ph_service *service, unsigned timeout_ms);
+
 /* --- What came of it -------------------------------------------------------------------- */
 
 /** Frees a result; NULL is fine. */

@@ -68,10 +68,40 @@ struct ph_service_result *engine__call(struct engine *e, struct str hub,
                                        const struct ph_service_request *request)
 {
     struct errand c;
+    bool ready = errand__init(&c, &e->rules, hub, request);
 
-    if (errand__init(&c, &e->rules, hub, request))
+    if (ready && e->may_not_wait)
+        result__fail(c.result, PH_ERR_STATE,
+                     "%s: this handler runs on a loop that must not wait: use ph_service_post or "
+                     "ph_service_start",
+                     c.out.operation->name);
+    else if (ready)
         perform(e, &c);
     return errand__finish(&c);
+}
+
+/* --- Calls that do not ------------------------------------------------------------------ */
+
+struct background *engine__has_background(struct engine *e)
+{
+    struct background *b;
+
+    pthread_mutex_lock(&e->lock);
+    b = e->background;
+    pthread_mutex_unlock(&e->lock);
+    return b;
+}
+
+struct background *engine__background(struct engine *e)
+{
+    struct background *b;
+
+    pthread_mutex_lock(&e->lock);
+    if (!e->background)
+        e->background = background__new(&e->in_background);
+    b = e->background;
+    pthread_mutex_unlock(&e->lock);
+    return b;
 }
 
 /* --- Life ---------------------------------------------------------------------------------- */
@@ -98,7 +128,6 @@ static bool copy_options(struct engine *e, const struct ph_service_options *o)
 {
     int retries = o->retries ? o->retries : 3;
 
-    e->log = o->log;
     e->rules =
         (struct errand_rules){.identity = &e->identity,
                               .retry = {.retries = retries > 0 ? (unsigned)retries : 0,
@@ -114,6 +143,15 @@ static bool copy_options(struct engine *e, const struct ph_service_options *o)
                                  .user_agent = e->user_agent,
                                  .connect_timeout_ms = or_default(o->connect_timeout_ms, 10000),
                                  .max_answer = o->max_answer ? o->max_answer : 1u << 20};
+    e->in_background =
+        (struct background_config){.rules = &e->rules,
+                                   .attempts = &e->attempts,
+                                   .max_connections = or_default(o->max_connections, 16),
+                                   .max_pending = or_default(o->max_pending, 1000),
+                                   .thread = o->thread,
+                                   .log = o->log,
+                                   .failed = o->failed,
+                                   .failed_arg = o->failed_arg};
     return true;
 }
 
@@ -128,6 +166,7 @@ static void release(struct engine *e)
 {
     struct attempt *attempt;
 
+    background__free(e->background);
     while ((attempt = e->idle)) {
         e->idle = attempt->next;
         attempt__close(attempt);

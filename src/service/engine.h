@@ -2,7 +2,7 @@
 #ifndef SERVICE_ENGINE_H
 #define SERVICE_ENGINE_H
 
-#include "service/errand.h"
+#include "service/background.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,9 +13,11 @@ struct engine {
     struct errand_rules rules;
     struct attempt_options attempts;
     char *proxy, *ca_file, *user_agent;
-    struct ph_log *log;
+    struct background_config in_background;
+    bool may_not_wait; /* those that call it run on a loop that others need */
 
     pthread_mutex_t lock;
+    struct background *background; /* made when it is first needed */
     struct attempt *idle; /* the last one that was used is first: its connection is the warmest */
     size_t idle_count;
 };
@@ -34,6 +36,11 @@ void engine__unref(struct engine *e);
 /* An attempt for one call at a time; NULL: no memory. Any thread. */
 struct attempt *engine__take(struct engine *e);
 void engine__put(struct engine *e, struct attempt *attempt);
+
+/* NULL: no memory, no descriptor, no thread. Any thread. */
+struct background *engine__background(struct engine *e);
+/* The same if it was needed before. */
+struct background *engine__has_background(struct engine *e);
 
 /* Performs a request on this thread; never NULL. */
 struct ph_service_result *engine__call(struct engine *e, struct str hub,

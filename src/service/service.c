@@ -91,3 +91,53 @@ enum ph_err ph_service_call(struct ph_service *service, const struct ph_service_
         ph_service_result_free(result);
     return err;
 }
+
+enum ph_err ph_service_start(struct ph_service *service, const struct ph_service_request *request,
+                             ph_service_done_fn *done, void *arg, uint64_t *id)
+{
+    struct background *b = engine__background(service->engine);
+
+    return b ? background__start(b, str__of(service->hub), request, done, arg, id) : PH_ERR_SYSTEM;
+}
+
+enum ph_err ph_service_post(struct ph_service *service, const struct ph_service_request *request)
+{
+    return service ? ph_service_start(service, request, NULL, NULL, NULL) : PH_ERR_ARGUMENT;
+}
+
+enum ph_err ph_service_cancel(struct ph_service *service, uint64_t id)
+{
+    struct background *b = engine__has_background(service->engine);
+
+    return b ? background__cancel(b, id) : PH_ERR_NOT_FOUND;
+}
+
+int ph_service_fd(struct ph_service *service)
+{
+    struct background *b = engine__background(service->engine);
+
+    return b ? background__fd(b) : -1;
+}
+
+enum ph_err ph_service_process(struct ph_service *service)
+{
+    struct background *b = engine__has_background(service->engine);
+
+    if (b)
+        background__process(b);
+    return PH_OK;
+}
+
+size_t ph_service_pending(struct ph_service *service)
+{
+    struct background *b = engine__has_background(service->engine);
+
+    return b ? background__pending(b) : 0;
+}
+
+enum ph_err ph_service_flush(struct ph_service *service, unsigned timeout_ms)
+{
+    struct background *b = engine__has_background(service->engine);
+
+    return !b || background__flush(b, timeout_ms) ? PH_OK : PH_ERR_LIMIT;
+}

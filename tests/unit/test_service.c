@@ -3,7 +3,9 @@
 #include "broker_kit.h"
 #include "pubhook/service.h"
 
+#include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -483,6 +485,202 @@ static void many_threads_use_one_client(void **state)
     leave(&ann);
 }
 
+/* --- Without waiting
+ * --------------------------------------------------------------------------------------- */
+
+struct outcome {
+    unsigned calls;
+    enum ph_err err;
+    int answer;
+};
+
+static void note(const struct ph_service_result *result, void *arg)
+{
+    struct outcome *o = arg;
+
+    o->calls++;
+    o->err = ph_service_result_error(result);
+    o->answer = ph_service_result_answer(result);
+}
+
+static struct ph_service *make_service(const struct ph_service_options *options)
+{
+    struct ph_service *s;
+    const char *why;
+
+    if (ph_service_new(connection_string, "chat", options, &s, &why))
+        fail_msg("%s", why);
+    return s;
+}
+
+/* As a program's own loop would: waits for the descriptor alone. */
+static void run_loop(struct ph_service *s)
+{
+    struct pollfd fd = {.fd = ph_service_fd(s), .events = POLLIN};
+
+    assert_true(fd.fd >= 0);
+    while (ph_service_pending(s) > 0) {
+        if (poll(&fd, 1, BROKER_KIT_WAIT_S * 1000) != 1)
+            fail_msg("the descriptor was silent for %d s", BROKER_KIT_WAIT_S);
+        assert_int_equal(ph_service_process(s), PH_OK);
+    }
+}
+
+#define STARTED 100
+
+static void requests_are_started_in_the_callers_loop(void **state)
+{
+    const struct ph_service_options options = {.max_connections = 3};
+    struct ph_service *s = make_service(&options);
+    struct outcome sent[STARTED] = {0}, asked = {0}, wrong = {0}, missing = {0};
+    struct member ann;
+
+    (void)state;
+    join_as(&ann, ",\"webpubsub.group\":[\"g\"]");
+    for (int i = 0; i < STARTED; i++)
+        assert_int_equal(
+            ph_service_start(s,
+                             &(struct ph_service_request){
+                                 .operation = PH_SERVICE_SEND_TO_GROUP, .group = "g", .text = "x"},
+                             note, &sent[i], NULL),
+            PH_OK);
+    ph_service_start(
+        s, &(struct ph_service_request){.operation = PH_SERVICE_GROUP_EXISTS, .group = "g"}, note,
+        &asked, NULL);
+    ph_service_start(s, &(struct ph_service_request){.operation = PH_SERVICE_GROUP_EXISTS}, note,
+                     &wrong, NULL);
+    ph_service_start(s,
+                     &(struct ph_service_request){.operation = PH_SERVICE_ADD_CONNECTION_TO_GROUP,
+                                                  .group = "g",
+                                                  .connection_id = "nobody"},
+                     note, &missing, NULL);
+    assert_int_equal(sent[0].calls + wrong.calls, 0); /* never inside of another call */
+    run_loop(s);
+    for (int i = 0; i < STARTED; i++) {
+        assert_int_equal(sent[i].calls, 1);
+        assert_int_equal(sent[i].err, PH_OK);
+        expect_frame(&ann, "\"data\":\"x\"");
+    }
+    assert_int_equal(asked.answer, 1);
+    assert_int_equal(wrong.err, PH_ERR_ARGUMENT);
+    assert_int_equal(missing.err, PH_ERR_NOT_FOUND);
+    ph_service_free(s);
+    leave(&ann);
+}
+
+static void a_callback_starts_the_next_request(const struct ph_service_result *result, void *arg)
+{
+    static const struct ph_service_request again = {.operation = PH_SERVICE_HEALTH};
+    struct ph_service *s = *(struct ph_service **)arg;
+    static unsigned left = 3;
+
+    assert_int_equal(ph_service_result_error(result), PH_OK);
+    if (left-- > 0)
+        assert_int_equal(ph_service_start(s, &again, a_callback_starts_the_next_request, arg, NULL),
+                         PH_OK);
+    else
+        left = 3;
+}
+
+static void callbacks_may_start_requests(void **state)
+{
+    struct ph_service *s = make_service(NULL);
+
+    (void)state;
+    ph_service_start(s, &(struct ph_service_request){.operation = PH_SERVICE_HEALTH},
+                     a_callback_starts_the_next_request, &s, NULL);
+    run_loop(s);
+    ph_service_free(s);
+}
+
+static void what_is_cancelled_is_not_told(void **state)
+{
+    const struct ph_service_request request = {.operation = PH_SERVICE_HEALTH};
+    struct ph_service *s = make_service(NULL);
+    struct outcome o[2] = {0};
+    uint64_t id[2];
+
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(ph_service_start(s, &request, note, &o[i], &id[i]), PH_OK);
+    assert_int_equal(ph_service_cancel(s, id[0]), PH_OK);
+    assert_int_equal(ph_service_cancel(s, id[0]), PH_ERR_NOT_FOUND);
+    run_loop(s);
+    assert_int_equal(o[0].calls, 0);
+    assert_int_equal(o[1].calls, 1);
+    assert_int_equal(ph_service_cancel(s, id[1]), PH_ERR_NOT_FOUND);
+    ph_service_start(s, &request, note, &o[0], &id[0]);
+    ph_service_process(s); /* it is on its way now */
+    assert_int_equal(ph_service_cancel(s, id[0]), PH_OK);
+    run_loop(s);
+    assert_int_equal(o[0].calls, 0);
+    ph_service_free(s);
+}
+
+static void there_is_a_limit_of_what_is_pending(void **state)
+{
+    const struct ph_service_options options = {.max_pending = 2};
+    const struct ph_service_request request = {.operation = PH_SERVICE_HEALTH};
+    struct ph_service *s = make_service(&options);
+    struct outcome o = {0};
+
+    (void)state;
+    assert_int_equal(ph_service_start(s, &request, note, &o, NULL), PH_OK);
+    assert_int_equal(ph_service_post(s, &request), PH_OK);
+    assert_int_equal(ph_service_start(s, &request, note, &o, NULL), PH_ERR_LIMIT);
+    assert_int_equal(ph_service_flush(s, BROKER_KIT_WAIT_S * 1000), PH_OK);
+    assert_int_equal(o.calls, 1);
+    assert_int_equal(ph_service_start(s, &request, note, &o, NULL), PH_OK);
+    ph_service_process(s);
+    ph_service_free(s); /* with one under way */
+    assert_int_equal(o.calls, 1);
+    assert_int_equal(ph_service_post(NULL, &request), PH_ERR_ARGUMENT);
+}
+
+static void note_failure(const struct ph_service_result *result, void *arg)
+{
+    assert_int_equal(ph_service_result_error(result), PH_ERR_NOT_FOUND);
+    atomic_fetch_add((atomic_uint *)arg, 1);
+}
+
+static void *post_many(void *arg)
+{
+    const struct ph_service_request hello = {
+        .operation = PH_SERVICE_SEND_TO_GROUP, .group = "g", .text = "x"};
+    const struct ph_service_request wrong = {
+        .operation = PH_SERVICE_ADD_USER_TO_GROUP, .group = "g", .user_id = "nobody"};
+
+    for (int i = 0; i < CALLS; i++) {
+        assert_int_equal(ph_service_post(arg, &hello), PH_OK);
+        assert_int_equal(ph_service_post(arg, &wrong), PH_OK);
+    }
+    return NULL;
+}
+
+static void many_threads_post_to_a_clients_own_thread(void **state)
+{
+    atomic_uint failures = 0;
+    const struct ph_service_options options = {
+        .thread = 1, .failed = note_failure, .failed_arg = &failures};
+    struct ph_service *s = make_service(&options);
+    pthread_t threads[THREADS];
+    struct member ann;
+
+    (void)state;
+    join_as(&ann, ",\"webpubsub.group\":[\"g\"]");
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, post_many, s), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(ph_service_fd(s), -1);
+    assert_int_equal(ph_service_flush(s, BROKER_KIT_WAIT_S * 1000), PH_OK);
+    assert_int_equal(failures, THREADS * CALLS);
+    for (int i = 0; i < THREADS * CALLS; i++)
+        expect_frame(&ann, "\"data\":\"x\"");
+    ph_service_free(s);
+    leave(&ann);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -499,6 +697,11 @@ int main(void)
         cmocka_unit_test(clients_that_cannot_be_made),
         cmocka_unit_test(a_wrong_key_is_refused_without_being_told),
         cmocka_unit_test(many_threads_use_one_client),
+        cmocka_unit_test(requests_are_started_in_the_callers_loop),
+        cmocka_unit_test(callbacks_may_start_requests),
+        cmocka_unit_test(what_is_cancelled_is_not_told),
+        cmocka_unit_test(there_is_a_limit_of_what_is_pending),
+        cmocka_unit_test(many_threads_post_to_a_clients_own_thread),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
