@@ -2,8 +2,8 @@
 #ifndef BIN_BROKER_SETTINGS_H
 #define BIN_BROKER_SETTINGS_H
 
-#include "bin/cli.h"
 #include "base/file.h"
+#include "bin/cli.h"
 #include "broker/config/settings.h"
 
 struct settings_source {

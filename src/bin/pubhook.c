@@ -11,7 +11,30 @@
 #define HELP_MAX 65536
 
 const struct verb *const verbs[] = {
-    &verb_token, &verb_url, &verb_trigger, &verb_listen, &verb_validate, &verb_completion, NULL,
+    &verb_token,
+    &verb_url,
+    &verb_send,
+    &verb_group_add,
+    &verb_group_remove,
+    &verb_group_list,
+    &verb_group_exists,
+    &verb_group_close,
+    &verb_user_exists,
+    &verb_user_close,
+    &verb_user_leave_groups,
+    &verb_connection_exists,
+    &verb_connection_close,
+    &verb_connection_close_all,
+    &verb_connection_leave_groups,
+    &verb_permission_grant,
+    &verb_permission_revoke,
+    &verb_permission_check,
+    &verb_health,
+    &verb_trigger,
+    &verb_listen,
+    &verb_validate,
+    &verb_completion,
+    NULL,
 };
 
 bool verb__is_of(const struct verb *verb, const char *family)
@@ -62,7 +85,7 @@ static void list_verbs(struct buf *out, const char *family)
     buf__str(out, STR("Verbs:\n"));
     for (const struct verb *const *v = verbs; *v; v++) {
         if (!family || verb__is_of(*v, family))
-            buf__printf(out, "  %-20s %s\n", (*v)->name, (*v)->summary);
+            buf__printf(out, "  %-24s %s\n", (*v)->name, (*v)->summary);
     }
     buf__str(out, STR("\nSee pubhook help VERB, and pubhook(1)."));
 }
@@ -75,10 +98,24 @@ static struct cli top_cli(const char *family, struct buf *more)
     return (struct cli){
         .program = family ? printed(program, sizeof(program), "pubhook %s", family) : "pubhook",
         .synopsis = "VERB [ARGUMENT]...",
-        .about = "Tries out and looks after Web PubSub services and their event handlers. Reads\n"
-                 "the service from WebPubSubConnectionString.",
+        .about = "Tries out and looks after Web PubSub services and their event handlers. The\n"
+                 "service is that of WebPubSubConnectionString.",
         .more = buf__view(more).ptr,
     };
+}
+
+static enum cli_result no_verb(const struct cli *cli, const char *family)
+{
+    char words[512] = "";
+    size_t len = 0;
+
+    for (const struct verb *const *v = verbs; *v && family && len < sizeof(words); v++) {
+        if (verb__is_of(*v, family))
+            len += (size_t)snprintf(words + len, sizeof(words) - len, "%s%s", len > 0 ? ", " : "",
+                                    (*v)->name + strlen(family) + 1);
+    }
+    return cli__wrong(cli, "which verb? Expected %s",
+                      family ? words : "one such as token, send, connect, trigger or listen");
 }
 
 static enum cli_result parse_top(const char *family, int argc, char **argv, int *operands)
@@ -91,8 +128,7 @@ static enum cli_result parse_top(const char *family, int argc, char **argv, int 
     cli = top_cli(family, &more);
     result = cli__parse(&cli, argc, argv, NULL, operands);
     if (result == CLI_RUN && *operands >= argc)
-        result = cli__wrong(&cli, "which verb? Expected one such as %s",
-                            family ? "\"list\"" : "token, trigger, listen, validate");
+        result = no_verb(&cli, family);
     buf__free(&more);
     return result;
 }
@@ -168,14 +204,16 @@ static int check_operands(const struct common *c, const struct verb *verb)
     const char *rest = verb->operands;
     struct str word;
     bool optional;
+    bool many = false;
     int n = 0;
 
     for (; next_word(&rest, &word, &optional); n++) {
         if (!optional && n >= c->operand_count)
             return common__wrong(c, "%.*s is missing: %s %s", STR_FMT(word), c->cli->program,
                                  verb->operands);
+        many = strstr(word.ptr, "...") != NULL;
     }
-    if (c->operand_count > n)
+    if (!many && c->operand_count > n)
         return common__wrong(c, "unexpected argument \"%s\"", c->operands[n]);
     return EXIT_SUCCESS;
 }

@@ -20,7 +20,7 @@ struct common {
 
 struct verb {
     const char *name;     /* one word, or a family and a word: "group add" */
-    const char *operands; /* "HUB GROUP"; in brackets those that may be left out */
+    const char *operands; /* "HUB GROUP"; in brackets what may be left out; "GROUP...": many */
     const char *summary;  /* one line */
     const char *about;    /* what follows it in the help; may be NULL */
     const char *examples; /* command lines; may be NULL */
@@ -32,8 +32,29 @@ struct verb {
 
 #define PUBHOOK_OPTIONS(table) .options = (table), .option_count = sizeof(table) / sizeof(*(table))
 
-extern const struct verb verb_completion, verb_listen, verb_token, verb_trigger, verb_url,
-    verb_validate;
+extern const struct verb verb_completion;
+extern const struct verb verb_connection_close;
+extern const struct verb verb_connection_close_all;
+extern const struct verb verb_connection_exists;
+extern const struct verb verb_connection_leave_groups;
+extern const struct verb verb_group_add;
+extern const struct verb verb_group_close;
+extern const struct verb verb_group_exists;
+extern const struct verb verb_group_list;
+extern const struct verb verb_group_remove;
+extern const struct verb verb_health;
+extern const struct verb verb_listen;
+extern const struct verb verb_permission_check;
+extern const struct verb verb_permission_grant;
+extern const struct verb verb_permission_revoke;
+extern const struct verb verb_send;
+extern const struct verb verb_token;
+extern const struct verb verb_trigger;
+extern const struct verb verb_url;
+extern const struct verb verb_user_close;
+extern const struct verb verb_user_exists;
+extern const struct verb verb_user_leave_groups;
+extern const struct verb verb_validate;
 
 /* The table of all verbs in the order of the help, NULL-terminated. */
 extern const struct verb *const verbs[];
