@@ -114,10 +114,70 @@ PH_API enum ph_err ph_app_refresh_keys(struct ph_app *app, const char **why);
  */
 PH_API enum ph_err ph_app_watch_keys(struct ph_app *app, unsigned seconds);
 /**
- * Lets that thread ask all sources at once. Without one, nothing happens. May be called from a
+ * Lets that thread ask all sources at once, those of ph_app_use_entra too. Without one, nothing
+ * happens. May be called from a
  * signal handler.
  */
 PH_API void ph_app_refresh_keys_soon(struct ph_app *app);
+
+/* Defaults of struct ph_entra_options. */
+#define PH_ENTRA_SKEW_SECONDS 300
+#define PH_ENTRA_REFRESH_SECONDS 30
+#define PH_ENTRA_MAX_AGE_SECONDS 86400
+#define PH_ENTRA_WAIT_MS 1000
+
+/**
+ * What the bearer tokens of Microsoft Entra must be that a service with a managed identity
+ * sends with its events (docs/protocol/event-handler.md section 2.1). Set it to zeros, then what
+ * you need; it may grow at its end.
+ */
+struct ph_entra_options {
+    /** The directory, by id or domain. It gives the issuers (of both versions of tokens) and the
+     *  URL of the keys, where those are not set. */
+    const char *tenant;
+    const char *const *issuers;   /**< claim `iss`: one of these, ended by NULL */
+    const char *const *audiences; /**< claim `aud`: one of these, ended by NULL; required */
+    /** Where the public keys are (a JWK set): a file, or a URL that begins with https://, or
+     *  with http:// on this machine. */
+    const char *keys;
+    unsigned skew_seconds;    /**< how far clocks may be apart for `exp` and `nbf`; 300 */
+    unsigned refresh_seconds; /**< at least, between two readings of the keys; 30 */
+    unsigned max_age_seconds; /**< how long keys are good while no reading succeeds; 86400 */
+    unsigned wait_ms;         /**< how long an event waits for keys that are being read; 1000 */
+};
+
+/**
+ * Accepts tokens of Microsoft Entra: signed with RS256 by one of the public keys, in their time,
+ * from one of the issuers, for one of the audiences. Everything is copied. Set the log before.
+ *
+ * A thread of its own reads the keys: a file before this call returns, a URL from then on; again
+ * after twelve hours, and when a token that is right in all else names a key that is not
+ * known. Such an event waits for the reading, on its thread, so for wait_ms at the most, and 16
+ * of them at the most; while keys cannot be read, events are answered with 503, and once
+ * those that were read last are older than max_age_seconds, all are.
+ *
+ * @param why  gets what is wrong, valid until the next such call; may be NULL
+ * PH_ERR_ARGUMENT: an option is missing or wrong. PH_ERR_STATE: called before. PH_ERR_SYSTEM: the
+ * file cannot be read or is no key set, or there is no thread. PH_ERR_MEMORY.
+ * Threads: one, before events are served.
+ */
+PH_API enum ph_err ph_app_use_entra(struct ph_app *app, const struct ph_entra_options *options,
+                                    const char **why);
+
+/** What an event must bring along. */
+enum ph_proof {
+    PH_PROOF_CONFIGURED, /**< all for which something is configured: keys, tokens, or both */
+    PH_PROOF_SIGNATURE,  /**< ce-signature by an access key; tokens are not looked at */
+    PH_PROOF_TOKEN,      /**< a token; signatures are not looked at */
+    PH_PROOF_BOTH,
+    PH_PROOF_EITHER /**< one that is good; what else is there may be wrong */
+};
+/**
+ * Says what an event must bring along; default PH_PROOF_CONFIGURED. Events without it are
+ * answered with 401. The log says why, the answer does not.
+ * PH_ERR_ARGUMENT: none of these. Threads: one, before events are served.
+ */
+PH_API enum ph_err ph_app_require(struct ph_app *app, enum ph_proof proof);
 
 #ifdef __cplusplus
 }

@@ -133,7 +133,7 @@ enum ph_err ph_app_use_connection_string(struct ph_app *app, const char *text)
 
 void ph_app_allow_unsigned(struct ph_app *app)
 {
-    app->allow_unsigned = true;
+    app->auth.allow_unsigned = true;
 }
 
 enum ph_err ph_app_set_path(struct ph_app *app, const char *path)
@@ -196,11 +196,12 @@ bool app__never_blocks(const struct ph_app *app)
 
 enum ph_err ph_app_check(const struct ph_app *app, const char **why)
 {
-    if (app->allow_unsigned || auth__has_keys((struct auth *)(uintptr_t)&app->auth))
+    const char *fault = auth__fault((struct auth *)(uintptr_t)&app->auth);
+
+    if (!fault)
         return PH_OK;
     if (why)
-        *why = "no access key is configured, so nobody could tell a true event from a forged one: "
-               "add a key or a connection string, or allow unsigned events";
+        *why = fault;
     return PH_ERR_CONFIG;
 }
 

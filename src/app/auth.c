@@ -20,15 +20,6 @@ const struct keyring *auth__ring(struct auth *auth)
     return ring;
 }
 
-bool auth__has_keys(struct auth *auth)
-{
-    const struct keyring *ring = auth__ring(auth);
-    bool any = keyring__count(ring) > 0;
-
-    keyring__unref(ring);
-    return any;
-}
-
 /* The set of all lists, with `own` for those of the application. Only whoever changes
  * something comes here. */
 static enum ph_err renew(struct auth *auth, const struct ph_keys *own)
@@ -274,6 +265,8 @@ static enum ph_err refresh(struct auth *auth, bool all)
             first = diag__set(&auth->why, err, "%s", diag.text);
     }
     err = asked ? renew(auth, auth->own) : PH_OK;
+    if (all && auth->tokens)
+        tokens__read_again(auth->tokens);
     if (err != PH_OK && first == PH_OK)
         first = diag__set(&auth->why, err, "%s", ph_strerror(err));
     pthread_mutex_unlock(&auth->changing);
@@ -358,6 +351,120 @@ static void stop_watching(struct auth *auth)
     close(fd);
 }
 
+/* --- What is demanded ------------------------------------------------------------------ */
+
+static bool has_keys(struct auth *auth)
+{
+    const struct keyring *ring = auth__ring(auth);
+    bool any = keyring__count(ring) > 0;
+
+    keyring__unref(ring);
+    return any;
+}
+
+static enum ph_proof proof_of(const struct auth *auth, bool keys)
+{
+    if (auth->proof != PH_PROOF_CONFIGURED)
+        return auth->proof;
+    if (!auth->tokens)
+        return PH_PROOF_SIGNATURE;
+    return keys ? PH_PROOF_BOTH : PH_PROOF_TOKEN;
+}
+
+static bool accepts_all(const struct auth *auth, bool keys)
+{
+    return auth->allow_unsigned && auth->proof == PH_PROOF_CONFIGURED && !auth->tokens && !keys;
+}
+
+const char *auth__fault(struct auth *auth)
+{
+    bool keys = has_keys(auth);
+    enum ph_proof proof = proof_of(auth, keys);
+
+    if (accepts_all(auth, keys))
+        return NULL;
+    if (proof != PH_PROOF_TOKEN && !keys)
+        return "no access key is configured, so nobody could tell a true event from a forged one: "
+               "add a key or a connection string, or allow unsigned events";
+    if (proof != PH_PROOF_SIGNATURE && !auth->tokens)
+        return "tokens of Microsoft Entra are required, and nothing says which are good: add an "
+               "audience, and a tenant or an issuer and its keys";
+    return NULL;
+}
+
+static enum ph_err check_token(struct auth *auth, const struct http_headers *headers,
+                               struct arena *a, struct diag *diag)
+{
+    if (!auth->tokens)
+        return diag__set(diag, PH_ERR_AUTH, "no tokens are accepted");
+    return tokens__check(auth->tokens, headers, a, diag);
+}
+
+static enum ph_err check_either(struct auth *auth, const struct keyring *ring,
+                                const struct http_headers *headers, struct arena *a,
+                                struct diag *diag)
+{
+    struct diag first, second;
+    enum ph_err err;
+
+    if (keyring__check(ring, headers, &first) == PH_OK)
+        return PH_OK;
+    err = check_token(auth, headers, a, &second);
+    return err == PH_OK ? err : diag__set(diag, err, "%.240s; and %.240s", first.text, second.text);
+}
+
+/* With the signature first, which costs less. */
+static enum ph_err check_proof(struct auth *auth, const struct keyring *ring,
+                               const struct http_headers *headers, struct arena *a,
+                               struct diag *diag)
+{
+    bool keys = keyring__count(ring) > 0;
+    enum ph_proof proof = proof_of(auth, keys);
+    enum ph_err err = PH_OK;
+
+    if (accepts_all(auth, keys))
+        return PH_OK;
+    if (proof == PH_PROOF_EITHER)
+        return check_either(auth, ring, headers, a, diag);
+    if (proof != PH_PROOF_TOKEN)
+        err = keyring__check(ring, headers, diag);
+    if (err == PH_OK && proof != PH_PROOF_SIGNATURE)
+        err = check_token(auth, headers, a, diag);
+    return err;
+}
+
+enum ph_err auth__check(struct auth *auth, const struct http_headers *headers, struct arena *a,
+                        struct diag *diag)
+{
+    const struct keyring *ring = auth__ring(auth);
+    enum ph_err err = check_proof(auth, ring, headers, a, diag);
+
+    keyring__unref(ring);
+    return err;
+}
+
+enum ph_err ph_app_require(struct ph_app *app, enum ph_proof proof)
+{
+    if ((unsigned)proof > PH_PROOF_EITHER)
+        return PH_ERR_ARGUMENT;
+    app->auth.proof = proof;
+    return PH_OK;
+}
+
+enum ph_err ph_app_use_entra(struct ph_app *app, const struct ph_entra_options *options,
+                             const char **why)
+{
+    struct auth *auth = &app->auth;
+    enum ph_err err;
+
+    if (why)
+        *why = auth->why.text;
+    if (auth->tokens)
+        return diag__set(&auth->why, PH_ERR_STATE, "tokens are configured already");
+    auth->tokens = tokens__new(options, app->log, &err, &auth->why);
+    return err;
+}
+
 /* --- Its life ------------------------------------------------------------------------ */
 
 static bool make_locks(struct auth *auth)
@@ -385,6 +492,7 @@ bool auth__init(struct auth *auth)
 void auth__free(struct auth *auth)
 {
     stop_watching(auth);
+    tokens__free(auth->tokens);
     for (size_t i = 0; i < auth->source_count; i++)
         source_free(&auth->sources[i]);
     ph_keys_free(auth->own);

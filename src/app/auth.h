@@ -4,6 +4,7 @@
 #define APP_AUTH_H
 
 #include "app/keys.h"
+#include "app/tokens.h"
 #include "base/file.h"
 #include "base/log.h"
 
@@ -34,6 +35,10 @@ struct auth {
     struct ph_log *log;
     struct diag why;
 
+    bool allow_unsigned;
+    enum ph_proof proof;
+    struct tokens *tokens; /* NULL: none are accepted */
+
     pthread_t watcher;
     bool watching;
     unsigned seconds;
@@ -47,7 +52,12 @@ void auth__free(struct auth *auth);
 
 /* A reference to the keys of now. Any thread. */
 const struct keyring *auth__ring(struct auth *auth);
-bool auth__has_keys(struct auth *auth);
+/* Does the request prove what it must? PH_ERR_STATE: this cannot be told now; any other error:
+ * no. `diag` says why. Any thread. */
+enum ph_err auth__check(struct auth *auth, const struct http_headers *headers, struct arena *a,
+                        struct diag *diag);
+/* NULL, or what is missing so that anything could be proved: a constant. */
+const char *auth__fault(struct auth *auth);
 /* Adds to the keys that the application was given itself; the origin may be absent. */
 enum ph_err auth__add_key(struct auth *auth, struct str origin, struct str key);
 

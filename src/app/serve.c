@@ -165,16 +165,16 @@ static void serve_validation(struct serving *s)
         refuse(s, res->status, NULL);
 }
 
-/* Fails closed: without a key and without the setting, ph_app_check refused already. */
-static bool is_signed(struct serving *s)
+/* To whoever is refused, it is all the same why. */
+static bool is_authentic(struct serving *s)
 {
-    const struct keyring *ring = auth__ring(&s->app->auth);
-    bool good = keyring__count(ring) == 0
-                    ? s->app->allow_unsigned
-                    : keyring__check(ring, &s->req->headers, &s->diag) == PH_OK;
+    enum ph_err err = auth__check(&s->app->auth, &s->req->headers, &s->res->arena, &s->diag);
 
-    keyring__unref(ring);
-    return good;
+    if (err == PH_ERR_STATE || err == PH_ERR_MEMORY)
+        refuse(s, 503, "try again later");
+    else if (err != PH_OK)
+        refuse(s, 401, "unauthorized");
+    return err == PH_OK;
 }
 
 static bool is_allowed(struct serving *s)
@@ -317,10 +317,8 @@ static bool serve_event(struct serving *s, ph_served_fn *done, void *arg)
     struct ph_event *ev;
     enum ph_err err;
 
-    if (!is_signed(s)) {
-        refuse(s, 401, "unauthorized");
+    if (!is_authentic(s))
         return true;
-    }
     if (!is_allowed(s)) {
         refuse(s, 403, "forbidden");
         return true;

@@ -8,7 +8,6 @@
 
 struct ph_app {
     struct auth auth;
-    bool allow_unsigned;
     struct str *origins; /* each a C string of its own; none: any origin */
     size_t origin_count;
     char *path;

@@ -48,6 +48,15 @@ struct str http__get_last(const struct http_headers *h, struct str name)
     return STR_NONE;
 }
 
+struct str http__bearer(const struct http_headers *headers)
+{
+    struct str rest = str__trim(http__get(headers, STR("Authorization"))), scheme;
+
+    if (!str__split(&rest, ' ', &scheme) || !rest.ptr || !str__eq_nocase(scheme, STR("Bearer")))
+        return STR_NONE;
+    return str__trim(rest);
+}
+
 size_t http__count(const struct http_headers *h, struct str name)
 {
     size_t count = 0;

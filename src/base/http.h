@@ -40,6 +40,8 @@ bool http__own(struct arena *a, struct http_request *req);
 struct str http__get(const struct http_headers *h, struct str name);
 /* Last value of a header (rule for ce-connectionState and metadata). */
 struct str http__get_last(const struct http_headers *h, struct str name);
+/* Token from `Authorization: Bearer` (scheme without case); absent when there is none. */
+struct str http__bearer(const struct http_headers *headers);
 size_t http__count(const struct http_headers *h, struct str name);
 /* Splits a request target, in origin or absolute form, into path and query. */
 void http__set_target(struct http_request *req, struct str target);

@@ -201,6 +201,39 @@ enum ph_err jwt__peek(struct arena *a, struct str token, const struct json **cla
     return err ? err : read_claims(a, parts.payload, claims, NULL);
 }
 
+static enum ph_err refuse_claim(struct str name, const struct json *node, struct diag *diag)
+{
+    return diag__set(diag, PH_ERR_SYNTAX,
+                     "the token's claim `%.*s` holds %s, expected a string or an array of strings",
+                     STR_FMT(name), json__type_name(node));
+}
+
+enum ph_err jwt__claim_strings(struct arena *a, const struct json *claims, struct str name,
+                               struct str **items, size_t *count, struct diag *diag)
+{
+    const struct json *claim = json__get(claims, name), *item = claim;
+    size_t n = 1;
+
+    *items = NULL;
+    *count = 0;
+    if (!claim || claim->type == JSON_NULL)
+        return PH_OK;
+    if (claim->type == JSON_ARRAY) {
+        item = claim->child;
+        n = claim->count;
+    }
+    *items = arena__alloc(a, n * sizeof(**items));
+    if (!*items)
+        return diag__set(diag, PH_ERR_MEMORY, "no memory for the token's claims");
+    for (size_t i = 0; i < n; i++, item = item->next) {
+        if (item->type != JSON_STRING)
+            return refuse_claim(name, item, diag);
+        (*items)[i] = item->string;
+    }
+    *count = n;
+    return PH_OK;
+}
+
 void jwt__sign(struct buf *out, struct str claims, const struct mac_key *key)
 {
     size_t start = out->len;

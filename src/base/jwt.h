@@ -36,6 +36,10 @@ enum ph_err jwt__check_times(struct arena *a, struct str token, const struct jwt
 /* What a token claims, with nothing checked but its form. */
 enum ph_err jwt__peek(struct arena *a, struct str token, const struct json **claims);
 
+/* A claim that is a string or an array of strings, as an array (client-and-rest 1.2). */
+enum ph_err jwt__claim_strings(struct arena *a, const struct json *claims, struct str name,
+                               struct str **items, size_t *count, struct diag *diag);
+
 /* Appends a token whose payload is the JSON text `claims`. */
 void jwt__sign(struct buf *out, struct str claims, const struct mac_key *key);
 

@@ -13,6 +13,7 @@
 
 #define DEFAULT_LISTEN "127.0.0.1:8090"
 #define MAX_PLUGINS 64
+#define MAX_NAMES 32
 #define WATCH_SECONDS 1 /* a file that changes is read within two */
 
 struct settings {
@@ -25,6 +26,8 @@ struct settings {
     const char *plugins[MAX_PLUGINS];
     size_t plugin_count;
     bool has_sources; /* files that may change while it runs */
+    struct ph_entra_options entra;
+    const char *issuers[MAX_NAMES + 1], *audiences[MAX_NAMES + 1];
 };
 
 static enum ph_err set_listen(void *settings, const char *value, struct diag *diag)
@@ -89,6 +92,69 @@ static enum ph_err set_key_file(void *settings, const char *value, struct diag *
 
     s->has_sources = true;
     return err ? diag__set(diag, err, "%s", why) : PH_OK;
+}
+
+static enum ph_err add_name(const char **names, const char *value, struct diag *diag)
+{
+    size_t count = 0;
+
+    while (names[count])
+        count++;
+    if (count == MAX_NAMES)
+        return diag__set(diag, PH_ERR_LIMIT, "more than %d of them", MAX_NAMES);
+    names[count] = value;
+    return PH_OK;
+}
+
+static enum ph_err add_issuer(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+
+    s->entra.issuers = s->issuers;
+    return add_name(s->issuers, value, diag);
+}
+
+static enum ph_err add_audience(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+
+    s->entra.audiences = s->audiences;
+    return add_name(s->audiences, value, diag);
+}
+
+static enum ph_err set_tenant(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+
+    (void)diag;
+    s->entra.tenant = value;
+    return PH_OK;
+}
+
+static enum ph_err set_entra_keys(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+
+    (void)diag;
+    s->entra.keys = value;
+    s->has_sources = true;
+    return PH_OK;
+}
+
+static enum ph_err set_require(void *settings, const char *value, struct diag *diag)
+{
+    static const char *const names[] = {[PH_PROOF_SIGNATURE] = "signature",
+                                        [PH_PROOF_TOKEN] = "token",
+                                        [PH_PROOF_BOTH] = "both",
+                                        [PH_PROOF_EITHER] = "either"};
+    struct settings *s = settings;
+
+    for (unsigned i = PH_PROOF_SIGNATURE; i <= PH_PROOF_EITHER; i++) {
+        if (strcmp(value, names[i]) == 0)
+            return ph_app_require(s->app, (enum ph_proof)i);
+    }
+    return diag__set(diag, PH_ERR_ARGUMENT, "\"%s\" is none of signature, token, both, either",
+                     value);
 }
 
 static enum ph_err set_allowed_origin(void *settings, const char *value, struct diag *diag)
@@ -177,6 +243,17 @@ static const struct cli_option options[] = {
      "accept events of the service host HOST only if they are signed with\n"
      "KEY; may be repeated",
      set_origin_key},
+    {"entra-tenant", "ID", "accept tokens of Microsoft Entra that come from this directory",
+     set_tenant},
+    {"entra-audience", "AUDIENCE", "which are for this one; may be repeated", add_audience},
+    {"entra-issuer", "URL", "and from this issuer, in place of the tenant's; may be repeated",
+     add_issuer},
+    {"entra-keys", "FILE|URL", "and signed with these public keys, in place of the tenant's",
+     set_entra_keys},
+    {"require", "PROOF",
+     "what events must bring along: signature, token, both or either\n"
+     "(default: both, or the one that is configured)",
+     set_require},
     {"allowed-origin", "HOST", "service host that may send events; may be repeated (default: any)",
      set_allowed_origin},
     {"allow-unsigned", NULL, "accept events without checking a signature", set_allow_unsigned},
@@ -223,7 +300,6 @@ static enum ph_err plugins_from_environment(struct settings *s, struct diag *dia
 static enum cli_result complete(struct settings *s)
 {
     struct diag diag;
-    const char *why;
     enum ph_err err = PH_OK;
 
     if (ph_is_cgi() && plugins_from_environment(s, &diag))
@@ -236,6 +312,21 @@ static enum cli_result complete(struct settings *s)
                           "WebPubSubConnectionString: %s, expected "
                           "Endpoint=...;AccessKey=...;Version=1.0;",
                           ph_strerror(err));
+    return CLI_RUN;
+}
+
+static bool wants_tokens(const struct ph_entra_options *o)
+{
+    return o->tenant || o->issuers || o->audiences || o->keys;
+}
+
+/* With the log, because a thread reads the keys from now on. */
+static enum cli_result prepare_proof(struct settings *s)
+{
+    const char *why;
+
+    if (wants_tokens(&s->entra) && ph_app_use_entra(s->app, &s->entra, &why))
+        return cli__wrong(&cli, "%s (--entra-...)", why);
     if (ph_app_check(s->app, &why))
         return cli__wrong(&cli, "%s", why);
     return CLI_RUN;
@@ -357,7 +448,7 @@ static int run(struct settings *s)
         return CLI_EXIT_USAGE;
     log = ph_log_new(s->level, s->format);
     ph_app_set_log(s->app, log);
-    status = load_plugins(s, log);
+    status = prepare_proof(s) == CLI_RUN ? load_plugins(s, log) : CLI_EXIT_USAGE;
     if (status == EXIT_SUCCESS)
         status = serve(s);
     ph_app_free(s->app);

@@ -92,13 +92,13 @@ static void bearer_is_read_without_case_of_the_scheme(void **state)
         struct str token;
 
         http__add(&f->arena, &h, STR("authorization"), str__of(rows[i].header));
-        token = access__bearer(&h);
+        token = http__bearer(&h);
         if (rows[i].token)
             assert_str(token, rows[i].token);
         else
             assert_null(token.ptr);
     }
-    assert_null(access__bearer(&(struct http_headers){0}).ptr);
+    assert_null(http__bearer(&(struct http_headers){0}).ptr);
 }
 
 /* client-and-rest section 1.2 */
@@ -323,27 +323,27 @@ static void claims_are_strings_or_arrays(void **state)
                                      "\"null\":null,\"bad\":[\"d\",{}],\"number\":7}"),
                                  &JSON_LIMITS_DEFAULT, &claims, &f->diag),
                      PH_OK);
-    assert_int_equal(access__claim_strings(&f->arena, claims, STR("one"), &items, &count, &f->diag),
+    assert_int_equal(jwt__claim_strings(&f->arena, claims, STR("one"), &items, &count, &f->diag),
                      PH_OK);
     assert_int_equal(count, 1);
     assert_str(items[0], "a");
-    assert_int_equal(access__claim_strings(&f->arena, claims, STR("two"), &items, &count, &f->diag),
+    assert_int_equal(jwt__claim_strings(&f->arena, claims, STR("two"), &items, &count, &f->diag),
                      PH_OK);
     assert_int_equal(count, 2);
     assert_str(items[1], "c");
     assert_int_equal(
-        access__claim_strings(&f->arena, claims, STR("none"), &items, &count, &f->diag), PH_OK);
+        jwt__claim_strings(&f->arena, claims, STR("none"), &items, &count, &f->diag), PH_OK);
     assert_int_equal(count, 0);
     assert_int_equal(
-        access__claim_strings(&f->arena, claims, STR("null"), &items, &count, &f->diag), PH_OK);
+        jwt__claim_strings(&f->arena, claims, STR("null"), &items, &count, &f->diag), PH_OK);
     assert_int_equal(count, 0);
     assert_int_equal(
-        access__claim_strings(&f->arena, claims, STR("absent"), &items, &count, &f->diag), PH_OK);
+        jwt__claim_strings(&f->arena, claims, STR("absent"), &items, &count, &f->diag), PH_OK);
     assert_int_equal(count, 0);
-    assert_int_equal(access__claim_strings(&f->arena, claims, STR("bad"), &items, &count, &f->diag),
+    assert_int_equal(jwt__claim_strings(&f->arena, claims, STR("bad"), &items, &count, &f->diag),
                      PH_ERR_SYNTAX);
     assert_int_equal(
-        access__claim_strings(&f->arena, claims, STR("number"), &items, &count, &f->diag),
+        jwt__claim_strings(&f->arena, claims, STR("number"), &items, &count, &f->diag),
         PH_ERR_SYNTAX);
     assert_non_null(strstr(f->diag.text, "`number`"));
 }

@@ -1,18 +1,10 @@
 #include "broker/config/entra.h"
 
-#include "base/url.h"
-#include "broker/config/endpoint.h"
+#include "entra/entra_keys.h"
 
 enum ph_err entra__check_url(struct str url, struct diag *diag)
 {
-    struct public_endpoint parts;
-
-    /* It has the form of an endpoint up to the query. */
-    struct str rest = url, front;
-
-    str__split(&rest, '?', &front);
-    if (endpoint__parse(front, &parts, NULL) == PH_OK && parts.path.len > 0 &&
-        url.len <= SETTINGS_MAX_URL && (parts.secure || url__is_loopback(parts.host)))
+    if (entra_keys__good_url(url))
         return PH_OK;
     return diag__set(diag, PH_ERR_ARGUMENT,
                      "jwksUrl must be an https:// URL with a path (http:// for this machine alone, "

@@ -1,20 +1,10 @@
 #include "broker/core/access.h"
 
 #include "base/url.h"
+#include "entra/entra_token.h"
 
 #define ISSUER "https://webpubsub.azure.com"
 #define MAX_CLAIMS_LEN 1024
-
-/* --- Where the token is ----------------------------------------------------- */
-
-struct str access__bearer(const struct http_headers *headers)
-{
-    struct str rest = str__trim(http__get(headers, STR("Authorization"))), scheme;
-
-    if (!str__split(&rest, ' ', &scheme) || !rest.ptr || !str__eq_nocase(scheme, STR("Bearer")))
-        return STR_NONE;
-    return str__trim(rest);
-}
 
 /* --- Whom it is for --------------------------------------------------------- */
 
@@ -173,7 +163,7 @@ static enum ph_err check_audience(struct arena *a, const struct json *claims,
 {
     struct str *items;
     size_t count;
-    enum ph_err err = access__claim_strings(a, claims, STR("aud"), &items, &count, diag);
+    enum ph_err err = jwt__claim_strings(a, claims, STR("aud"), &items, &count, diag);
 
     if (err != PH_OK)
         return err;
@@ -204,79 +194,27 @@ enum ph_err access__check(struct arena *a, struct str token, const struct jwt_ru
 
 /* --- Microsoft Entra ---------------------------------------------------------- */
 
-/* Some SDKs ask for the scope with two slashes, and the audience keeps one of them. */
-static bool is_audience(struct str text, const struct entra_settings *entra)
+static struct entra_policy policy_of(const struct entra_settings *entra)
 {
-    if (text.len == entra->audience.len + 1 && text.ptr[text.len - 1] == '/')
-        text.len--;
-    return str__eq(text, entra->audience);
+    return (struct entra_policy){&entra->issuer, 1, &entra->audience, 1};
 }
 
 bool access__is_entra(struct arena *a, struct str token, const struct entra_settings *entra)
 {
+    const struct entra_policy policy = policy_of(entra);
     const struct json *claims;
-    struct str *items;
-    size_t count;
 
-    if (!entra->audience.ptr || jwt__peek(a, token, &claims) != PH_OK ||
-        access__claim_strings(a, claims, STR("aud"), &items, &count, NULL) != PH_OK)
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        if (is_audience(items[i], entra))
-            return true;
-    }
-    return false;
+    return entra->audience.ptr && jwt__peek(a, token, &claims) == PH_OK &&
+           entra_token__is_for(a, claims, &policy, NULL) == PH_OK;
 }
 
 enum ph_err access__check_entra(struct arena *a, struct str token, const struct jwt_rules *rules,
                                 const struct entra_settings *entra, struct diag *diag)
 {
-    const struct json *claims;
-    enum ph_err err;
+    const struct entra_policy policy = policy_of(entra);
 
-    if (entra->allow_unvalidated)
-        return jwt__check_times(a, token, rules, diag);
-    err = jwt__verify_rs256(a, token, rules, &claims, diag);
-    if (err == PH_OK && !str__eq(json__get_string(claims, STR("iss")), entra->issuer))
-        err = diag__set(diag, PH_ERR_AUTH,
-                        "the token's issuer is \"%.*s\", expected entra.issuer \"%.*s\"",
-                        STR_FMT(json__get_string(claims, STR("iss"))), STR_FMT(entra->issuer));
-    return err;
-}
-
-/* --- What it says ----------------------------------------------------------- */
-
-static enum ph_err refuse_claim(struct str name, const struct json *node, struct diag *diag)
-{
-    return diag__set(diag, PH_ERR_SYNTAX,
-                     "the token's claim `%.*s` holds %s, expected a string or an array of strings",
-                     STR_FMT(name), json__type_name(node));
-}
-
-enum ph_err access__claim_strings(struct arena *a, const struct json *claims, struct str name,
-                                  struct str **items, size_t *count, struct diag *diag)
-{
-    const struct json *claim = json__get(claims, name), *item = claim;
-    size_t n = 1;
-
-    *items = NULL;
-    *count = 0;
-    if (!claim || claim->type == JSON_NULL)
-        return PH_OK;
-    if (claim->type == JSON_ARRAY) {
-        item = claim->child;
-        n = claim->count;
-    }
-    *items = arena__alloc(a, n * sizeof(**items));
-    if (!*items)
-        return diag__set(diag, PH_ERR_MEMORY, "no memory for the token's claims");
-    for (size_t i = 0; i < n; i++, item = item->next) {
-        if (item->type != JSON_STRING)
-            return refuse_claim(name, item, diag);
-        (*items)[i] = item->string;
-    }
-    *count = n;
-    return PH_OK;
+    return entra->allow_unvalidated ? jwt__check_times(a, token, rules, diag)
+                                    : entra_token__check(a, token, rules, &policy, diag);
 }
 
 /* --- Reconnection tokens (official-emulator section 2.5) ----------------- */

@@ -22,9 +22,6 @@ struct access_request {
     size_t endpoint_count;
 };
 
-/* Token from `Authorization: Bearer` (scheme without case); absent when there is none. */
-struct str access__bearer(const struct http_headers *headers);
-
 /* Checks signature, times and audience. http, https, ws and wss are equal in an
  * audience; so are the request's Host, own_host, loopback names with the same port, and the
  * public endpoints.
@@ -41,10 +38,6 @@ bool access__is_entra(struct arena *a, struct str token, const struct entra_sett
  * with a key that is not among the public ones. */
 enum ph_err access__check_entra(struct arena *a, struct str token, const struct jwt_rules *rules,
                                 const struct entra_settings *entra, struct diag *diag);
-
-/* A claim that is a string or an array of strings, as an array (client-and-rest 1.2). */
-enum ph_err access__claim_strings(struct arena *a, const struct json *claims, struct str name,
-                                  struct str **items, size_t *count, struct diag *diag);
 
 /* Tokens that let a client take up a lost session again: valid for one connection id. */
 void access__make_reconnection_token(struct buf *out, struct str connection_id,

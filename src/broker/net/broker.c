@@ -4,12 +4,12 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "broker/net/ca_file.h"
-#include "broker/net/entra_keys.h"
 #include "broker/net/handler_tokens.h"
 #include "broker/net/listener.h"
 #include "broker/net/news.h"
 #include "broker/net/publisher.h"
 #include "broker/net/shard.h"
+#include "entra/entra_keys.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,7 +121,8 @@ static void on_keys_settled(void *ctx)
 
 static bool open_keys(struct broker *b, const struct settings *settings, struct diag *diag)
 {
-    const struct entra_keys_config config = {.settings = settings,
+    const struct entra_keys_config config = {.file = settings->entra.jwks_file,
+                                             .url = settings->entra.jwks_url,
                                              .refresh_seconds = b->limits.key_seconds,
                                              .log = b->log,
                                              .settled = on_keys_settled,
@@ -129,13 +130,15 @@ static bool open_keys(struct broker *b, const struct settings *settings, struct 
 
     if (!settings->entra.audience.ptr)
         return true;
+    b->initial = settings__ref(settings);
     b->entra = entra_keys__new(&config, diag);
     return b->entra;
 }
 
+/* Unvalidated tokens need no keys. */
 static bool start_keys(struct broker *b, struct diag *diag)
 {
-    if (!b->entra || entra_keys__start(b->entra))
+    if (!b->entra || b->initial->entra.allow_unvalidated || entra_keys__start(b->entra))
         return true;
     diag__set(diag, PH_ERR_SYSTEM, "cannot start a thread for the keys of Entra");
     return false;
@@ -161,6 +164,7 @@ static void broker_free(struct broker *b)
         shard__free(b->shards[i]);
     handler_tokens__free(b->tokens);
     entra_keys__free(b->entra);
+    settings__unref(b->initial);
     news__free(b->news);
     publisher__free(b->publisher);
     sem_destroy(&b->drained);

@@ -42,11 +42,12 @@ struct broker {
     char own_host[300]; /* HOST:PORT as clients reach it, from the settings */
     size_t shard_count;
     struct shard **shards;
-    struct entra_keys *entra;      /* NULL: services have access keys alone */
-    struct handler_tokens *tokens; /* for event handlers */
-    int64_t start_ms;              /* Unix time */
-    struct news *news;             /* what the log has heard of */
-    sem_t drained;                 /* posted once by each shard that has nothing left to do */
+    struct entra_keys *entra;       /* NULL: services have access keys alone */
+    const struct settings *initial; /* with `entra`: its tokens are judged by these for good */
+    struct handler_tokens *tokens;  /* for event handlers */
+    int64_t start_ms;               /* Unix time */
+    struct news *news;              /* what the log has heard of */
+    sem_t drained;                  /* posted once by each shard that has nothing left to do */
 };
 
 /* Listens and starts the shards' threads; accepts connections when it returns. References

@@ -2,11 +2,11 @@
 
 #include "base/clock.h"
 #include "broker/metrics/metrics_text.h"
-#include "broker/net/entra_keys.h"
 #include "broker/net/front.h"
 #include "broker/net/metrics_page.h"
 #include "broker/net/relay.h"
 #include "broker/rest/route.h"
+#include "entra/entra_keys.h"
 
 #include <fcntl.h>
 #include <netdb.h>
@@ -170,13 +170,13 @@ static void text_unavailable(struct request *r, const char *why)
 
 static struct rest_world rest_world(const struct request *r)
 {
-    return (struct rest_world){
-        .settings = r->shard->settings,
-        .own_host = str__of(r->shard->broker->own_host),
-        .now = clock__unix_ms() / 1000,
-        .loop_ms = shard__now(r->shard),
-        .max_body = r->body.max - 1,
-        .entra = r->shard->broker->entra ? entra_keys__settings(r->shard->broker->entra) : NULL};
+    return (struct rest_world){.settings = r->shard->settings,
+                               .own_host = str__of(r->shard->broker->own_host),
+                               .now = clock__unix_ms() / 1000,
+                               .loop_ms = shard__now(r->shard),
+                               .max_body = r->body.max - 1,
+                               .entra = r->shard->broker->entra ? &r->shard->broker->initial->entra
+                                                                : NULL};
 }
 
 /* The answer is there without a command. */

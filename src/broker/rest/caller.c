@@ -39,7 +39,7 @@ static enum ph_err check_token(struct judge *j, struct str token)
 
 int caller__check(struct judge *j)
 {
-    struct str token = access__bearer(&j->req->headers);
+    struct str token = http__bearer(&j->req->headers);
     enum ph_err err;
 
     if (j->call->route->work == ROUTE_HEALTH)

@@ -215,7 +215,7 @@ static int authenticate(struct reader *r)
     if (settings__hub(r->settings, r->out->hub)->compatibility.token_in_connect_query)
         r->out->shown_token = r->token;
     if (r->token.len == 0)
-        r->token = access__bearer(&r->req->headers);
+        r->token = http__bearer(&r->req->headers);
     if (r->token.len == 0)
         return admit_anonymous(r);
     err = check_token(r);
@@ -228,7 +228,7 @@ static int authenticate(struct reader *r)
 
 static int read_claim(struct reader *r, struct str name, struct str **items, size_t *count)
 {
-    enum ph_err err = access__claim_strings(r->arena, r->out->claims, name, items, count, r->diag);
+    enum ph_err err = jwt__claim_strings(r->arena, r->out->claims, name, items, count, r->diag);
 
     if (err == PH_OK)
         return 0;

@@ -1,14 +1,13 @@
-#include "broker/net/entra_keys.h"
+#include "entra/entra_keys.h"
 
-#include "base/buf.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
+#include "base/url.h"
+#include "curl/call.h"
 
-#include <curl/curl.h>
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /* A key that was withdrawn is forgotten after this time at the latest. */
@@ -19,14 +18,17 @@
 
 struct entra_keys {
     struct entra_keys_config config;
-    const struct entra_settings *entra;
+    char *file, *url;
     pthread_t thread;
     bool started;
     atomic_bool stopping; /* also looked at by curl, without the lock */
 
     pthread_mutex_t lock;
-    pthread_cond_t changed;
-    const struct jwks *keys;
+    pthread_cond_t changed;  /* for the thread: there is something to do */
+    pthread_cond_t settled;  /* for those who wait: a reading is over */
+    unsigned waiting;        /* of those */
+    const struct jwks *keys; /* as they were read last, at ... */
+    int64_t read_at;
     bool wanted, reading;
     int64_t not_before; /* when the next reading may begin, on the monotonic clock */
     int64_t due;        /* when it begins although nobody asks */
@@ -34,29 +36,34 @@ struct entra_keys {
 
 /* --- Sources ------------------------------------------------------------------ */
 
-static enum ph_err read_file(const char *path, struct buf *out, struct diag *diag)
+/* What no URL may hold, and user names and fragments, which mean nothing here. */
+static bool is_clean(struct str url)
 {
-    FILE *f = fopen(path, "re");
-    char part[8192];
-    size_t n;
+    for (size_t i = 0; i < url.len; i++) {
+        unsigned char c = (unsigned char)url.ptr[i];
 
-    if (!f)
-        return diag__set(diag, PH_ERR_SYSTEM, "%s: %s", path, strerror(errno));
-    while (!out->failed && (n = fread(part, 1, sizeof(part), f)) > 0)
-        buf__append(out, part, n);
-    if (ferror(f))
-        diag__set(diag, PH_ERR_SYSTEM, "%s: %s", path, strerror(errno));
-    else if (out->failed)
-        diag__set(diag, PH_ERR_LIMIT, "%s: larger than %d bytes", path, JWKS_MAX_LEN);
-    n = ferror(f) || out->failed;
-    fclose(f);
-    return n ? PH_ERR_SYSTEM : PH_OK;
+        if (c <= ' ' || c >= 0x7f || strchr("\"\\<>^`{|}#@", c))
+            return false;
+    }
+    return url.len > 0 && url.len <= ENTRA_KEYS_MAX_URL;
 }
 
-static size_t take(char *data, size_t size, size_t count, void *out)
+bool entra_keys__good_url(struct str url)
 {
-    buf__append(out, data, size * count);
-    return ((struct buf *)out)->failed ? 0 : size * count;
+    struct str http = STR("http://"), https = STR("https://"), scheme = STR_NONE, host;
+    const char *slash;
+
+    if (str__starts_with_nocase(url, https))
+        scheme = https;
+    else if (str__starts_with_nocase(url, http))
+        scheme = http;
+    if (!scheme.ptr || !is_clean(url))
+        return false;
+    url = str__n(url.ptr + scheme.len, url.len - scheme.len);
+    slash = memchr(url.ptr, '/', url.len);
+    host = url__host_only(str__n(url.ptr, slash ? (size_t)(slash - url.ptr) : 0));
+    return host.len > 0 && !memchr(host.ptr, '?', host.len) &&
+           (scheme.len == https.len || url__is_loopback(host));
 }
 
 static int may_go_on(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
@@ -67,65 +74,60 @@ static int may_go_on(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_o
     return atomic_load(&k->stopping);
 }
 
-/* No redirects: where keys come from is the operator's decision. */
-static void set_options(CURL *easy, struct entra_keys *k, const char *url, struct buf *out,
-                        char *error)
+static enum ph_err perform(struct entra_keys *k, struct call *call, struct buf *out,
+                           struct diag *diag)
 {
-    curl_easy_setopt(easy, CURLOPT_URL, url);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_FAILONERROR, 1L);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT, FETCH_SECONDS);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "pubhook-broker");
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, out);
-    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, may_go_on);
-    curl_easy_setopt(easy, CURLOPT_XFERINFODATA, k);
-}
-
-static enum ph_err read_url(struct entra_keys *k, const char *url, struct buf *out,
-                            struct diag *diag)
-{
-    char error[CURL_ERROR_SIZE] = "";
-    CURL *easy = curl_easy_init();
+    const struct http_request get = {.method = STR("GET")};
+    const struct call_request request = {.url = str__of(k->url), .http = &get};
+    const struct http_response *response;
     CURLcode code;
-    long status = 0;
 
-    if (!easy)
-        return diag__set(diag, PH_ERR_MEMORY, "%s: out of memory", url);
-    set_options(easy, k, url, out, error);
-    code = curl_easy_perform(easy);
-    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_cleanup(easy);
-    if (out->failed)
-        return diag__set(diag, PH_ERR_LIMIT, "%s: larger than %d bytes", url, JWKS_MAX_LEN);
-    if (code != CURLE_OK)
-        return diag__set(diag, PH_ERR_SYSTEM, "%s: %s", url,
-                         error[0] ? error : curl_easy_strerror(code));
-    if (status != 200)
-        return diag__set(diag, PH_ERR_SYSTEM, "%s: answered %ld, expected 200", url, status);
-    return PH_OK;
+    if (!call__prepare(call, &request))
+        return diag__set(diag, PH_ERR_MEMORY, "%s: out of memory", k->url);
+    curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
+    curl_easy_setopt(call->easy, CURLOPT_TIMEOUT, FETCH_SECONDS);
+    curl_easy_setopt(call->easy, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(call->easy, CURLOPT_XFERINFOFUNCTION, may_go_on);
+    curl_easy_setopt(call->easy, CURLOPT_XFERINFODATA, k);
+    code = curl_easy_perform(call->easy);
+    response = call__response(call, code);
+    if (!response)
+        return diag__set(diag, PH_ERR_SYSTEM, "%s: %s", k->url, call__problem(call, code));
+    if (response->status != 200)
+        return diag__set(diag, PH_ERR_SYSTEM, "%s: answered %d, expected 200", k->url,
+                         response->status);
+    buf__str(out, response->body);
+    return out->failed ? diag__set(diag, PH_ERR_MEMORY, "%s: out of memory", k->url) : PH_OK;
 }
 
-/* Strings of the settings have a NUL behind them. */
+/* No redirects: where keys come from is the operator's decision. */
+static enum ph_err read_url(struct entra_keys *k, struct buf *out, struct diag *diag)
+{
+    static const struct call_limits limits = {
+        .headers = 100, .header_bytes = 32 << 10, .body = JWKS_MAX_LEN};
+    struct call call;
+    enum ph_err err;
+
+    if (!call__init(&call, &limits))
+        return diag__set(diag, PH_ERR_MEMORY, "%s: out of memory", k->url);
+    err = perform(k, &call, out, diag);
+    call__free(&call);
+    return err;
+}
+
 static struct jwks *read_keys(struct entra_keys *k, struct diag *diag)
 {
-    const char *source = k->entra->jwks_url.ptr ? k->entra->jwks_url.ptr : k->entra->jwks_file.ptr;
     struct jwks *keys = NULL;
     struct diag why = {""};
     struct buf text;
     enum ph_err err;
 
     buf__init(&text, JWKS_MAX_LEN);
-    err =
-        k->entra->jwks_url.ptr ? read_url(k, source, &text, diag) : read_file(source, &text, diag);
+    err = k->url ? read_url(k, &text, diag) : file__read(k->file, &text, diag);
     if (err == PH_OK) {
         keys = jwks__parse(buf__view(&text), &why);
         if (!keys)
-            diag__set(diag, PH_ERR_SYNTAX, "%s: %s", source, why.text);
+            diag__set(diag, PH_ERR_SYNTAX, "%s: %s", k->url ? k->url : k->file, why.text);
     }
     buf__free(&text);
     return keys;
@@ -142,6 +144,7 @@ static void settle(struct entra_keys *k, struct jwks *keys)
     if (keys) {
         jwks__unref(k->keys);
         k->keys = keys;
+        k->read_at = now;
         k->not_before = now + pause;
         k->due = now + MAX_AGE_MS;
     } else { /* nobody has to ask for the next try, but may sooner */
@@ -173,6 +176,9 @@ static void read_again(struct entra_keys *k)
     if (!atomic_load(&k->stopping))
         say(k, keys, &diag);
     settle(k, keys);
+    pthread_cond_broadcast(&k->settled);
+    if (!k->config.settled)
+        return;
     pthread_mutex_unlock(&k->lock);
     k->config.settled(k->config.ctx);
     pthread_mutex_lock(&k->lock);
@@ -202,6 +208,16 @@ static void *run(void *arg)
 
 /* --- Interface ------------------------------------------------------------------ */
 
+static bool make_conditions(struct entra_keys *k, const pthread_condattr_t *monotonic)
+{
+    if (pthread_cond_init(&k->changed, monotonic) != 0)
+        return false;
+    if (pthread_cond_init(&k->settled, monotonic) == 0)
+        return true;
+    pthread_cond_destroy(&k->changed);
+    return false;
+}
+
 static bool make_locks(struct entra_keys *k)
 {
     pthread_condattr_t monotonic;
@@ -211,7 +227,7 @@ static bool make_locks(struct entra_keys *k)
         return false;
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     if (pthread_mutex_init(&k->lock, NULL) == 0) {
-        made = pthread_cond_init(&k->changed, &monotonic) == 0;
+        made = make_conditions(k, &monotonic);
         if (!made)
             pthread_mutex_destroy(&k->lock);
     }
@@ -219,21 +235,38 @@ static bool make_locks(struct entra_keys *k)
     return made;
 }
 
-struct entra_keys *entra_keys__new(const struct entra_keys_config *config, struct diag *diag)
+static bool copy_text(char **out, struct str text)
+{
+    *out = text.ptr ? strndup(text.ptr, text.len) : NULL;
+    return *out || !text.ptr;
+}
+
+static struct entra_keys *allocate(const struct entra_keys_config *config)
 {
     struct entra_keys *k = calloc(1, sizeof(*k));
-    struct jwks *keys;
 
     if (!k || !make_locks(k)) {
-        diag__set(diag, PH_ERR_MEMORY, "out of memory");
         free(k);
         return NULL;
     }
     k->config = *config;
-    k->config.settings = settings__ref(config->settings);
-    k->entra = &k->config.settings->entra;
-    k->wanted = k->entra->jwks_url.ptr;
-    if (!k->entra->jwks_file.ptr)
+    if (copy_text(&k->file, config->file) && copy_text(&k->url, config->url))
+        return k;
+    entra_keys__free(k);
+    return NULL;
+}
+
+struct entra_keys *entra_keys__new(const struct entra_keys_config *config, struct diag *diag)
+{
+    struct entra_keys *k = allocate(config);
+    struct jwks *keys;
+
+    if (!k) {
+        diag__set(diag, PH_ERR_MEMORY, "out of memory");
+        return NULL;
+    }
+    k->wanted = k->url;
+    if (!k->file)
         return k;
     keys = read_keys(k, diag);
     if (keys) {
@@ -244,11 +277,8 @@ struct entra_keys *entra_keys__new(const struct entra_keys_config *config, struc
     return NULL;
 }
 
-/* Unvalidated tokens need no keys. */
 bool entra_keys__start(struct entra_keys *k)
 {
-    if (k->entra->allow_unvalidated)
-        return true;
     k->started = pthread_create(&k->thread, NULL, run, k) == 0;
     return k->started;
 }
@@ -270,16 +300,21 @@ void entra_keys__free(struct entra_keys *k)
     if (!k)
         return;
     entra_keys__stop(k);
+    pthread_cond_destroy(&k->settled);
     pthread_cond_destroy(&k->changed);
     pthread_mutex_destroy(&k->lock);
     jwks__unref(k->keys);
-    settings__unref(k->config.settings);
+    free(k->file);
+    free(k->url);
     free(k);
 }
 
-const struct entra_settings *entra_keys__settings(const struct entra_keys *k)
+/* With the lock. */
+static const struct jwks *usable(const struct entra_keys *k)
 {
-    return k->entra;
+    int64_t max = (int64_t)k->config.max_age_seconds * 1000;
+
+    return max > 0 && clock__mono_ms() - k->read_at > max ? NULL : k->keys;
 }
 
 const struct jwks *entra_keys__get(struct entra_keys *k)
@@ -287,7 +322,7 @@ const struct jwks *entra_keys__get(struct entra_keys *k)
     const struct jwks *keys;
 
     pthread_mutex_lock(&k->lock);
-    keys = jwks__ref(k->keys);
+    keys = jwks__ref(usable(k));
     pthread_mutex_unlock(&k->lock);
     return keys;
 }
@@ -297,7 +332,7 @@ enum entra_keys_hope entra_keys__want(struct entra_keys *k, const struct jwks *s
     enum entra_keys_hope hope = ENTRA_KEYS_FINAL;
 
     pthread_mutex_lock(&k->lock);
-    if (k->keys != seen)
+    if (usable(k) != seen)
         hope = ENTRA_KEYS_NEWER;
     else if (k->reading || k->wanted || clock__mono_ms() >= k->not_before)
         hope = ENTRA_KEYS_COMING;
@@ -307,4 +342,32 @@ enum entra_keys_hope entra_keys__want(struct entra_keys *k, const struct jwks *s
     }
     pthread_mutex_unlock(&k->lock);
     return hope;
+}
+
+void entra_keys__read_again(struct entra_keys *k)
+{
+    pthread_mutex_lock(&k->lock);
+    k->wanted = true;
+    pthread_cond_signal(&k->changed);
+    pthread_mutex_unlock(&k->lock);
+}
+
+bool entra_keys__await(struct entra_keys *k, unsigned ms)
+{
+    int64_t until = clock__mono_ms() + ms;
+    bool settled = false;
+
+    pthread_mutex_lock(&k->lock);
+    if (k->waiting < ENTRA_KEYS_MAX_WAITING) {
+        const struct timespec at = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
+        int code = 0;
+
+        k->waiting++;
+        while ((k->reading || k->wanted) && code == 0)
+            code = pthread_cond_timedwait(&k->settled, &k->lock, &at);
+        settled = !k->reading && !k->wanted;
+        k->waiting--;
+    }
+    pthread_mutex_unlock(&k->lock);
+    return settled;
 }
