@@ -410,7 +410,7 @@ static enum ph_err check_either(struct auth *auth, const struct keyring *ring,
     if (keyring__check(ring, headers, &first) == PH_OK)
         return PH_OK;
     err = check_token(auth, headers, a, &second);
-    return err == PH_OK ? err : diag__set(diag, err, "%.240s; and %.240s", first.text, second.text);
+    return err == PH_OK ? err : diag__set(diag, err, "%.240s; %.240s", first.text, second.text);
 }
 
 /* With the signature first, which costs less. */
