@@ -464,6 +464,50 @@ PH_API enum ph_err ph_service_check_permission(struct ph_service *service,
 /** Is the service there? */
 PH_API enum ph_err ph_service_health(struct ph_service *service, struct ph_service_result **out);
 
+/* --- More than one request ---------------------------------------------------------------- */
+
+/**
+ * A client's access token. With an access key it is made here (pubhook/token.h); with
+ * tokens of Microsoft Entra the service is asked for one (PH_SERVICE_GENERATE_TOKEN).
+ *
+ * @param options  NULL for an anonymous client without roles
+ * @param token    gets it, to be freed with ph_token_free; NULL after a failure
+ * @param out      as for ph_service_call
+ */
+PH_API enum ph_err ph_service_client_token(struct ph_service *service,
+                                           const struct ph_token_options *options, char **token,
+                                           struct ph_service_result **out);
+/** The same as the URL that the client connects to, at the endpoint. */
+PH_API enum ph_err ph_service_client_url(struct ph_service *service,
+                                         const struct ph_token_options *options, char **url,
+                                         struct ph_service_result **out);
+
+struct ph_service_list;
+
+/**
+ * Walks the connections of a group. Pages are asked for as they are needed.
+ *
+ * @param top  how many at most; 0: all
+ * @return     freed with ph_service_list_free; NULL when memory is out
+ */
+PH_API struct ph_service_list *ph_service_list_new(struct ph_service *service, const char *group,
+                                                   unsigned top);
+/** Frees it; NULL is fine. */
+PH_API void ph_service_list_free(struct ph_service_list *list);
+/**
+ * The next connection. May wait.
+ *
+ * @param connection_id  gets its id, valid until the next call; NULL at the end
+ * @param user_id        gets its user, NULL for an anonymous one; may be NULL
+ * @return               errors of ph_service_call; ph_service_list_result says more, and the
+ *                       next call tries again
+ * Threads: one at a time for a list.
+ */
+PH_API enum ph_err ph_service_list_next(struct ph_service_list *list, const char **connection_id,
+                                        const char **user_id);
+/** The result of the page that was asked for last; NULL before the first. */
+PH_API const struct ph_service_result *ph_service_list_result(const struct ph_service_list *list);
+
 #ifdef __cplusplus
 }
 #endif

@@ -11,11 +11,20 @@
 extern "C" {
 #endif
 
+/** What the client speaks: each has a path of its own in the client's URL. */
+enum ph_client_protocol {
+    PH_CLIENT_DEFAULT, /**< Web PubSub: wss://HOST/client/hubs/HUB */
+    PH_CLIENT_MQTT,    /**< MQTT over WebSocket: wss://HOST/clients/mqtt/hubs/HUB */
+    PH_CLIENT_SOCKETIO /**< Socket.IO: wss://HOST/clients/socketio/hubs/HUB */
+};
+
+/** Zero and NULL mean the default. New members come at the end. */
 struct ph_token_options {
     const char *user_id;       /* NULL: anonymous */
     const char *const *roles;  /* NULL-terminated, or NULL */
     const char *const *groups; /* groups joined at connect; NULL-terminated, or NULL */
     unsigned minutes;          /* lifetime; 0 means 60 */
+    enum ph_client_protocol protocol;
 };
 
 /**
@@ -27,7 +36,7 @@ struct ph_token_options {
  * @param options            NULL for an anonymous client without roles
  * @param out                gets a string to be freed with ph_token_free
  * PH_ERR_NOT_FOUND: no connection string. PH_ERR_SYNTAX: it has no Endpoint or no
- * AccessKey. PH_ERR_ARGUMENT: no valid hub name, group name, role or user id.
+ * AccessKey. PH_ERR_ARGUMENT: no valid hub name, group name, role, user id or protocol.
  * PH_ERR_MEMORY: out of memory, or the token would be longer than 16 KiB.
  * Threads: any.
  */

@@ -5,7 +5,7 @@
 #define MAX_HEADERS 100
 #define MAX_HEADER_BYTES (32u << 10)
 
-/* --- What goes out ---------------------------------------------------------------------- */
+/* --- What goes out ------------------------------------------------------------------- */
 
 static size_t give_body(char *to, size_t size, size_t count, void *arg)
 {
@@ -49,7 +49,7 @@ bool attempt__set(struct attempt *t, const struct outgoing *out, struct str addr
            curl_easy_setopt(t->call.easy, CURLOPT_TIMEOUT_MS, ms) == CURLE_OK;
 }
 
-/* --- What became of it -------------------------------------------------------------------- */
+/* --- What became of it --------------------------------------------------------------- */
 
 struct failure {
     CURLcode code;
@@ -139,7 +139,7 @@ struct try_result attempt__end(struct attempt *t, const struct operation *operat
                                .retry_after_ms = retry_after(t->call.easy)};
 }
 
-/* --- Life ------------------------------------------------------------------------------------ */
+/* --- Life ---------------------------------------------------------------------------- */
 
 static CURLcode set_choices(struct attempt *t, const struct attempt_options *o)
 {

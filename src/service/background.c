@@ -117,7 +117,7 @@ static void unlist(struct background *b, struct pending *p)
         p->next->previous = p->previous;
 }
 
-/* --- Attempts --------------------------------------------------------------------------- */
+/* --- Attempts ------------------------------------------------------------------------ */
 
 static struct attempt *take_attempt(struct background *b)
 {
@@ -141,7 +141,7 @@ static void put_attempt(struct background *b, struct attempt *attempt)
     b->idle_count++;
 }
 
-/* --- The end of one ------------------------------------------------------------------------ */
+/* --- The end of one ------------------------------------------------------------------ */
 
 static void withdraw(struct pending *p)
 {
@@ -205,7 +205,7 @@ static void end(struct pending *p)
     pthread_mutex_unlock(&b->lock);
 }
 
-/* --- In the loop ------------------------------------------------------------------------------ */
+/* --- In the loop --------------------------------------------------------------------- */
 
 static void stand_in_line(struct pending *p)
 {

@@ -8,7 +8,7 @@
 
 #define MAX_IDLE 16
 
-/* --- Connections ------------------------------------------------------------------- */
+/* --- Connections --------------------------------------------------------------------- */
 
 struct attempt *engine__take(struct engine *e)
 {
@@ -37,7 +37,7 @@ void engine__put(struct engine *e, struct attempt *attempt)
     attempt__close(attempt);
 }
 
-/* --- Calls that wait ------------------------------------------------------------------ */
+/* --- Calls that wait ----------------------------------------------------------------- */
 
 static void wait_ms(int64_t ms)
 {
@@ -80,7 +80,7 @@ struct ph_service_result *engine__call(struct engine *e, struct str hub,
     return errand__finish(&c);
 }
 
-/* --- Calls that do not ------------------------------------------------------------------ */
+/* --- Calls that do not --------------------------------------------------------------- */
 
 struct background *engine__has_background(struct engine *e)
 {
@@ -104,7 +104,7 @@ struct background *engine__background(struct engine *e)
     return b;
 }
 
-/* --- Life ---------------------------------------------------------------------------------- */
+/* --- Life ---------------------------------------------------------------------------- */
 
 static unsigned or_default(unsigned value, unsigned otherwise)
 {

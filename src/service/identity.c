@@ -6,7 +6,7 @@
 
 #define MAX_CLAIMS (512u << 10)
 
-/* --- Where ------------------------------------------------------------------------- */
+/* --- Where --------------------------------------------------------------------------- */
 
 static enum ph_err use_endpoint(struct identity *id, const struct ph_service_options *o,
                                 struct diag *diag)
@@ -45,7 +45,7 @@ static enum ph_err use_reverse_proxy(struct identity *id, const char *url, struc
     return PH_OK;
 }
 
-/* --- Who ---------------------------------------------------------------------------- */
+/* --- Who ----------------------------------------------------------------------------- */
 
 static enum ph_err use_key(struct identity *id, struct str key, struct diag *diag)
 {
@@ -120,7 +120,7 @@ void identity__free(struct identity *id)
     *id = (struct identity){0};
 }
 
-/* --- Tokens ---------------------------------------------------------------------------- */
+/* --- Tokens -------------------------------------------------------------------------- */
 
 static enum ph_err sign(const struct identity *id, const char *url, int64_t now, struct buf *out)
 {

@@ -6,12 +6,14 @@
 #include "base/random.h"
 #include "base/url.h"
 #include "base/utf8.h"
+#include "service/token.h"
 
 #define MAX_URL (256u << 10) /* excluded ids make them long */
 #define MAX_TTL 300
 #define MAX_PAGE 200
+#define DEFAULT_MINUTES 60
 
-/* --- The table --------------------------------------------------------------------- */
+/* --- The table ----------------------------------------------------------------------- */
 
 enum part {
     GROUP = 1 << 0,
@@ -213,6 +215,8 @@ const struct operation *operation__find(enum ph_service_operation id)
                                                                                 : NULL;
 }
 
+static const struct ph_token_options anonymous;
+
 /* --- Judging ------------------------------------------------------------------------- */
 
 static bool is_id(const char *id)
@@ -313,7 +317,7 @@ static const char *problem_with(const struct ph_service_request *r, enum part pa
             return "as ph_service_result_continuation returned it";
         return r->page_size <= MAX_PAGE && r->top <= INT32_MAX ? NULL : "page_size up to 200";
     case TOKEN:
-        return NULL;
+        return token__check(r->token) ? NULL : "valid ids, roles, groups and protocol";
     }
     return NULL;
 }
@@ -374,7 +378,7 @@ static enum ph_err check(const struct operation *o, const struct ph_service_requ
     return err;
 }
 
-/* --- The URL --------------------------------------------------------------------------- */
+/* --- The URL ------------------------------------------------------------------------- */
 
 static struct str permission_name(enum ph_service_permission permission)
 {
@@ -438,12 +442,11 @@ static void write_number(struct buf *out, const char *name, unsigned value)
 
 static void write_token_claims(struct buf *out, const struct ph_token_options *t)
 {
-    if (!t)
-        return;
     write_param(out, "userId", t->user_id);
     write_params(out, "role", t->roles);
-    write_number(out, "minutesToExpire", t->minutes);
+    write_number(out, "minutesToExpire", t->minutes ? t->minutes : DEFAULT_MINUTES);
     write_params(out, "group", t->groups);
+    write_param(out, "clientType", token__client_type(t));
 }
 
 /* A continuation is the query of the link to the next page, version and all. */
@@ -462,7 +465,8 @@ static void write_query(struct buf *out, const struct ph_service_request *r)
     write_param(out, "targetName", r->target_name);
     write_number(out, "maxpagesize", r->page_size);
     write_number(out, "top", r->top);
-    write_token_claims(out, r->token);
+    if (r->operation == PH_SERVICE_GENERATE_TOKEN)
+        write_token_claims(out, r->token ? r->token : &anonymous);
 }
 
 /* Moves what was written to the arena. */
@@ -490,7 +494,7 @@ static bool write_url(struct arena *a, const struct ph_service_request *r,
     return out->url;
 }
 
-/* --- The message ------------------------------------------------------------------------- */
+/* --- The message --------------------------------------------------------------------- */
 
 static bool add_header(struct arena *a, struct outgoing *out, const char *name, const char *value)
 {
@@ -559,7 +563,7 @@ static bool write_body(struct arena *a, const struct ph_service_request *r, stru
     return !(out->operation->needs & GROUPS) || write_groups(a, r, out);
 }
 
-/* --- All of it ------------------------------------------------------------------------------ */
+/* --- All of it ----------------------------------------------------------------------- */
 
 /* A random UUID (RFC 9562 section 5.4). */
 static const char *make_id(struct arena *a)

@@ -50,7 +50,7 @@ void result__fail(struct ph_service_result *r, enum ph_err err, const char *fmt,
     va_end(args);
 }
 
-/* --- Refusals ----------------------------------------------------------------------- */
+/* --- Refusals ------------------------------------------------------------------------ */
 
 static const char *copy(struct ph_service_result *r, struct str s)
 {
@@ -139,7 +139,7 @@ static void refuse(struct ph_service_result *r, const struct operation *o)
                  text ? text : "");
 }
 
-/* --- Successes --------------------------------------------------------------------------- */
+/* --- Successes ----------------------------------------------------------------------- */
 
 static bool parse(struct ph_service_result *r, const struct operation *o,
                   const struct http_response *answer, struct json **out)
@@ -239,7 +239,7 @@ void result__read(struct ph_service_result *r, const struct operation *o,
         read_token(r, o, answer);
 }
 
-/* --- Accessors ------------------------------------------------------------------------------ */
+/* --- Accessors ----------------------------------------------------------------------- */
 
 enum ph_err ph_service_result_error(const struct ph_service_result *r)
 {

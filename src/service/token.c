@@ -15,13 +15,31 @@
 
 static const struct ph_token_options anonymous;
 
-/* scheme://host[:port]/path/client/hubs/hub, with the scheme of the audience (http) or
- * of the URL (ws); the official SDKs do the same (client-and-rest section 1.2). */
-static void write_endpoint(struct buf *out, const char *scheme,
-                           const struct connection_string *service, struct str hub)
+/* client-and-rest section 1.1 */
+static const struct protocol {
+    const char *path, *client_type;
+} protocols[] = {
+    [PH_CLIENT_DEFAULT] = {"/client/hubs/", "Default"},
+    [PH_CLIENT_MQTT] = {"/clients/mqtt/hubs/", "MQTT"},
+    [PH_CLIENT_SOCKETIO] = {"/clients/socketio/hubs/", "SocketIO"},
+};
+
+static bool is_protocol(enum ph_client_protocol protocol)
+{
+    return (size_t)protocol < sizeof(protocols) / sizeof(*protocols);
+}
+
+const char *token__client_type(const struct ph_token_options *options)
+{
+    return protocols[options->protocol].client_type;
+}
+
+/* The official SDKs do the same (client-and-rest section 1.2). */
+void token__write_url(struct buf *out, const char *scheme, const struct connection_string *service,
+                      struct str hub, const struct ph_token_options *options)
 {
     connection_string__url(out, scheme, service);
-    buf__str(out, STR("/client/hubs/"));
+    buf__str(out, str__of(protocols[options ? options->protocol : PH_CLIENT_DEFAULT].path));
     buf__str(out, hub);
 }
 
@@ -34,9 +52,10 @@ static bool are_valid(const char *const *items, bool (*valid)(struct str))
     return true;
 }
 
-static bool check_options(const struct ph_token_options *options)
+bool token__check(const struct ph_token_options *options)
 {
-    return (!options->user_id || names__valid_id(str__of(options->user_id))) &&
+    return is_protocol(options->protocol) &&
+           (!options->user_id || names__valid_id(str__of(options->user_id))) &&
            are_valid(options->roles, utf8__valid) && are_valid(options->groups, names__valid_group);
 }
 
@@ -55,12 +74,13 @@ static void write_list(struct buf *out, struct str key, const char *const *items
     buf__str(out, STR("],"));
 }
 
-static void write_audience(struct buf *out, const struct connection_string *service, struct str hub)
+static void write_audience(struct buf *out, const struct connection_string *service, struct str hub,
+                           const struct ph_token_options *options)
 {
     struct buf url;
 
     buf__init(&url, MAX_URL);
-    write_endpoint(&url, "http", service, hub);
+    token__write_url(&url, "http", service, hub, options);
     buf__str(out, STR("\"aud\":"));
     json__quote(out, buf__view(&url));
     out->failed |= url.failed;
@@ -76,7 +96,7 @@ static void write_claims(struct buf *out, const struct connection_string *servic
     write_list(out, STR("role"), options->roles);
     write_list(out, STR("webpubsub.group"), options->groups);
     buf__printf(out, "\"iat\":%lld,\"exp\":%lld,", (long long)now, (long long)(now + minutes * 60));
-    write_audience(out, service, hub);
+    write_audience(out, service, hub, options);
     if (options->user_id) {
         buf__str(out, STR(",\"sub\":"));
         json__quote(out, str__of(options->user_id));
@@ -92,7 +112,7 @@ enum ph_err token__write(struct buf *out, const struct connection_string *servic
 
     if (!options)
         options = &anonymous;
-    if (!names__valid_hub(hub) || !check_options(options))
+    if (!names__valid_hub(hub) || !token__check(options))
         return PH_ERR_ARGUMENT;
     key = mac__key_new(service->access_key);
     if (!key)
@@ -115,28 +135,35 @@ static enum ph_err read_service(const char *text, struct connection_string *out)
     return text ? connection_string__parse(str__of(text), out, NULL) : PH_ERR_NOT_FOUND;
 }
 
-/* `url`: the client URL in front of the token. */
-static enum ph_err make(const char *connection_string, const char *hub_name, bool url,
+enum ph_err token__make(const struct connection_string *service, struct str hub, bool url,
                         const struct ph_token_options *options, char **out)
 {
-    struct connection_string service;
-    struct str hub = str__of(hub_name);
-    enum ph_err err = read_service(connection_string, &service);
+    enum ph_err err = options && !token__check(options) ? PH_ERR_ARGUMENT : PH_OK;
     struct buf text;
 
     *out = NULL;
-    if (err != PH_OK)
+    if (err)
         return err;
     buf__init(&text, MAX_URL);
     if (url) {
-        write_endpoint(&text, "ws", &service, hub);
+        token__write_url(&text, "ws", service, hub, options);
         buf__str(&text, STR("?access_token="));
     }
-    err = token__write(&text, &service, hub, options, clock__unix_ms() / 1000);
+    err = token__write(&text, service, hub, options, clock__unix_ms() / 1000);
     if (err == PH_OK)
         *out = buf__take(&text, NULL);
     buf__free(&text);
     return err;
+}
+
+static enum ph_err make(const char *connection_string, const char *hub, bool url,
+                        const struct ph_token_options *options, char **out)
+{
+    struct connection_string service;
+    enum ph_err err = read_service(connection_string, &service);
+
+    *out = NULL;
+    return err ? err : token__make(&service, str__of(hub), url, options, out);
 }
 
 enum ph_err ph_client_access_url(const char *connection_string, const char *hub,

@@ -10,4 +10,14 @@
 enum ph_err token__write(struct buf *out, const struct connection_string *service, struct str hub,
                          const struct ph_token_options *options, int64_t now);
 
+/* A token, or with `url` the client's URL with it, in memory of its own. */
+enum ph_err token__make(const struct connection_string *service, struct str hub, bool url,
+                        const struct ph_token_options *options, char **out);
+/* The parts, for tokens that the service makes. */
+bool token__check(const struct ph_token_options *options);
+/* `scheme`: http for the audience, ws for the client. */
+void token__write_url(struct buf *out, const char *scheme, const struct connection_string *service,
+                      struct str hub, const struct ph_token_options *options);
+const char *token__client_type(const struct ph_token_options *options);
+
 #endif

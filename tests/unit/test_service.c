@@ -37,7 +37,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* --- Clients -------------------------------------------------------------------------- */
+/* --- Clients ------------------------------------------------------------------------- */
 
 struct member {
     struct client client;
@@ -73,7 +73,7 @@ static void expect_nothing(struct member *m)
     expect_frame(m, "pong");
 }
 
-/* --- Calls ------------------------------------------------------------------------------ */
+/* --- Calls --------------------------------------------------------------------------- */
 
 static void must(enum ph_err err, struct ph_service_result *result)
 {
@@ -98,7 +98,7 @@ static void perform(const struct ph_service_request *request)
     MUST(ph_service_call(chat, request, &r));
 }
 
-/* --- Sending ------------------------------------------------------------------------------ */
+/* --- Sending ------------------------------------------------------------------------- */
 
 static void sends_reach_all_a_group_a_user_and_a_connection(void **state)
 {
@@ -148,7 +148,7 @@ static void sends_have_a_filter_exclusions_metadata_and_a_time(void **state)
     leave(&bob);
 }
 
-/* --- Connections ---------------------------------------------------------------------------- */
+/* --- Connections --------------------------------------------------------------------- */
 
 static void expect_closed(struct member *m, const char *reason)
 {
@@ -207,8 +207,7 @@ static void questions_are_answered(void **state)
     leave(&ann);
 }
 
-/* --- Groups ------------------------------------------------------------------------------------
- */
+/* --- Groups -------------------------------------------------------------------------- */
 
 static void connections_and_users_join_and_leave_groups(void **state)
 {
@@ -692,6 +691,9 @@ int main(void)
         cmocka_unit_test(filtered_connections_join_and_leave_groups),
         cmocka_unit_test(who_is_missing_is_told_with_the_services_code),
         cmocka_unit_test(a_group_is_listed_page_by_page),
+        cmocka_unit_test(a_group_is_walked),
+        cmocka_unit_test(a_key_makes_tokens_here),
+        cmocka_unit_test(the_service_makes_none_for_a_key),
         cmocka_unit_test(permissions_are_granted_checked_and_revoked),
         cmocka_unit_test(what_is_no_request_is_refused_before_it_is_sent),
         cmocka_unit_test(clients_that_cannot_be_made),

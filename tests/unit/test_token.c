@@ -1,6 +1,7 @@
 /* Connection strings and client access tokens. */
 #include "service/token.h"
 
+#include "base/base64.h"
 #include "base/jwt.h"
 #include "unit.h"
 
@@ -164,13 +165,54 @@ static void url_has_the_scheme_of_web_sockets(void **state)
     ph_token_free(NULL);
 }
 
+/* client-and-rest section 1.1; the audience is the URL's http form */
+static void each_protocol_has_its_path(void **state)
+{
+    static const struct {
+        enum ph_client_protocol protocol;
+        const char *url, *audience;
+    } rows[] = {
+        {PH_CLIENT_DEFAULT, "wss://a.example/b/client/hubs/chat?access_token=",
+         "\"aud\":\"https://a.example/b/client/hubs/chat\""},
+        {PH_CLIENT_MQTT, "wss://a.example/b/clients/mqtt/hubs/chat?access_token=",
+         "\"aud\":\"https://a.example/b/clients/mqtt/hubs/chat\""},
+        {PH_CLIENT_SOCKETIO, "wss://a.example/b/clients/socketio/hubs/chat?access_token=",
+         "\"aud\":\"https://a.example/b/clients/socketio/hubs/chat\""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const struct ph_token_options options = {.protocol = rows[i].protocol};
+        struct str token, part;
+        struct arena arena;
+        char *url;
+
+        arena__init(&arena, NULL, 0, 4096);
+        assert_int_equal(ph_client_access_url("Endpoint=https://a.example/b/;AccessKey=" KEY,
+                                              "chat", &options, &url),
+                         PH_OK);
+        assert_true(str__starts_with(str__of(url), str__of(rows[i].url)));
+        token = str__of(url + strlen(rows[i].url));
+        str__split(&token, '.', &part);
+        str__split(&token, '.', &part);
+        assert_non_null(strstr(base64__decode_url(&arena, part).ptr, rows[i].audience));
+        arena__free(&arena);
+        ph_token_free(url);
+    }
+}
+
 static void wrong_options_are_refused(void **state)
 {
     static const char service[] = "Endpoint=https://a.example;AccessKey=" KEY;
     const char *const blank[] = {" ", NULL}, *const no_utf8[] = {"\xff", NULL};
     const struct ph_token_options wrong[] = {
-        {"", NULL, NULL, 0},      {"a\nb", NULL, NULL, 0}, {"\xff", NULL, NULL, 0},
-        {NULL, no_utf8, NULL, 0}, {NULL, NULL, blank, 0},
+        {.user_id = ""},
+        {.user_id = "a\nb"},
+        {.user_id = "\xff"},
+        {.roles = no_utf8},
+        {.groups = blank},
+        {.protocol = (enum ph_client_protocol)3},
+        {.protocol = (enum ph_client_protocol) - 1},
     };
     static const char *const hubs[] = {NULL, "", "1a", "a/b", "a b", "\xc3\xa4"};
     char *out;
@@ -248,6 +290,7 @@ int main(void)
         cmocka_unit_test(token_holds_what_the_official_sdk_writes),
         cmocka_unit_test(anonymous_token_lives_an_hour),
         cmocka_unit_test(url_has_the_scheme_of_web_sockets),
+        cmocka_unit_test(each_protocol_has_its_path),
         cmocka_unit_test(wrong_options_are_refused),
         cmocka_unit_test(tokens_are_limited_to_what_verifiers_read),
         cmocka_unit_test(hub_name_length_is_limited),
