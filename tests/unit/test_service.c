@@ -271,8 +271,7 @@ static void who_is_missing_is_told_with_the_services_code(void **state)
     assert_int_equal(ph_service_add_user_to_group(chat, "g", "nobody", NULL), PH_ERR_NOT_FOUND);
 }
 
-/* --- Listing
- * -------------------------------------------------------------------------------------- */
+/* --- Listing ------------------------------------------------------------------------- */
 
 #define MEMBERS 5
 
@@ -309,8 +308,70 @@ static void a_group_is_listed_page_by_page(void **state)
         leave(&m[i]);
 }
 
-/* --- Permissions
- * ------------------------------------------------------------------------------------ */
+static void a_group_is_walked(void **state)
+{
+    struct ph_service_list *list = ph_service_list_new(chat, "g", 0);
+    const char *id, *user;
+    struct member m[2];
+    size_t seen = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        join_as(&m[i], ",\"sub\":\"ann\",\"webpubsub.group\":[\"g\"]");
+    assert_null(ph_service_list_result(list));
+    while (ph_service_list_next(list, &id, &user) == PH_OK && id) {
+        assert_string_equal(user, "ann");
+        seen++;
+    }
+    assert_int_equal(seen, 2);
+    assert_int_equal(ph_service_list_next(list, &id, NULL), PH_OK);
+    assert_null(id);
+    ph_service_list_free(list);
+    list = ph_service_list_new(chat, "g", 1);
+    assert_int_equal(ph_service_list_next(list, &id, NULL), PH_OK);
+    assert_non_null(id);
+    assert_int_equal(ph_service_list_next(list, &id, NULL), PH_OK);
+    assert_null(id);
+    ph_service_list_free(list);
+    list = ph_service_list_new(chat, NULL, 0);
+    assert_int_equal(ph_service_list_next(list, &id, &user), PH_ERR_ARGUMENT);
+    assert_non_null(strstr(ph_service_result_why(ph_service_list_result(list)), "group"));
+    ph_service_list_free(list);
+    for (size_t i = 0; i < 2; i++)
+        leave(&m[i]);
+}
+
+/* --- Tokens -------------------------------------------------------------------------- */
+
+static void a_key_makes_tokens_here(void **state)
+{
+    const struct ph_token_options ann = {.user_id = "ann"}, wrong = {.user_id = ""};
+    struct ph_service_result *r;
+    char *text, start[64];
+
+    (void)state;
+    snprintf(start, sizeof(start), "ws://127.0.0.1:%u/client/hubs/chat?access_token=ey", kit.port);
+    assert_int_equal(ph_service_client_url(chat, &ann, &text, NULL), PH_OK);
+    assert_true(str__starts_with(str__of(text), str__of(start)));
+    ph_token_free(text);
+    assert_int_equal(ph_service_client_token(chat, NULL, &text, NULL), PH_OK);
+    ph_token_free(text);
+    assert_int_equal(ph_service_client_token(chat, &wrong, &text, &r), PH_ERR_ARGUMENT);
+    assert_null(text);
+    ph_service_result_free(r);
+}
+
+/* The broker makes tokens for callers of Microsoft Entra alone. */
+static void the_service_makes_none_for_a_key(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        ph_service_call(chat, &(struct ph_service_request){.operation = PH_SERVICE_GENERATE_TOKEN},
+                        NULL),
+        PH_ERR_AUTH);
+}
+
+/* --- Permissions --------------------------------------------------------------------- */
 
 static int may(const char *id, enum ph_service_permission permission, const char *group)
 {
@@ -342,8 +403,7 @@ static void permissions_are_granted_checked_and_revoked(void **state)
     leave(&ann);
 }
 
-/* --- Refusals
- * ------------------------------------------------------------------------------------------ */
+/* --- Refusals ------------------------------------------------------------------------ */
 
 static void what_is_no_request_is_refused_before_it_is_sent(void **state)
 {
@@ -448,8 +508,7 @@ static void a_wrong_key_is_refused_without_being_told(void **state)
     ph_service_free(s);
 }
 
-/* --- Threads
- * --------------------------------------------------------------------------------------------- */
+/* --- Threads ------------------------------------------------------------------------- */
 
 #define THREADS 8
 #define CALLS 25
@@ -484,8 +543,7 @@ static void many_threads_use_one_client(void **state)
     leave(&ann);
 }
 
-/* --- Without waiting
- * --------------------------------------------------------------------------------------- */
+/* --- Without waiting ----------------------------------------------------------------- */
 
 struct outcome {
     unsigned calls;
