@@ -121,6 +121,36 @@ PH_API const char *ph_event_certificate_thumbprint(const struct ph_event *ev, si
 /** A client certificate in PEM; NULL past the end. */
 PH_API const char *ph_event_certificate_pem(const struct ph_event *ev, size_t at);
 
+/** What a client certificate says. TLS has not judged it: whether to trust its issuer and whether
+ *  it is valid now is for the handler (or a proxy before the service) to decide. */
+enum ph_certificate_fact {
+    PH_CERTIFICATE_SUBJECT,     /* as RFC 2253 writes it: "CN=device 7,O=Example" */
+    PH_CERTIFICATE_ISSUER,      /* the same */
+    PH_CERTIFICATE_COMMON_NAME, /* of the subject, the last one */
+    PH_CERTIFICATE_SERIAL,      /* hex, lower case */
+    PH_CERTIFICATE_NOT_BEFORE,  /* "2026-11-20T12:00:00Z" */
+    PH_CERTIFICATE_NOT_AFTER,
+    PH_CERTIFICATE_SHA1,  /* thumbprint that is computed here; hex, lower case */
+    PH_CERTIFICATE_SHA256 /* the same */
+};
+/**
+ * A fact of a client certificate. It is read from the PEM when first asked for.
+ *
+ * @return  UTF-8 that lives as long as the event; NULL past the end, when the PEM is not one that
+ *          can be read or has more than 64 KiB, past the 16th certificate, when the fact is
+ *          missing, and when memory is out
+ */
+PH_API const char *ph_event_certificate_fact(const struct ph_event *ev, size_t at,
+                                             enum ph_certificate_fact fact);
+/**
+ * The first and the last second, since 1970, in which a client certificate is valid.
+ *
+ * @param not_before, not_after  may be NULL; unchanged on failure
+ * PH_ERR_NOT_FOUND: ph_event_certificate_fact gives nothing of it either.
+ */
+PH_API enum ph_err ph_event_certificate_validity(const struct ph_event *ev, size_t at,
+                                                 int64_t *not_before, int64_t *not_after);
+
 /** Header of the webhook request itself, for what has no accessor; NULL if absent. */
 PH_API const char *ph_event_http_header(const struct ph_event *ev, const char *name);
 

@@ -27,6 +27,7 @@
 #include <pubhook/app.h>
 #include <pubhook/defer.h>
 #include <pubhook/event.h>
+#include <pubhook/json.h>
 #include <pubhook/log.h>
 #include <pubhook/mqtt.h>
 #include <pubhook/reply.h>
@@ -120,7 +121,53 @@ struct ph_plugin_config;
     ROW(int, event_mqtt_disconnect_code, (const struct ph_event *))                                \
     ROW(struct ph_reply *, reply_reject_mqtt, (int, const char *))                                 \
     ROW(void, reply_add_mqtt_property, (struct ph_reply *, const char *, const char *))            \
-    ROW(void, reply_set_content_type, (struct ph_reply *, const char *))
+    ROW(void, reply_set_content_type, (struct ph_reply *, const char *))                           \
+    ROW(const char *, event_certificate_fact,                                                      \
+        (const struct ph_event *, size_t, enum ph_certificate_fact))                               \
+    ROW(enum ph_err, event_certificate_validity,                                                   \
+        (const struct ph_event *, size_t, int64_t *, int64_t *))                                   \
+    ROW(const struct ph_json *, event_json, (const struct ph_event *))                             \
+    ROW(enum ph_err, json_parse, (const char *, size_t, struct ph_json_doc **, const char **))     \
+    ROW(const struct ph_json *, json_root, (const struct ph_json_doc *))                           \
+    ROW(void, json_free, (struct ph_json_doc *))                                                   \
+    ROW(const struct ph_json *, json_at, (const struct ph_json *, const char *))                   \
+    ROW(enum ph_json_type, json_type, (const struct ph_json *))                                    \
+    ROW(size_t, json_count, (const struct ph_json *))                                              \
+    ROW(const struct ph_json *, json_first, (const struct ph_json *))                              \
+    ROW(const struct ph_json *, json_next, (const struct ph_json *))                               \
+    ROW(const char *, json_name, (const struct ph_json *, size_t *))                               \
+    ROW(const char *, json_string, (const struct ph_json *, const char *, size_t *))               \
+    ROW(int, json_is, (const struct ph_json *, const char *, const char *))                        \
+    ROW(enum ph_err, json_copy, (const struct ph_json *, const char *, char *, size_t))            \
+    ROW(int64_t, json_int, (const struct ph_json *, const char *, int64_t))                        \
+    ROW(double, json_double, (const struct ph_json *, const char *, double))                       \
+    ROW(int, json_bool, (const struct ph_json *, const char *, int))                               \
+    ROW(const char *, json_raw, (const struct ph_json *, const char *, size_t *))                  \
+    ROW(struct ph_json_writer *, json_writer_new, (void))                                          \
+    ROW(void, json_writer_free, (struct ph_json_writer *))                                         \
+    ROW(void, json_put_object, (struct ph_json_writer *))                                          \
+    ROW(void, json_put_array, (struct ph_json_writer *))                                           \
+    ROW(void, json_put_end, (struct ph_json_writer *))                                             \
+    ROW(void, json_put_key, (struct ph_json_writer *, const char *))                               \
+    ROW(void, json_put_text, (struct ph_json_writer *, const char *))                              \
+    ROW(void, json_put_string, (struct ph_json_writer *, const char *, size_t))                    \
+    ROW(void, json_put_int, (struct ph_json_writer *, int64_t))                                    \
+    ROW(void, json_put_double, (struct ph_json_writer *, double))                                  \
+    ROW(void, json_put_bool, (struct ph_json_writer *, int))                                       \
+    ROW(void, json_put_null, (struct ph_json_writer *))                                            \
+    ROW(void, json_put_raw, (struct ph_json_writer *, const char *, size_t))                       \
+    ROW(void, json_put_value, (struct ph_json_writer *, const struct ph_json *))                   \
+    ROW(const char *, json_writer_text, (const struct ph_json_writer *, size_t *, const char **))  \
+    ROW(struct ph_reply *, reply_json_from, (struct ph_json_writer *))                             \
+    ROW(double, state_get_double, (const struct ph_state *, const char *, double))                 \
+    ROW(int, state_get_bool, (const struct ph_state *, const char *, int))                         \
+    ROW(const char *, state_get_json, (const struct ph_state *, const char *, size_t *))           \
+    ROW(size_t, state_count, (const struct ph_state *))                                            \
+    ROW(const char *, state_key, (const struct ph_state *, size_t))                                \
+    ROW(enum ph_err, state_set_double, (struct ph_state *, const char *, double))                  \
+    ROW(enum ph_err, state_set_bool, (struct ph_state *, const char *, int))                       \
+    ROW(enum ph_err, state_set_json, (struct ph_state *, const char *, const char *, size_t))      \
+    ROW(void, state_remove, (struct ph_state *, const char *))
 
 /** What the host hands to the plugin. */
 struct ph_host {
@@ -276,6 +323,50 @@ extern const struct ph_host *ph_plugin_host __attribute__((visibility("hidden"))
 #define ph_reply_reject_mqtt(...) (ph_plugin_host->reply_reject_mqtt(__VA_ARGS__))
 #define ph_reply_add_mqtt_property(...) (ph_plugin_host->reply_add_mqtt_property(__VA_ARGS__))
 #define ph_reply_set_content_type(...) (ph_plugin_host->reply_set_content_type(__VA_ARGS__))
+#define ph_event_certificate_fact(...) (ph_plugin_host->event_certificate_fact(__VA_ARGS__))
+#define ph_event_certificate_validity(...) (ph_plugin_host->event_certificate_validity(__VA_ARGS__))
+#define ph_event_json(...) (ph_plugin_host->event_json(__VA_ARGS__))
+#define ph_json_parse(...) (ph_plugin_host->json_parse(__VA_ARGS__))
+#define ph_json_root(...) (ph_plugin_host->json_root(__VA_ARGS__))
+#define ph_json_free(...) (ph_plugin_host->json_free(__VA_ARGS__))
+#define ph_json_at(...) (ph_plugin_host->json_at(__VA_ARGS__))
+#define ph_json_type(...) (ph_plugin_host->json_type(__VA_ARGS__))
+#define ph_json_count(...) (ph_plugin_host->json_count(__VA_ARGS__))
+#define ph_json_first(...) (ph_plugin_host->json_first(__VA_ARGS__))
+#define ph_json_next(...) (ph_plugin_host->json_next(__VA_ARGS__))
+#define ph_json_name(...) (ph_plugin_host->json_name(__VA_ARGS__))
+#define ph_json_string(...) (ph_plugin_host->json_string(__VA_ARGS__))
+#define ph_json_is(...) (ph_plugin_host->json_is(__VA_ARGS__))
+#define ph_json_copy(...) (ph_plugin_host->json_copy(__VA_ARGS__))
+#define ph_json_int(...) (ph_plugin_host->json_int(__VA_ARGS__))
+#define ph_json_double(...) (ph_plugin_host->json_double(__VA_ARGS__))
+#define ph_json_bool(...) (ph_plugin_host->json_bool(__VA_ARGS__))
+#define ph_json_raw(...) (ph_plugin_host->json_raw(__VA_ARGS__))
+#define ph_json_writer_new() (ph_plugin_host->json_writer_new())
+#define ph_json_writer_free(...) (ph_plugin_host->json_writer_free(__VA_ARGS__))
+#define ph_json_put_object(...) (ph_plugin_host->json_put_object(__VA_ARGS__))
+#define ph_json_put_array(...) (ph_plugin_host->json_put_array(__VA_ARGS__))
+#define ph_json_put_end(...) (ph_plugin_host->json_put_end(__VA_ARGS__))
+#define ph_json_put_key(...) (ph_plugin_host->json_put_key(__VA_ARGS__))
+#define ph_json_put_text(...) (ph_plugin_host->json_put_text(__VA_ARGS__))
+#define ph_json_put_string(...) (ph_plugin_host->json_put_string(__VA_ARGS__))
+#define ph_json_put_int(...) (ph_plugin_host->json_put_int(__VA_ARGS__))
+#define ph_json_put_double(...) (ph_plugin_host->json_put_double(__VA_ARGS__))
+#define ph_json_put_bool(...) (ph_plugin_host->json_put_bool(__VA_ARGS__))
+#define ph_json_put_null(...) (ph_plugin_host->json_put_null(__VA_ARGS__))
+#define ph_json_put_raw(...) (ph_plugin_host->json_put_raw(__VA_ARGS__))
+#define ph_json_put_value(...) (ph_plugin_host->json_put_value(__VA_ARGS__))
+#define ph_json_writer_text(...) (ph_plugin_host->json_writer_text(__VA_ARGS__))
+#define ph_reply_json_from(...) (ph_plugin_host->reply_json_from(__VA_ARGS__))
+#define ph_state_get_double(...) (ph_plugin_host->state_get_double(__VA_ARGS__))
+#define ph_state_get_bool(...) (ph_plugin_host->state_get_bool(__VA_ARGS__))
+#define ph_state_get_json(...) (ph_plugin_host->state_get_json(__VA_ARGS__))
+#define ph_state_count(...) (ph_plugin_host->state_count(__VA_ARGS__))
+#define ph_state_key(...) (ph_plugin_host->state_key(__VA_ARGS__))
+#define ph_state_set_double(...) (ph_plugin_host->state_set_double(__VA_ARGS__))
+#define ph_state_set_bool(...) (ph_plugin_host->state_set_bool(__VA_ARGS__))
+#define ph_state_set_json(...) (ph_plugin_host->state_set_json(__VA_ARGS__))
+#define ph_state_remove(...) (ph_plugin_host->state_remove(__VA_ARGS__))
 #define ph_plugin_config_get(...) (ph_plugin_host->plugin_config_get(__VA_ARGS__))
 #define ph_plugin_config_fail(...) (ph_plugin_host->plugin_config_fail(__VA_ARGS__))
 #define ph_plugin_config_log(...) (ph_plugin_host->plugin_config_log(__VA_ARGS__))

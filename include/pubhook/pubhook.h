@@ -7,6 +7,7 @@
 #include <pubhook/defer.h>
 #include <pubhook/err.h>
 #include <pubhook/event.h>
+#include <pubhook/json.h>
 #include <pubhook/log.h>
 #include <pubhook/mqtt.h>
 #include <pubhook/reply.h>

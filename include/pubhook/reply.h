@@ -65,11 +65,15 @@ PH_API struct ph_reply *ph_reply_protobuf(const void *data, size_t len);
 /** Any of the four, for handlers that pass a type on. */
 PH_API struct ph_reply *ph_reply_data(enum ph_data_type type, const void *data, size_t len);
 
+/** Bytes that a connection's state may have. It travels as one header line of every event and of
+ *  its answer; web servers and proxies refuse lines much longer than this. */
+#define PH_STATE_MAX 8192
+
 /**
  * Set the connection state that later events of this connection will carry: an
- * opaque ASCII string without control characters, "" to empty it. Without this
- * call the state stays. For successful replies to connect and user events.
- * (lighttpd drops empty headers: under it, as CGI, "" leaves the state as it is.)
+ * opaque ASCII string without control characters, "" to empty it, at most PH_STATE_MAX bytes.
+ * Without this call the state stays. For successful replies to connect and user events. (lighttpd
+ * drops empty headers: under it, as CGI, "" leaves the state as it is.)
  */
 PH_API void ph_reply_set_state(struct ph_reply *reply, const char *state);
 

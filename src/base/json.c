@@ -1,6 +1,9 @@
 #include "base/json.h"
 
+#include <locale.h>
+#include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <yajl/yajl_parse.h>
 
@@ -195,10 +198,21 @@ static int on_number(void *ctx, const char *digits, size_t len)
     return 1;
 }
 
+/* yajl hands over bytes of the text itself, unless there was an escape among them. */
+static bool is_view(const struct parser *p, const unsigned char *text)
+{
+    return p->limits->views && (uintptr_t)text - (uintptr_t)p->text.ptr < p->text.len;
+}
+
 static int copy_string(struct parser *p, struct str *out, const unsigned char *text, size_t len)
 {
-    char *copy = arena__dup(p->arena, text, len);
+    char *copy;
 
+    if (is_view(p, text)) {
+        *out = str__n(text, len);
+        return 1;
+    }
+    copy = arena__dup(p->arena, text, len);
     if (!copy)
         return stop(p, PH_ERR_MEMORY);
     *out = str__n(copy, len);
@@ -474,6 +488,59 @@ bool json__to_u64(const struct json *node, uint64_t *out)
     return node && node->type == JSON_NUMBER && str__to_u64(node->string, out);
 }
 
+/* Digits that end before the point: the longest double has 309. */
+#define LONGEST_NUMBER 512
+
+/* strtod reads the decimal point of the locale. */
+static char decimal_point(void)
+{
+    return localeconv()->decimal_point[0];
+}
+
+bool json__to_double(const struct json *node, double *out)
+{
+    char text[LONGEST_NUMBER + 1], *point;
+
+    if (!node || node->type != JSON_NUMBER || node->string.len > LONGEST_NUMBER)
+        return false;
+    memcpy(text, node->string.ptr, node->string.len);
+    text[node->string.len] = '\0';
+    point = strchr(text, '.');
+    if (point)
+        *point = decimal_point();
+    *out = strtod(text, NULL);
+    return isfinite(*out);
+}
+
+static bool plain_i64(struct str digits, int64_t *out)
+{
+    bool negative = digits.len > 0 && digits.ptr[0] == '-';
+    uint64_t value;
+
+    if (!str__to_u64(str__n(digits.ptr + negative, digits.len - negative), &value) ||
+        value > (uint64_t)INT64_MAX + negative)
+        return false;
+    *out = negative ? (int64_t)(0 - value) : (int64_t)value;
+    return true;
+}
+
+/* From here on, a double stands for several whole numbers. */
+#define AMBIGUOUS 9007199254740992.0
+
+bool json__to_i64(const struct json *node, int64_t *out)
+{
+    double value;
+
+    if (!node || node->type != JSON_NUMBER)
+        return false;
+    if (plain_i64(node->string, out))
+        return true;
+    if (!json__to_double(node, &value) || value <= -AMBIGUOUS || value >= AMBIGUOUS)
+        return false;
+    *out = (int64_t)value;
+    return (double)*out == value;
+}
+
 const char *json__type_name(const struct json *node)
 {
     static const char *const names[] = {"null",     "a boolean", "a number",
@@ -563,6 +630,23 @@ void json__quote(struct buf *out, struct str s)
         s = str__n(s.ptr + plain, s.len - plain);
     }
     buf__byte(out, '"');
+}
+
+bool json__number(struct buf *out, double value)
+{
+    char text[32], *point;
+    int digits = 15;
+
+    if (!isfinite(value))
+        return false;
+    do
+        snprintf(text, sizeof(text), "%.*g", digits, value);
+    while (strtod(text, NULL) != value && ++digits <= 17);
+    point = strchr(text, decimal_point());
+    if (point)
+        *point = '.';
+    buf__str(out, str__of(text));
+    return true;
 }
 
 void json__quote_array(struct buf *out, const struct str *items, size_t count)

@@ -26,6 +26,8 @@ struct json_limits {
     uint32_t nodes; /* values that become nodes */
     uint32_t tree;  /* levels below the root that become nodes; what is deeper is checked,
                        but known by its bytes in `raw` alone. 0: all levels */
+    bool views;     /* strings without escapes, keys too, are bytes of the text: not copied, and
+                       without a NUL behind them */
     bool comments;  /* accept C and C++ comments (configuration files only) */
 };
 
@@ -48,12 +50,18 @@ const struct json *json__get(const struct json *object, struct str key);
 struct str json__get_string(const struct json *object, struct str key);
 /* True and the value for a number written as plain digits that fits. */
 bool json__to_u64(const struct json *node, uint64_t *out);
+/* True and the value for a number that is whole and fits; 1.0 and 1e3 are whole. */
+bool json__to_i64(const struct json *node, int64_t *out);
+/* True and the value for a number that is not too large for a double. */
+bool json__to_double(const struct json *node, double *out);
 const char *json__type_name(const struct json *node);
 /* Line, from 1, of `node` in the text it was parsed from. */
 unsigned json__line(struct str text, const struct json *node);
 
 /* Appends a quoted and escaped string. Bytes must be UTF-8; they are not checked. */
 void json__quote(struct buf *out, struct str s);
+/* Appends the shortest number that reads as the same double. False: it is not finite. */
+bool json__number(struct buf *out, double value);
 /* Appends ["a","b"]. */
 void json__quote_array(struct buf *out, const struct str *items, size_t count);
 

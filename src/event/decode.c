@@ -284,6 +284,8 @@ enum ph_err event__decode(struct arena *a, const struct http_request *req,
     if (!d.ev)
         return out_of_memory(&d);
     d.ev->http = &req->headers;
+    d.ev->arena = a;
+    d.ev->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     find_lines(&d);
     err = read_head(&d);
     if (err == PH_OK)

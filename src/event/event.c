@@ -3,6 +3,19 @@
 
 #include "event/mqtt.h"
 
+struct ph_event *event__lock(const struct ph_event *ev)
+{
+    struct ph_event *own = (struct ph_event *)(uintptr_t)ev; /* looks as if it had been there */
+
+    pthread_mutex_lock(&own->lock);
+    return own;
+}
+
+void event__unlock(struct ph_event *ev)
+{
+    pthread_mutex_unlock(&ev->lock);
+}
+
 enum ph_event_kind ph_event_kind(const struct ph_event *ev)
 {
     return ev->kind;

@@ -12,6 +12,8 @@
 #include "pubhook/mqtt.h"
 #include "pubhook/reply.h"
 
+#include <pthread.h>
+
 /* A name with its values: a row of claims, query or headers (connect). */
 struct event_field {
     struct str name;
@@ -72,8 +74,14 @@ struct ph_event {
     const struct event_certificate *certificates;
     size_t certificate_count;
     const struct http_headers *http; /* of the webhook request, when decoded */
-    struct arena *arena;             /* when handed over: where `http` is made for who asks */
-    struct app_call *call;           /* app/call.h, while its handlers are asked */
+    /* What few handlers ask for is made in `arena` when one does, under the lock, because the
+     * event may be read by any number of threads. NULL: it is not to be had. */
+    struct arena *arena;
+    pthread_mutex_t lock;
+    bool json_read;
+    struct json *json;                     /* of `data` */
+    struct event_facts *certificate_facts; /* one for each certificate */
+    struct app_call *call;                 /* app/call.h, while its handlers are asked */
 };
 
 struct event_limits {
@@ -110,6 +118,9 @@ enum ph_err event__hand_over(struct arena *a, const struct ph_event *ev,
 enum ph_err event__keep(struct arena *a, const struct ph_event *ev,
                         const struct event_limits *limits, struct ph_event **out,
                         struct diag *diag);
+/* For what is made when a handler asks: the event, to be written to until the unlock. */
+struct ph_event *event__lock(const struct ph_event *ev);
+void event__unlock(struct ph_event *ev);
 /* The headers of the request that it came by, or would have; NULL when memory is out. */
 const struct http_headers *event__http(const struct ph_event *ev);
 
@@ -195,7 +206,7 @@ struct ph_reply {
     size_t metadata_count;
     struct ph_deferred *deferred;                /* REPLY_DEFERRED: a reference, */
     void (*unref)(struct ph_deferred *deferred); /* given up with this */
-    bool has_mqtt_code; /* REPLY_REJECT: in place of `status` */
+    bool has_mqtt_code;                          /* REPLY_REJECT: in place of `status` */
     int mqtt_code;
     struct str content_type; /* REPLY_DATA to an MQTT client; absent: that of `type` */
     struct reply_pairs headers, mqtt_properties;

@@ -119,6 +119,10 @@ static enum ph_err hand_over_user_event(struct arena *a, struct ph_event *ev,
         err = out_of_memory(diag);
     ev->arena = a;
     ev->http = NULL;
+    ev->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    ev->json_read = false;
+    ev->json = NULL;
+    ev->certificate_facts = NULL;
     ev->call = NULL;
     return err;
 }
@@ -177,17 +181,24 @@ enum ph_err event__keep(struct arena *a, const struct ph_event *ev,
     return event__decode(a, request, limits, out, diag);
 }
 
-const struct http_headers *event__http(const struct ph_event *ev)
+static const struct http_headers *make_http(const struct ph_event *ev)
 {
-    struct ph_event *own = (struct ph_event *)(uintptr_t)ev; /* looks as if it had been there */
-    struct http_request *request;
+    struct http_request *request = arena__zalloc(ev->arena, sizeof(*request));
     struct diag diag;
 
-    if (ev->http || !ev->arena)
-        return ev->http;
-    request = arena__zalloc(ev->arena, sizeof(*request));
     if (!request || event__encode(ev->arena, ev, STR_NONE, request, &diag) != PH_OK)
         return NULL;
-    own->http = &request->headers;
-    return own->http;
+    return &request->headers;
+}
+
+const struct http_headers *event__http(const struct ph_event *ev)
+{
+    const struct http_headers *http;
+    struct ph_event *own = event__lock(ev);
+
+    if (!own->http && own->arena)
+        own->http = make_http(own);
+    http = own->http;
+    event__unlock(own);
+    return http;
 }

@@ -3,7 +3,7 @@
 
 #include "base/base64.h"
 #include "base/utf8.h"
-#include "event/event.h"
+#include "event/reply.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,8 +17,7 @@
 struct member {
     struct member *next;
     struct str key;
-    struct str text; /* of a string, decoded; of any other value, its JSON. NUL behind it */
-    bool is_string;
+    struct json value; /* `string` of a string, `raw` of all, with a NUL behind each */
 };
 
 struct ph_state {
@@ -57,18 +56,6 @@ static struct member *find(const struct ph_state *state, const char *key)
     return NULL;
 }
 
-static void remove_key(struct ph_state *state, const char *key)
-{
-    struct str wanted = str__of(key);
-
-    for (struct member **m = &state->members; *m; m = &(*m)->next) {
-        if (str__eq((*m)->key, wanted)) {
-            *m = (*m)->next;
-            return;
-        }
-    }
-}
-
 static struct member *append(struct ph_state *state, struct str key)
 {
     struct member **end = &state->members;
@@ -84,19 +71,27 @@ static struct member *append(struct ph_state *state, struct str key)
     return m;
 }
 
-static enum ph_err put(struct ph_state *state, const char *key, struct str text, bool is_string)
+static bool copy(struct ph_state *state, struct str *s)
 {
-    char *copy = arena__strdup(&state->arena, text);
-    struct member *m = copy ? find(state, key) : NULL;
+    s->ptr = s->ptr ? arena__strdup(&state->arena, *s) : NULL;
+    return s->ptr != NULL;
+}
 
-    if (copy && !m)
+static enum ph_err put(struct ph_state *state, const char *key, struct json value)
+{
+    bool copied =
+        copy(state, &value.raw) && (value.type != JSON_STRING || copy(state, &value.string));
+    struct member *m = copied ? find(state, key) : NULL;
+
+    if (copied && !m)
         m = append(state, str__of(key));
     if (!m) {
         state->failed = true;
         return PH_ERR_MEMORY;
     }
-    m->text = str__n(copy, text.len);
-    m->is_string = is_string;
+    if (value.type == JSON_NUMBER)
+        value.string = value.raw;
+    m->value = value;
     return PH_OK;
 }
 
@@ -110,10 +105,8 @@ static void load(struct ph_state *state, struct str text)
         object->type != JSON_OBJECT)
         return;
     for (const struct json *m = object->child; m; m = m->next) {
-        bool is_string = m->type == JSON_STRING;
-
         if (!memchr(m->key.ptr, '\0', m->key.len))
-            put(state, m->key.ptr, is_string ? m->string : m->raw, is_string);
+            put(state, m->key.ptr, *m);
     }
 }
 
@@ -126,38 +119,119 @@ struct ph_state *ph_state_from_event(const struct ph_event *ev)
     return state;
 }
 
-const char *ph_state_get(const struct ph_state *state, const char *key)
+/* --- Getting ------------------------------------------------------------------------------ */
+
+static const struct json *value_of(const struct ph_state *state, const char *key)
 {
     const struct member *m = find(state, key);
 
-    return m ? m->text.ptr : NULL;
+    return m ? &m->value : NULL;
+}
+
+const char *ph_state_get(const struct ph_state *state, const char *key)
+{
+    const struct json *value = value_of(state, key);
+
+    if (!value)
+        return NULL;
+    return value->type == JSON_STRING ? value->string.ptr : value->raw.ptr;
 }
 
 int64_t ph_state_get_int(const struct ph_state *state, const char *key, int64_t fallback)
 {
-    const struct member *m = find(state, key);
-    struct str digits;
-    bool negative;
-    uint64_t value;
+    int64_t number;
 
-    if (!m || m->is_string)
-        return fallback;
-    negative = m->text.len > 0 && m->text.ptr[0] == '-';
-    digits = str__n(m->text.ptr + negative, m->text.len - negative);
-    if (!str__to_u64(digits, &value) || value > (uint64_t)INT64_MAX + negative)
-        return fallback;
-    return negative ? (int64_t)(0 - value) : (int64_t)value;
+    return json__to_i64(value_of(state, key), &number) ? number : fallback;
+}
+
+double ph_state_get_double(const struct ph_state *state, const char *key, double fallback)
+{
+    double number;
+
+    return json__to_double(value_of(state, key), &number) ? number : fallback;
+}
+
+int ph_state_get_bool(const struct ph_state *state, const char *key, int fallback)
+{
+    const struct json *value = value_of(state, key);
+
+    return value && value->type == JSON_BOOL ? value->boolean : fallback;
+}
+
+const char *ph_state_get_json(const struct ph_state *state, const char *key, size_t *len)
+{
+    const struct json *value = value_of(state, key);
+
+    if (len)
+        *len = value ? value->raw.len : 0;
+    return value ? value->raw.ptr : NULL;
+}
+
+size_t ph_state_count(const struct ph_state *state)
+{
+    size_t count = 0;
+
+    for (const struct member *m = state ? state->members : NULL; m; m = m->next)
+        count++;
+    return count;
+}
+
+const char *ph_state_key(const struct ph_state *state, size_t at)
+{
+    const struct member *m = state ? state->members : NULL;
+
+    while (m && at-- > 0)
+        m = m->next;
+    return m ? m->key.ptr : NULL;
+}
+
+/* --- Setting ------------------------------------------------------------------------------ */
+
+static enum ph_err check(const struct ph_state *state, const char *key)
+{
+    if (!state)
+        return PH_ERR_MEMORY;
+    return key && utf8__valid(str__of(key)) ? PH_OK : PH_ERR_ARGUMENT;
+}
+
+/* A value as text that is JSON: `node` says what it is. */
+static enum ph_err put_text(struct ph_state *state, const char *key, struct json node,
+                            const char *text)
+{
+    enum ph_err err = check(state, key);
+
+    node.raw = str__of(text);
+    return err == PH_OK ? put(state, key, node) : err;
+}
+
+static enum ph_err put_string(struct ph_state *state, const char *key, struct str value)
+{
+    struct json node = {.type = JSON_STRING, .string = value};
+    enum ph_err err = PH_ERR_MEMORY;
+    struct buf quoted;
+
+    buf__init(&quoted, STATE_MAX_JSON);
+    json__quote(&quoted, value);
+    node.raw = buf__view(&quoted);
+    if (!quoted.failed)
+        err = put(state, key, node);
+    else
+        state->failed = true;
+    buf__free(&quoted);
+    return err;
 }
 
 enum ph_err ph_state_set(struct ph_state *state, const char *key, const char *value)
 {
-    if (!state)
-        return PH_ERR_MEMORY;
-    if (!key || !utf8__valid(str__of(key)) || !utf8__valid(str__of(value)))
+    enum ph_err err = check(state, key);
+
+    if (err != PH_OK)
+        return err;
+    if (!utf8__valid(str__of(value)))
         return PH_ERR_ARGUMENT;
     if (value)
-        return put(state, key, str__of(value), true);
-    remove_key(state, key);
+        return put_string(state, key, str__of(value));
+    ph_state_remove(state, key);
     return PH_OK;
 }
 
@@ -165,12 +239,59 @@ enum ph_err ph_state_set_int(struct ph_state *state, const char *key, int64_t va
 {
     char digits[sizeof("-9223372036854775808")];
 
-    if (!state)
-        return PH_ERR_MEMORY;
-    if (!key || !utf8__valid(str__of(key)))
-        return PH_ERR_ARGUMENT;
     snprintf(digits, sizeof(digits), "%" PRId64, value);
-    return put(state, key, str__of(digits), false);
+    return put_text(state, key, (struct json){.type = JSON_NUMBER}, digits);
+}
+
+enum ph_err ph_state_set_double(struct ph_state *state, const char *key, double value)
+{
+    enum ph_err err = PH_ERR_ARGUMENT;
+    struct buf text;
+
+    buf__init(&text, STATE_MAX_JSON);
+    if (json__number(&text, value))
+        err = text.failed ? PH_ERR_MEMORY
+                          : put_text(state, key, (struct json){.type = JSON_NUMBER}, text.data);
+    if (state && text.failed)
+        state->failed = true;
+    buf__free(&text);
+    return err;
+}
+
+enum ph_err ph_state_set_bool(struct ph_state *state, const char *key, int value)
+{
+    return put_text(state, key, (struct json){.type = JSON_BOOL, .boolean = value != 0},
+                    value ? "true" : "false");
+}
+
+enum ph_err ph_state_set_json(struct ph_state *state, const char *key, const char *json, size_t len)
+{
+    /* nodes below the value itself are not needed */
+    const struct json_limits limits = {.depth = 64, .nodes = UINT32_MAX, .tree = 1};
+    enum ph_err err = check(state, key);
+    struct json *value;
+
+    if (err == PH_OK && (!json || len > STATE_MAX_JSON))
+        err = json ? PH_ERR_LIMIT : PH_ERR_ARGUMENT;
+    if (err == PH_OK)
+        err = json__parse(&state->arena, str__n(json, len), &limits, &value, NULL);
+    if (err == PH_OK)
+        return put(state, key, *value);
+    if (err == PH_ERR_MEMORY && state)
+        state->failed = true;
+    return err;
+}
+
+void ph_state_remove(struct ph_state *state, const char *key)
+{
+    const struct member *found = find(state, key);
+    struct member **at = state ? &state->members : NULL;
+
+    if (!found)
+        return;
+    while (*at != found)
+        at = &(*at)->next;
+    *at = found->next;
 }
 
 void ph_state_clear(struct ph_state *state)
@@ -187,10 +308,7 @@ static void write_json(struct buf *out, const struct ph_state *state)
             buf__byte(out, ',');
         json__quote(out, m->key);
         buf__byte(out, ':');
-        if (m->is_string)
-            json__quote(out, m->text);
-        else
-            buf__str(out, m->text);
+        buf__str(out, m->value.raw);
     }
     buf__byte(out, '}');
 }
@@ -208,7 +326,8 @@ void ph_reply_set_state_from(struct ph_reply *reply, const struct ph_state *stat
     if (!reply)
         ; /* nothing to put it into */
     else if (!state || state->failed || json.failed || text.failed)
-        reply->failed = "the connection state could not be written: out of memory, or too large";
+        reply__fail(reply, "the connection state could not be written: out of memory, or far "
+                           "above its 8192 bytes");
     else
         ph_reply_set_state(reply, buf__view(&text).ptr);
     buf__free(&json);
