@@ -116,7 +116,8 @@ static void token_holds_what_the_official_sdk_writes(void **state)
 {
     const char *const roles[] = {"webpubsub.joinLeaveGroup", "webpubsub.sendToGroup.a", NULL};
     const char *const groups[] = {"g1", "g\"2", NULL};
-    const struct ph_token_options options = {"u1", roles, groups, 5};
+    const struct ph_token_options options = {
+        .user_id = "u1", .roles = roles, .groups = groups, .minutes = 5};
     struct buf out;
 
     (void)state;
