@@ -4,6 +4,7 @@
 
 #include <pubhook/app.h>
 #include <pubhook/auth.h>
+#include <pubhook/client.h>
 #include <pubhook/defer.h>
 #include <pubhook/err.h>
 #include <pubhook/event.h>
