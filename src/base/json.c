@@ -2,6 +2,7 @@
 
 #include <locale.h>
 #include <math.h>
+#include <setjmp.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,16 @@
 #define ROOM_SIZE 768
 #endif
 
+/* A block of malloc. yajl does not ask whether it got what it wanted: when memory is out, it is
+ * left by a jump, and what it had is freed without it. */
+struct block {
+    struct block *next, **link; /* of the list that it is in */
+    _Alignas(max_align_t) char data[];
+};
+
 struct room {
+    jmp_buf out_of_memory;
+    struct block *blocks;
     size_t used;
     _Alignas(max_align_t) char bytes[ROOM_SIZE + 1];
 };
@@ -26,6 +36,51 @@ static bool in_room(const struct room *room, const void *block)
     return (uintptr_t)block - (uintptr_t)room->bytes < room->used;
 }
 
+static struct block *block_of(void *data)
+{
+    return (struct block *)(void *)((char *)data - offsetof(struct block, data));
+}
+
+/* Puts a block of malloc or realloc into the list. */
+static void *enter(struct room *room, struct block *block)
+{
+    block->next = room->blocks;
+    block->link = &room->blocks;
+    if (block->next)
+        block->next->link = &block->next;
+    room->blocks = block;
+    return block->data;
+}
+
+static void leave(struct block *block)
+{
+    *block->link = block->next;
+    if (block->next)
+        block->next->link = block->link;
+}
+
+static void *block_malloc(struct room *room, size_t size)
+{
+    struct block *block = malloc(sizeof(*block) + size);
+
+    if (!block)
+        longjmp(room->out_of_memory, 1);
+    return enter(room, block);
+}
+
+static void *block_realloc(struct room *room, struct block *old, size_t size)
+{
+    struct block *block;
+
+    leave(old);
+    block = realloc(old, sizeof(*block) + size);
+    if (!block) {
+        enter(room, old);
+        longjmp(room->out_of_memory, 1);
+    }
+    return enter(room, block);
+}
+
 static void *room_malloc(void *ctx, size_t size)
 {
     struct room *room = ctx;
@@ -33,35 +88,41 @@ static void *room_malloc(void *ctx, size_t size)
     void *block;
 
     if (size > ROOM_SIZE || rounded > ROOM_SIZE - room->used)
-        return malloc(size);
+        return block_malloc(room, size);
     block = room->bytes + room->used;
     room->used += rounded;
     return block;
 }
 
-static void room_free(void *ctx, void *block)
+static void room_free(void *ctx, void *data)
 {
-    if (!in_room(ctx, block))
-        free(block);
+    if (!data || in_room(ctx, data))
+        return;
+    leave(block_of(data));
+    free(block_of(data));
 }
 
 /* How large the old block is nobody knows; what stands behind it in the room may be copied
  * along, for nothing there is secret from yajl. */
-static void *room_realloc(void *ctx, void *block, size_t size)
+static void *room_realloc(void *ctx, void *data, size_t size)
 {
     struct room *room = ctx;
     size_t old;
     void *copy;
 
-    if (!block)
+    if (!data)
         return room_malloc(ctx, size);
-    if (!in_room(room, block))
-        return realloc(block, size);
-    copy = malloc(size);
-    old = room->used - (size_t)((char *)block - room->bytes);
-    if (copy)
-        memcpy(copy, block, old < size ? old : size);
-    return copy;
+    if (!in_room(room, data))
+        return block_realloc(room, block_of(data), size);
+    copy = block_malloc(room, size);
+    old = room->used - (size_t)((char *)data - room->bytes);
+    return memcpy(copy, data, old < size ? old : size);
+}
+
+static void room_free_all(struct room *room)
+{
+    while (room->blocks)
+        room_free(room, room->blocks->data);
 }
 
 static yajl_alloc_funcs room_funcs(struct room *room)
@@ -363,17 +424,13 @@ static bool ends_clean(const struct parser *p)
     return p->nodes > 0 && p->depth == 0 && token_start(p) == p->text.len;
 }
 
-static enum ph_err run(struct parser *p, const yajl_callbacks *calls, struct diag *diag)
+static enum ph_err run(struct parser *p, const yajl_callbacks *calls, yajl_alloc_funcs *funcs,
+                       struct diag *diag)
 {
-    struct room room;
-    yajl_alloc_funcs funcs = room_funcs(&room);
-    enum ph_err err = check_white_space(p->text, diag);
+    enum ph_err err = PH_OK;
     yajl_status status;
 
-    if (err != PH_OK)
-        return err;
-    room.used = 0;
-    p->yajl = yajl_alloc(calls, &funcs, p);
+    p->yajl = yajl_alloc(calls, funcs, p);
     if (!p->yajl)
         return diag__set(diag, PH_ERR_MEMORY, "out of memory");
     yajl_config(p->yajl, yajl_allow_comments, p->limits->comments ? 1 : 0);
@@ -388,11 +445,35 @@ static enum ph_err run(struct parser *p, const yajl_callbacks *calls, struct dia
     return err;
 }
 
+/* A function of its own, because what changes after setjmp must not be a variable here. */
+static enum ph_err run_guarded(struct parser *p, const yajl_callbacks *calls, struct room *room,
+                               struct diag *diag)
+{
+    yajl_alloc_funcs funcs = room_funcs(room);
+
+    if (setjmp(room->out_of_memory) == 0)
+        return run(p, calls, &funcs, diag);
+    room_free_all(room);
+    return diag__set(diag, PH_ERR_MEMORY, "out of memory");
+}
+
+static enum ph_err run_in_room(struct parser *p, const yajl_callbacks *calls, struct diag *diag)
+{
+    enum ph_err err = check_white_space(p->text, diag);
+    struct room room;
+
+    if (err != PH_OK)
+        return err;
+    room.blocks = NULL;
+    room.used = 0;
+    return run_guarded(p, calls, &room, diag);
+}
+
 enum ph_err json__parse(struct arena *a, struct str text, const struct json_limits *limits,
                         struct json **out, struct diag *diag)
 {
     struct parser p = {.arena = a, .limits = limits, .text = text};
-    enum ph_err err = run(&p, &callbacks, diag);
+    enum ph_err err = run_in_room(&p, &callbacks, diag);
 
     *out = err == PH_OK ? p.root : NULL;
     return err;
@@ -460,7 +541,7 @@ enum ph_err json__check(struct str text, uint32_t depth, struct diag *diag)
     struct json_limits limits = {.depth = depth, .nodes = 1};
     struct parser p = {.limits = &limits, .text = text};
 
-    return run(&p, &check_callbacks, diag);
+    return run_in_room(&p, &check_callbacks, diag);
 }
 
 const struct json *json__get(const struct json *object, struct str key)
