@@ -74,6 +74,34 @@ enum ph_limit {
 PH_API enum ph_err ph_app_set_limit(struct ph_app *app, enum ph_limit limit, size_t value);
 PH_API size_t ph_app_limit(const struct ph_app *app, enum ph_limit limit);
 
+/* Defaults of ph_app_set_deduplication. */
+#define PH_DEDUPLICATION_ENTRIES 10000
+#define PH_DEDUPLICATION_BYTES (16u << 20)
+/**
+ * Remembers answers, so that an event that comes again is not handled again. The service sends an
+ * event again when it has got no answer or a failure, up to three times within ten seconds
+ * (docs/protocol/event-handler.md section 3.6).
+ *
+ * An event that was answered gets the same status, headers and body. One that is being
+ * handled, also one whose reply is deferred, gets its answer when it is there. Failures (5xx and
+ * 408) are not remembered, for they are sent again to be handled again. Events are the same when
+ * they have the same origin, hub, connection, type, id and body, and the same
+ * x-ms-client-request-id, ce-physicalConnectionId and ce-sessionId where there are any: MQTT
+ * clients choose their connection ids and may use them again, with event ids that begin anew. Only
+ * requests that are signed as all others get here. Events that pubhook-broker hands to plugins
+ * inside of it are not sent again.
+ *
+ * What is remembered is bounded; the oldest goes first. An event is handled as often as it
+ * comes when those that are being handled take all the room. CGI remembers nothing.
+ *
+ * @param seconds  how long an answer is remembered, 1 to 86400; 0: not at all, the default
+ * @param entries  how many; 0 for 10,000
+ * @param bytes    of all together; 0 for 16 MiB. A larger answer is not remembered
+ * PH_ERR_ARGUMENT, PH_ERR_MEMORY. Threads: one, before events are served.
+ */
+PH_API enum ph_err ph_app_set_deduplication(struct ph_app *app, unsigned seconds, size_t entries,
+                                            size_t bytes);
+
 /**
  * A handler. It may be called by several threads at once, also for the same
  * connection, and must not keep `ev`. It returns a decision (pubhook/reply.h).

@@ -1,5 +1,6 @@
 /* Settings and registration of pubhook/app.h. */
 #include "app/defer.h"
+#include "app/repeats.h"
 #include "app/settings.h"
 #include "base/connection_string.h"
 #include "base/url.h"
@@ -44,6 +45,7 @@ void ph_app_free(struct ph_app *app)
         return;
     pending__close(app->pending);
     registry__free(&app->registry);
+    repeats__free(app->repeats);
     auth__free(&app->auth);
     for (size_t i = 0; i < app->origin_count; i++)
         free((char *)app->origins[i].ptr);
@@ -157,6 +159,25 @@ void ph_app_set_log(struct ph_app *app, struct ph_log *log)
 {
     app->log = log;
     app->auth.log = log;
+}
+
+enum ph_err ph_app_set_deduplication(struct ph_app *app, unsigned seconds, size_t entries,
+                                     size_t bytes)
+{
+    const struct repeats_limits limits = {seconds, entries > 0 ? entries : PH_DEDUPLICATION_ENTRIES,
+                                          bytes > 0 ? bytes : PH_DEDUPLICATION_BYTES};
+    struct repeats *repeats = NULL;
+
+    if (seconds > 86400 || limits.entries > UINT32_MAX / 4)
+        return PH_ERR_ARGUMENT;
+    if (seconds > 0) {
+        repeats = repeats__new(&limits);
+        if (!repeats)
+            return PH_ERR_MEMORY;
+    }
+    repeats__free(app->repeats);
+    app->repeats = repeats;
+    return PH_OK;
 }
 
 enum ph_err ph_app_set_limit(struct ph_app *app, enum ph_limit limit, size_t value)

@@ -3,6 +3,7 @@
 #define APP_APP_H
 
 #include "base/http.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "pubhook/app.h"
 
@@ -16,6 +17,9 @@ struct app_call {
     void *arg;
     struct ph_deferred *deferred; /* what it waits for, under a lock of app/defer.c */
     bool withdrawn;               /* nobody waits for the answer; under the same lock */
+    struct repeats *repeats;      /* where its repetitions find it; NULL: nowhere */
+    struct entry *entry;          /* there, while it is handled */
+    struct link waits;            /* for the one of which it is a repetition */
 };
 
 /* A request with the memory of its header list. */

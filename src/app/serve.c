@@ -2,6 +2,7 @@
  * the answer says it too, except where that would help a forger. */
 #include "app/call.h"
 #include "app/defer.h"
+#include "app/repeats.h"
 #include "app/settings.h"
 
 #include <errno.h>
@@ -243,6 +244,7 @@ void app__fail(struct app_call *call, int status, const char *why)
 
 void app__done(struct app_call *call)
 {
+    repeats__end(call);
     call->done(response_of(call), call->arg);
 }
 
@@ -271,17 +273,43 @@ static bool ask(struct app_call *call)
     return true;
 }
 
-bool app__dispatch(struct ph_app *app, struct ph_event *ev, struct ph_response *res,
-                   ph_served_fn *done, void *arg)
+static struct app_call *begin(struct ph_app *app, struct ph_event *ev, struct ph_response *res,
+                              ph_served_fn *done, void *arg)
 {
     res->call = (struct app_call){.app = app, .ev = ev, .done = done, .arg = arg};
     ev->call = &res->call;
-    return ask(&res->call);
+    return &res->call;
+}
+
+bool app__dispatch(struct ph_app *app, struct ph_event *ev, struct ph_response *res,
+                   ph_served_fn *done, void *arg)
+{
+    return ask(begin(app, ev, res, done, arg));
+}
+
+/* The service sends an event again that it has got no answer to. */
+static bool dispatch_once(struct ph_app *app, struct ph_event *ev, struct ph_response *res,
+                          ph_served_fn *done, void *arg)
+{
+    struct app_call *call = begin(app, ev, res, done, arg);
+    enum repeat repeat = repeats__begin(app->repeats, call);
+
+    if (repeat != REPEAT_NEW)
+        return repeat == REPEAT_ANSWERED;
+    if (!ask(call))
+        return false;
+    repeats__end(call);
+    return true;
 }
 
 bool app__withdraw(struct ph_response *res)
 {
-    return deferred__withdraw(&res->call);
+    if (repeats__withdraw(&res->call))
+        return true;
+    if (!deferred__withdraw(&res->call))
+        return false;
+    repeats__abandon(&res->call);
+    return true;
 }
 
 int ph_response_cancel(struct ph_response *response)
@@ -330,7 +358,7 @@ static bool serve_event(struct serving *s, ph_served_fn *done, void *arg)
         refuse(s, status_of(err), NULL);
         return true;
     }
-    return app__dispatch(s->app, ev, s->res, done, arg);
+    return dispatch_once(s->app, ev, s->res, done, arg);
 }
 
 static void reset(const struct ph_app *app, struct ph_response *res)

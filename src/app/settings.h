@@ -15,6 +15,7 @@ struct ph_app {
     size_t limits[PH_LIMIT_COUNT];
     struct registry registry;
     struct pending *pending;          /* deferred events */
+    struct repeats *repeats;          /* NULL: each event is handled as often as it comes */
     size_t plugins, blocking_plugins; /* whose handlers are registered; which of them may block */
 };
 

@@ -178,6 +178,17 @@ static enum ph_err set_allow_unsigned(void *settings, const char *value, struct 
     return PH_OK;
 }
 
+static enum ph_err set_deduplicate(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+    unsigned seconds;
+    enum ph_err err = cli__number(value, 0, 86400, &seconds, diag);
+
+    if (err == PH_OK)
+        err = ph_app_set_deduplication(s->app, seconds, 0, 0);
+    return err == PH_ERR_MEMORY ? diag__set(diag, err, "%s", ph_strerror(err)) : err;
+}
+
 static enum ph_err set_threads(void *settings, const char *value, struct diag *diag)
 {
     struct settings *s = settings;
@@ -257,6 +268,10 @@ static const struct cli_option options[] = {
     {"allowed-origin", "HOST", "service host that may send events; may be repeated (default: any)",
      set_allowed_origin},
     {"allow-unsigned", NULL, "accept events without checking a signature", set_allow_unsigned},
+    {"deduplicate", "SECONDS",
+     "answer events that come again within that time as before, without\n"
+     "asking the handlers (default 0: ask them)",
+     set_deduplicate},
     {"threads", "N", "worker threads (default: one per CPU)", set_threads},
     {"log-level", "LEVEL", "error, warn, info (default) or debug", set_log_level},
     {"log-format", "FORMAT", "text (default) or json", set_log_format},
