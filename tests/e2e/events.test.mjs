@@ -195,6 +195,30 @@ function messageTests(at, name) {
     assert.equal(ack.success, true);
   });
 
+  test("cookies that a handler sets come back with the next event of that connection", {
+    skip: (official && "the middleware sets no headers") || (name === "in process" && "there is no balancer between"),
+  }, async (t) => {
+    const [one, two] = [await openJson(t, at.broker, hub), await openJson(t, at.broker, hub)];
+    assert.deepEqual((await event(one, "cookies", "text", "a1")).message.data, { cookie: null });
+    assert.deepEqual((await event(one, "cookies", "text", "b2")).message.data, { cookie: "node=a1; lang=en" });
+    assert.deepEqual((await event(one, "cookies", "text", "c3")).message.data, { cookie: "node=b2; lang=en" });
+    assert.deepEqual((await event(two, "cookies", "text", "d4")).message.data, { cookie: null }, "each connection its own");
+  });
+
+  test("JSON is read by path and written by a handler", { skip: official && "the handler is in C" }, async (t) => {
+    const socket = await openJson(t, at.broker, hub);
+    const { message } = await event(socket, "sum", "json", { factor: 2, rows: [{ n: 1, "ü": "\n" }, { n: 20 }, {}] });
+    assert.deepEqual(message.data, { sum: 42, first: { n: 1, "ü": "\n" } });
+  });
+
+  test("state that was cleared is gone", { skip: official && "the middleware has no way to" }, async (t) => {
+    const socket = await openJson(t, at.broker, hub);
+    assert.deepEqual((await event(socket, "count", "text", "")).message.data, { count: 1 });
+    assert.deepEqual((await event(socket, "count", "text", "")).message.data, { count: 2 });
+    assert.equal((await event(socket, "forget", "text", "")).ack.success, true);
+    assert.deepEqual((await event(socket, "count", "text", "")).message.data, { count: 1 });
+  });
+
   test("the connection's state counts its messages, each connection its own", async (t) => {
     const [one, two] = [await openJson(t, at.broker, hub), await openJson(t, at.broker, hub)];
     for (const expected of [1, 2, 3]) {

@@ -195,12 +195,62 @@ static struct ph_reply *tag_only(const struct ph_event *ev)
     return with_metadata(ev, quiet(ev));
 }
 
+/* Tells which cookies came, and sets two of its own. */
+static struct ph_reply *cookies(const struct ph_event *ev)
+{
+    struct ph_json_writer *out = ph_json_writer_new();
+    struct ph_reply *reply;
+    char cookie[256];
+    size_t len;
+    const char *node = ph_event_data(ev, &len);
+
+    snprintf(cookie, sizeof cookie, "node=%.*s; Path=/; HttpOnly", (int)len, node);
+    ph_json_put_object(out);
+    ph_json_put_key(out, "cookie");
+    ph_json_put_text(out, ph_event_http_header(ev, "Cookie"));
+    ph_json_put_end(out);
+    reply = ph_reply_json_from(out);
+    ph_reply_add_header(reply, "Set-Cookie", cookie);
+    ph_reply_add_header(reply, "Set-Cookie", "lang=en");
+    return reply;
+}
+
+/* {"factor": 2, "rows": [{"n": 1}, ...]} */
+static struct ph_reply *sum(const struct ph_event *ev)
+{
+    const struct ph_json *data = ph_event_json(ev), *row;
+    struct ph_json_writer *out = ph_json_writer_new();
+    int64_t total = 0;
+
+    for (row = ph_json_first(ph_json_at(data, "/rows")); row; row = ph_json_next(row))
+        total += ph_json_int(row, "/n", 0) * ph_json_int(data, "/factor", 1);
+    ph_json_put_object(out);
+    ph_json_put_key(out, "sum");
+    ph_json_put_int(out, total);
+    ph_json_put_key(out, "first");
+    ph_json_put_value(out, ph_json_at(data, "/rows/0"));
+    ph_json_put_end(out);
+    return ph_reply_json_from(out);
+}
+
+static struct ph_reply *forget(const struct ph_event *ev)
+{
+    struct ph_state *state = ph_state_from_event(ev);
+    struct ph_reply *reply = ph_reply_ok();
+
+    ph_state_clear(state);
+    ph_reply_set_state_from(reply, state);
+    ph_state_free(state);
+    return reply;
+}
+
 static const struct {
     const char *name;
     struct ph_reply *(*answer)(const struct ph_event *ev);
 } user_events[] = {
-    {"whoami", whoami}, {"count", count}, {"quiet", quiet},      {"refuse", refuse},
-    {"message", echo},  {"tag", tag},     {"tagOnly", tag_only},
+    {"whoami", whoami}, {"count", count},   {"quiet", quiet},      {"refuse", refuse},
+    {"message", echo},  {"tag", tag},       {"tagOnly", tag_only}, {"cookies", cookies},
+    {"sum", sum},       {"forget", forget},
 };
 
 static struct ph_reply *on_user_event(const struct ph_event *ev, void *arg)
