@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 import { describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import {
-  accessUrl, allRoles, jsonProtocol, openJson, openSocket, refusedStatus, reliableProtocol, serviceClient, startClient,
+  accessUrl, allRoles, jsonProtocol, official, openJson, openSocket, refusedStatus, reliableProtocol, serviceClient, startClient,
 } from "./lib/clients.mjs";
 import { startBroker } from "./lib/pubhook.mjs";
 import { call, now, signToken } from "./lib/tokens.mjs";
@@ -19,6 +19,7 @@ for (const threads of [1, 2]) {
     for (const protocol of [jsonProtocol, reliableProtocol]) {
       describe(protocol, () => protocolTests(threads, protocol));
     }
+    if (!official) return;
     serviceTests(threads);
     rawTests(threads);
     tokenTests(threads);

@@ -5,10 +5,13 @@ import { once } from "node:events";
 import { WebPubSubServiceClient } from "@azure/web-pubsub";
 import { WebPubSubClient, WebPubSubJsonProtocol, WebPubSubJsonReliableProtocol } from "@azure/web-pubsub-client";
 import WebSocket from "ws";
+import { CClient } from "./cclient.mjs";
 import { cleanup } from "./cleanup.mjs";
+import { jsonProtocol, reliableProtocol } from "./names.mjs";
 
-export const jsonProtocol = "json.webpubsub.azure.v1";
-export const reliableProtocol = "json.reliable.webpubsub.azure.v1";
+export { jsonProtocol, reliableProtocol };
+// False when a suite runs over the client library in C.
+export const official = process.env.PUBHOOK_TEST_CLIENT !== "c";
 export const allRoles = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"];
 
 export function serviceClient(broker, hub) {
@@ -142,23 +145,27 @@ export async function openJson(t, broker, hub, tokenOptions = {}, protocol = jso
 }
 
 // stop() only begins to stop; a client that still reconnects would outlive its broker.
-function stopClient(client) {
+async function stopClient(client) {
   const stopped = new Promise((resolve) => {
     for (const event of ["stopped", "disconnected"]) client.on(event, resolve);
   });
   client.stop();
-  return Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, 1000).unref())]);
+  await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, 1000).unref())]);
+  await client.dispose?.();
 }
 
-// A started official client. `inbox` gets its messages, `client` is the SDK's object. The
-// protocol is a name, or an object that the SDK takes for one.
-export async function startClient(t, getUrl, { protocol = reliableProtocol, ...options } = {}) {
+function newClient(getUrl, { protocol, ...options }) {
   const protocols = { [jsonProtocol]: WebPubSubJsonProtocol, [reliableProtocol]: WebPubSubJsonReliableProtocol };
-  const client = new WebPubSubClient(
-    typeof getUrl === "string" ? getUrl : { getClientAccessUrl: getUrl },
-    // Without keep-alive: its timers outlive the client by up to 40 s, and the test with it.
-    { protocol: protocols[protocol]?.() ?? protocol, keepAliveTimeoutInMs: 0, keepAliveIntervalInMs: 0, ...options },
-  );
+  const credential = typeof getUrl === "string" ? getUrl : { getClientAccessUrl: getUrl };
+  if (!official && protocols[protocol]) return new CClient(credential, { protocol, ...options });
+  return new WebPubSubClient(credential, { protocol: protocols[protocol]?.() ?? protocol, ...options });
+}
+
+// A started client, the official one or ours in its place. `inbox` gets its messages, `client`
+// is the SDK's object. The protocol is a name, or an object that the SDK takes for one.
+export async function startClient(t, getUrl, { protocol = reliableProtocol, ...options } = {}) {
+  // Without keep-alive: its timers outlive the client by up to 40 s, and the test with it.
+  const client = newClient(getUrl, { protocol, keepAliveTimeoutInMs: 0, keepAliveIntervalInMs: 0, ...options });
   const inbox = new Inbox(`client ${protocol.name ?? protocol}`);
   client.on("group-message", (event) => inbox.put({ from: "group", ...event.message }));
   client.on("server-message", (event) => inbox.put({ from: "server", ...event.message }));

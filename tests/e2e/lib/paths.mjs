@@ -39,6 +39,11 @@ export function example(name) {
   return must(path.join(buildDir, "examples", name), "run make in the build folder, or set PUBHOOK_BUILD");
 }
 
+// The client library behind lines of JSON.
+export function clientDriver() {
+  return must(path.join(buildDir, "tests/client/driver"), "run make check in the build folder");
+}
+
 // A new folder that goes away with the test (or test file) that asked for it.
 export function temporaryFolder(t) {
   const folder = mkdtempSync(path.join(tmpdir(), "pubhook-"));

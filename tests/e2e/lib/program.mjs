@@ -29,7 +29,9 @@ export class Program {
     this.exited = once(this.#child, "close");
     this.exited.catch(() => {});
     this.lines = [];
+    this.onLine = undefined; // gets the lines in place of `lines`
     createInterface({ input: this.#child.stdout }).on("line", (line) => {
+      if (this.onLine) return this.onLine(line);
       this.lines.push(line);
       this.#notify();
     });
