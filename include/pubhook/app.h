@@ -151,7 +151,7 @@ PH_API enum ph_err ph_app_on_event(struct ph_app *app, const char *hub, const ch
  *              working folder, then among the installed handlers. The key `hub`, which may be
  *              repeated, names the hubs that the handlers are for; without it, any
  * @param why   gets a sentence on failure, valid until the next call on this thread; may
- *              be NULL. The application must then only be freed
+ *              be NULL. Nothing is registered then
  * PH_ERR_PLUGIN. PH_ERR_MEMORY.
  */
 PH_API enum ph_err ph_app_load_plugin(struct ph_app *app, const char *spec, const char **why);

@@ -25,15 +25,18 @@ struct ph_app *ph_app_new(void)
     if (!app)
         return NULL;
     memcpy(app->limits, default_limits, sizeof(app->limits));
+    pthread_mutex_init(&app->lock, NULL);
     app->path = strdup(DEFAULT_PATH);
+    app->handlers = registry__new();
     app->pending = pending__new();
     if (!auth__init(&app->auth)) {
         pending__close(app->pending);
+        registry__unref(app->handlers);
         free(app->path);
         free(app);
         return NULL;
     }
-    if (app->path && app->pending)
+    if (app->path && app->handlers && app->pending)
         return app;
     ph_app_free(app);
     return NULL;
@@ -44,7 +47,8 @@ void ph_app_free(struct ph_app *app)
     if (!app)
         return;
     pending__close(app->pending);
-    registry__free(&app->registry);
+    registry__unref(app->handlers);
+    pthread_mutex_destroy(&app->lock);
     repeats__free(app->repeats);
     auth__free(&app->auth);
     for (size_t i = 0; i < app->origin_count; i++)
@@ -204,15 +208,44 @@ struct str app__path(const struct ph_app *app)
     return str__of(app->path);
 }
 
-void app__add_plugin(struct ph_app *app, bool never_blocks)
+struct registry *app__handlers(struct ph_app *app)
 {
-    app->plugins++;
-    app->blocking_plugins += !never_blocks;
+    struct registry *handlers;
+
+    pthread_mutex_lock(&app->lock);
+    handlers = registry__ref(app->handlers);
+    pthread_mutex_unlock(&app->lock);
+    return handlers;
+}
+
+enum ph_err app__exchange(struct ph_app *app, const void *owner, const struct registry *fresh)
+{
+    struct registry *old = app->handlers;
+    struct registry *handlers = registry__exchanged(old, owner, fresh);
+
+    if (!handlers)
+        return PH_ERR_MEMORY;
+    atomic_store(&app->never_blocks, handlers->count > 0 && handlers->blocking == 0);
+    pthread_mutex_lock(&app->lock);
+    app->handlers = handlers;
+    pthread_mutex_unlock(&app->lock);
+    registry__unref(old);
+    return PH_OK;
 }
 
 bool app__never_blocks(const struct ph_app *app)
 {
-    return app->plugins > 0 && app->blocking_plugins == 0;
+    return atomic_load_explicit(&app->never_blocks, memory_order_relaxed);
+}
+
+/* Before it serves, or the registry is not the application's alone. */
+static enum ph_err add(struct ph_app *app, const struct handler *handler)
+{
+    enum ph_err err = registry__add(app->handlers, handler);
+
+    if (err == PH_OK)
+        atomic_store(&app->never_blocks, false);
+    return err;
 }
 
 enum ph_err ph_app_check(const struct ph_app *app, const char **why)
@@ -229,47 +262,47 @@ enum ph_err ph_app_check(const struct ph_app *app, const char **why)
 enum ph_err ph_app_on_connect(struct ph_app *app, const char *hub, ph_handler_fn *fn, void *arg,
                               void (*free_fn)(void *arg))
 {
-    struct handler h = {PH_EVENT_CONNECT, hub, NULL, fn, arg, free_fn};
+    struct handler h = {PH_EVENT_CONNECT, hub, NULL, fn, arg, free_fn, NULL, false};
 
-    return registry__add(&app->registry, &h);
+    return add(app, &h);
 }
 
 enum ph_err ph_app_on_connected(struct ph_app *app, const char *hub, ph_handler_fn *fn, void *arg,
                                 void (*free_fn)(void *arg))
 {
-    struct handler h = {PH_EVENT_CONNECTED, hub, NULL, fn, arg, free_fn};
+    struct handler h = {PH_EVENT_CONNECTED, hub, NULL, fn, arg, free_fn, NULL, false};
 
-    return registry__add(&app->registry, &h);
+    return add(app, &h);
 }
 
 enum ph_err ph_app_on_disconnected(struct ph_app *app, const char *hub, ph_handler_fn *fn,
                                    void *arg, void (*free_fn)(void *arg))
 {
-    struct handler h = {PH_EVENT_DISCONNECTED, hub, NULL, fn, arg, free_fn};
+    struct handler h = {PH_EVENT_DISCONNECTED, hub, NULL, fn, arg, free_fn, NULL, false};
 
-    return registry__add(&app->registry, &h);
+    return add(app, &h);
 }
 
 enum ph_err ph_app_on_joined(struct ph_app *app, const char *hub, ph_handler_fn *fn, void *arg,
                              void (*free_fn)(void *arg))
 {
-    struct handler h = {PH_EVENT_JOINED, hub, NULL, fn, arg, free_fn};
+    struct handler h = {PH_EVENT_JOINED, hub, NULL, fn, arg, free_fn, NULL, false};
 
-    return registry__add(&app->registry, &h);
+    return add(app, &h);
 }
 
 enum ph_err ph_app_on_left(struct ph_app *app, const char *hub, ph_handler_fn *fn, void *arg,
                            void (*free_fn)(void *arg))
 {
-    struct handler h = {PH_EVENT_LEFT, hub, NULL, fn, arg, free_fn};
+    struct handler h = {PH_EVENT_LEFT, hub, NULL, fn, arg, free_fn, NULL, false};
 
-    return registry__add(&app->registry, &h);
+    return add(app, &h);
 }
 
 enum ph_err ph_app_on_event(struct ph_app *app, const char *hub, const char *pattern,
                             ph_handler_fn *fn, void *arg, void (*free_fn)(void *arg))
 {
-    struct handler h = {PH_EVENT_USER, hub, pattern ? pattern : "", fn, arg, free_fn};
+    struct handler h = {PH_EVENT_USER, hub, pattern ? pattern : "", fn, arg, free_fn, NULL, false};
 
-    return registry__add(&app->registry, &h);
+    return add(app, &h);
 }

@@ -8,10 +8,12 @@
 #include "pubhook/app.h"
 
 struct ph_deferred;
+struct registry;
 
 /* What the handlers are asked, until they have answered (app/call.h). */
 struct app_call {
     struct ph_app *app;
+    struct registry *handlers; /* a reference: they stay until the call has ended */
     const struct ph_event *ev;
     ph_served_fn *done;
     void *arg;
@@ -72,9 +74,13 @@ enum ph_err app__hand_over(const struct ph_app *app, const struct ph_event *ev,
 bool app__dispatch(struct ph_app *app, struct ph_event *ev, struct ph_response *res,
                    ph_served_fn *done, void *arg);
 
-/* A plugin has registered its handlers, and says whether they may block. */
-void app__add_plugin(struct ph_app *app, bool never_blocks);
-/* Have all handlers come from plugins that never block? Then a loop may call them. */
+/* A reference to the handlers of now. Any thread. */
+struct registry *app__handlers(struct ph_app *app);
+/* The handlers of `fresh` take the place of those of `owner`, or come behind all others.
+ * Events may be served meanwhile; those under way end with the handlers that they began with.
+ * One thread at a time. PH_ERR_MEMORY. */
+enum ph_err app__exchange(struct ph_app *app, const void *owner, const struct registry *fresh);
+/* Do none of the handlers of now ever block? Then a loop may call them. Any thread. */
 bool app__never_blocks(const struct ph_app *app);
 
 struct ph_log *app__log(const struct ph_app *app);

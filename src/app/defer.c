@@ -135,8 +135,8 @@ static void expire(struct ph_deferred *t, struct app_call *call)
     else
         app__fail(call, 504, why);
     tell(t);
+    unref(t); /* before its plugin may go, whose function frees the notice's argument */
     app__done(call);
-    unref(t);
 }
 
 /* --- The application's side ---------------------------------------------------------------- */
@@ -227,8 +227,8 @@ static void end_all(struct pending *p)
         pthread_mutex_unlock(&p->lock);
         app__fail(call, 503, "the event was deferred, and the application ends");
         tell(t);
-        app__done(call);
         unref(t);
+        app__done(call);
         pthread_mutex_lock(&p->lock);
     }
     pthread_mutex_unlock(&p->lock);

@@ -2,10 +2,15 @@
 
 #include <stdlib.h>
 
+struct shared_handler {
+    atomic_size_t refs; /* registries */
+    struct handler is;
+};
+
 static bool grow(struct registry *r)
 {
     size_t cap = r->cap ? r->cap * 2 : 8;
-    struct handler *handlers = realloc(r->handlers, cap * sizeof(*handlers));
+    struct shared_handler **handlers = realloc(r->handlers, cap * sizeof(*handlers));
 
     if (!handlers)
         return false;
@@ -14,12 +19,20 @@ static bool grow(struct registry *r)
     return true;
 }
 
-static void free_handler(struct handler *h)
+static void free_contents(struct handler *h)
 {
     if (h->free_fn)
         h->free_fn(h->arg);
     free((char *)h->hub);
     free((char *)h->pattern);
+}
+
+static void unref_handler(struct shared_handler *h)
+{
+    if (atomic_fetch_sub(&h->refs, 1) != 1)
+        return;
+    free_contents(&h->is);
+    free(h);
 }
 
 static bool copy_text(const char **out, const char *text)
@@ -28,8 +41,41 @@ static bool copy_text(const char **out, const char *text)
     return *out || !text;
 }
 
+struct registry *registry__new(void)
+{
+    struct registry *r = calloc(1, sizeof(*r));
+
+    if (r)
+        atomic_init(&r->refs, 1);
+    return r;
+}
+
+struct registry *registry__ref(struct registry *r)
+{
+    atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
+    return r;
+}
+
+void registry__unref(struct registry *r)
+{
+    if (!r || atomic_fetch_sub(&r->refs, 1) != 1)
+        return;
+    for (size_t i = 0; i < r->count; i++)
+        unref_handler(r->handlers[i]);
+    free(r->handlers);
+    free(r);
+}
+
+/* There is room. */
+static void append(struct registry *r, struct shared_handler *h)
+{
+    r->handlers[r->count++] = h;
+    r->blocking += !h->is.never_blocks;
+}
+
 enum ph_err registry__add(struct registry *r, const struct handler *handler)
 {
+    struct shared_handler *shared = malloc(sizeof(*shared));
     struct handler h = *handler;
     bool hub_copied = copy_text(&h.hub, handler->hub);
     bool pattern_copied = copy_text(&h.pattern, handler->pattern);
@@ -37,21 +83,56 @@ enum ph_err registry__add(struct registry *r, const struct handler *handler)
 
     if (!h.fn || (handler->hub && !*handler->hub) || (handler->pattern && !*handler->pattern))
         err = PH_ERR_ARGUMENT;
-    else if (!hub_copied || !pattern_copied || (r->count == r->cap && !grow(r)))
+    else if (!shared || !hub_copied || !pattern_copied || (r->count == r->cap && !grow(r)))
         err = PH_ERR_MEMORY;
-    if (err == PH_OK)
-        r->handlers[r->count++] = h;
-    else
-        free_handler(&h);
-    return err;
+    if (err != PH_OK) {
+        free_contents(&h);
+        free(shared);
+        return err;
+    }
+    atomic_init(&shared->refs, 1);
+    shared->is = h;
+    append(r, shared);
+    return PH_OK;
 }
 
-void registry__free(struct registry *r)
+static void share(struct registry *r, struct shared_handler *h)
 {
-    for (size_t i = 0; i < r->count; i++)
-        free_handler(&r->handlers[i]);
-    free(r->handlers);
-    *r = (struct registry){NULL, 0, 0};
+    atomic_fetch_add(&h->refs, 1);
+    append(r, h);
+}
+
+static void share_all(struct registry *r, const struct registry *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        share(r, from->handlers[i]);
+}
+
+struct registry *registry__exchanged(const struct registry *old, const void *owner,
+                                     const struct registry *fresh)
+{
+    struct registry *r = registry__new();
+    bool placed = false;
+
+    if (!r)
+        return NULL;
+    r->cap = old->count + fresh->count;
+    r->handlers = malloc((r->cap + 1) * sizeof(struct shared_handler *));
+    if (!r->handlers) {
+        free(r);
+        return NULL;
+    }
+    for (size_t i = 0; i < old->count; i++) {
+        if (old->handlers[i]->is.owner != owner) {
+            share(r, old->handlers[i]);
+        } else if (!placed) {
+            share_all(r, fresh);
+            placed = true;
+        }
+    }
+    if (!placed)
+        share_all(r, fresh);
+    return r;
 }
 
 /* Greedy with one point to come back to: linear in practice, and never worse than
@@ -91,11 +172,12 @@ struct ph_reply *registry__dispatch(const struct registry *r, const struct ph_ev
 {
     *found = false;
     for (size_t i = 0; i < r->count; i++) {
+        const struct handler *h = &r->handlers[i]->is;
         struct ph_reply *reply;
 
-        if (!handles(&r->handlers[i], ev))
+        if (!handles(h, ev))
             continue;
-        reply = r->handlers[i].fn(ev, r->handlers[i].arg);
+        reply = h->fn(ev, h->arg);
         if (!reply || reply->kind != REPLY_PASS) {
             *found = true;
             return reply;

@@ -1,9 +1,13 @@
-/* The registered handlers of an application, in the order of registration. */
+/* The registered handlers of an application, in the order of registration. Once events are
+ * served, a registry does not change any more: another takes its place, and who asks the
+ * handlers of one holds a reference to it until they have answered. */
 #ifndef APP_REGISTRY_H
 #define APP_REGISTRY_H
 
 #include "event/event.h"
 #include "pubhook/app.h"
+
+#include <stdatomic.h>
 
 struct handler {
     enum ph_event_kind kind;
@@ -12,18 +16,29 @@ struct handler {
     ph_handler_fn *fn;
     void *arg;
     void (*free_fn)(void *arg);
+    const void *owner; /* those of one plugin have one, and go together; or NULL */
+    bool never_blocks;
 };
 
 struct registry {
-    struct handler *handlers;
+    atomic_size_t refs;
+    struct shared_handler **handlers; /* registries have them in common */
     size_t count;
     size_t cap;
+    size_t blocking; /* how many may block */
 };
 
+/* NULL: memory is out. */
+struct registry *registry__new(void);
+struct registry *registry__ref(struct registry *r);
+/* The last one frees the arguments of the handlers that no other registry has. NULL is fine. */
+void registry__unref(struct registry *r);
 /* Copies hub and pattern. On failure the handler's argument has been freed. */
 enum ph_err registry__add(struct registry *r, const struct handler *handler);
-/* Frees the arguments of all handlers. */
-void registry__free(struct registry *r);
+/* Another registry: all handlers of `old`, but in the place of those of `owner` those of
+ * `fresh`; behind all others if there are none. NULL: memory is out. */
+struct registry *registry__exchanged(const struct registry *old, const void *owner,
+                                     const struct registry *fresh);
 
 /* Asks the matching handlers until one does not pass. *found says whether one decided;
  * its reply, which may be NULL, is returned and owned by the caller. */

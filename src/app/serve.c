@@ -242,8 +242,16 @@ void app__fail(struct app_call *call, int status, const char *why)
     log_failure(call, status, why);
 }
 
+/* The last event of a plugin that was replaced lets it go. */
+static void release(struct app_call *call)
+{
+    registry__unref(call->handlers);
+    call->handlers = NULL;
+}
+
 void app__done(struct app_call *call)
 {
+    release(call);
     repeats__end(call);
     call->done(response_of(call), call->arg);
 }
@@ -261,15 +269,18 @@ static void do_without(struct app_call *call)
 /* Asks the handlers. False: one of them has deferred its reply. */
 static bool ask(struct app_call *call)
 {
+    struct ph_reply *reply;
     bool found;
-    struct ph_reply *reply = registry__dispatch(&call->app->registry, call->ev, &found);
 
+    call->handlers = app__handlers(call->app);
+    reply = registry__dispatch(call->handlers, call->ev, &found);
     if (reply && reply->kind == REPLY_DEFERRED && deferred__wait(call, &reply))
         return false;
     if (found)
         app__complete(call, reply);
     else
         do_without(call);
+    release(call);
     return true;
 }
 
@@ -308,6 +319,7 @@ bool app__withdraw(struct ph_response *res)
         return true;
     if (!deferred__withdraw(&res->call))
         return false;
+    release(&res->call);
     repeats__abandon(&res->call);
     return true;
 }

@@ -6,6 +6,8 @@
 #include "app/auth.h"
 #include "app/registry.h"
 
+#include <pthread.h>
+
 struct ph_app {
     struct auth auth;
     struct str *origins; /* each a C string of its own; none: any origin */
@@ -13,10 +15,11 @@ struct ph_app {
     char *path;
     struct ph_log *log;
     size_t limits[PH_LIMIT_COUNT];
-    struct registry registry;
-    struct pending *pending;          /* deferred events */
-    struct repeats *repeats;          /* NULL: each event is handled as often as it comes */
-    size_t plugins, blocking_plugins; /* whose handlers are registered; which of them may block */
+    pthread_mutex_t lock;      /* of `handlers` alone, and held for a moment */
+    struct registry *handlers; /* those of now */
+    atomic_bool never_blocks;  /* none of them does */
+    struct pending *pending;   /* deferred events */
+    struct repeats *repeats;   /* NULL: each event is handled as often as it comes */
 };
 
 #endif

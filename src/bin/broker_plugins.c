@@ -18,7 +18,8 @@ static struct event_handler *next(const struct settings *s, size_t *hub, size_t 
     return NULL;
 }
 
-static enum ph_err load(struct event_handler *h, struct ph_log *log, struct diag *diag)
+static enum ph_err load(struct event_handler *h, struct plugin_watch *watch, struct ph_log *log,
+                        struct diag *diag)
 {
     struct ph_app *app = ph_app_new();
     char *spec = strndup(h->plugin.ptr, h->plugin.len);
@@ -29,7 +30,8 @@ static enum ph_err load(struct event_handler *h, struct ph_log *log, struct diag
         /* Nobody but this process can call it, and the keys may change while it runs. */
         ph_app_allow_unsigned(app);
         ph_app_set_log(app, log);
-        err = plugin__load(app, spec, log, diag);
+        err = watch ? plugin_watch__load(watch, app, spec, diag)
+                    : plugin__load(app, spec, log, diag);
     } else {
         err = diag__set(diag, PH_ERR_MEMORY, "out of memory");
     }
@@ -37,14 +39,15 @@ static enum ph_err load(struct event_handler *h, struct ph_log *log, struct diag
     return err;
 }
 
-enum ph_err broker_plugins__load(struct settings *s, struct ph_log *log, struct diag *diag)
+enum ph_err broker_plugins__load(struct settings *s, struct plugin_watch *watch,
+                                 struct ph_log *log, struct diag *diag)
 {
     size_t hub = 0, row = 0;
     struct event_handler *h;
     enum ph_err err = PH_OK;
 
     while (!err && (h = next(s, &hub, &row)))
-        err = load(h, log, diag);
+        err = load(h, watch, log, diag);
     return err;
 }
 

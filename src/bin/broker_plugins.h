@@ -1,12 +1,14 @@
-/* The plugins of --handler: loaded once, kept until the end. */
+/* The plugins of --handler, one application for each, which stays until the end. */
 #ifndef BIN_BROKER_PLUGINS_H
 #define BIN_BROKER_PLUGINS_H
 
 #include "broker/config/settings.h"
+#include "plugin/watch.h"
 
 /* Loads the plugins that the settings name, into them. On failure those that were loaded
- * are to be unloaded too. */
-enum ph_err broker_plugins__load(struct settings *s, struct ph_log *log, struct diag *diag);
+ * are to be unloaded too. `watch`, which may be NULL, remembers them. */
+enum ph_err broker_plugins__load(struct settings *s, struct plugin_watch *watch,
+                                 struct ph_log *log, struct diag *diag);
 /* When nobody calls them any more. */
 void broker_plugins__unload(struct settings *s);
 /* Gives other settings of the same command line the plugins of these. */

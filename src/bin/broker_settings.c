@@ -55,6 +55,15 @@ static enum ph_err add_plugin(void *reading, const char *value, struct diag *dia
     return settings__add_plugin(of(reading), value, diag);
 }
 
+static enum ph_err set_watch(void *reading, const char *value, struct diag *diag)
+{
+    struct reading *r = reading;
+
+    (void)value, (void)diag;
+    r->source->watch = true;
+    return PH_OK;
+}
+
 static enum ph_err set_threads(void *reading, const char *value, struct diag *diag)
 {
     return settings__set_threads(of(reading), value, diag);
@@ -94,6 +103,10 @@ static const struct cli_option options[] = {
      "run this plugin inside the broker for all events of HUB;\n"
      "PLUGIN.so?key=value&... configures it; may be repeated",
      add_plugin},
+    {"watch", NULL,
+     "load plugins again when their files change, and on SIGHUP, without\n"
+     "dropping an event",
+     set_watch},
     {"threads", "N", "event loops (default: one per CPU)", set_threads},
     {"log-level", "LEVEL", "error, warn, info (default) or debug", set_log_level},
     {"log-format", "FORMAT", "text (default) or json", set_log_format},
@@ -108,7 +121,7 @@ static const struct cli cli = {
     .more =
         "Prints \"ready\" with its address and a connection string to standard output once it\n"
         "accepts connections, and logs to standard error. SIGTERM and SIGINT end it; SIGHUP, and\n"
-        "a change of the file of --config, read that file again.\n"
+        "a change of the file of --config, read that file again, with --watch plugins too.\n"
         "What this file may hold, and all limits, are in pubhook-broker(1).",
     .options = options,
     .option_count = OPTION_COUNT,

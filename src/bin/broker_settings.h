@@ -10,6 +10,7 @@ struct settings_source {
     int argc;
     char **argv;
     const char *path;        /* of the configuration file; NULL: none */
+    bool watch;              /* --watch: load plugins again when they change */
     struct buf text;         /* of it, as it is in effect */
     struct file_stamp stamp; /* of it, when it was read last */
 };

@@ -35,6 +35,7 @@ struct program {
     uv_loop_t loop; /* of the main thread, which only waits */
     uv_signal_t terminate, interrupt, hang_up;
     struct config_watch watch;
+    struct plugin_watch *plugins;
     int stopped_by;
 };
 
@@ -155,8 +156,12 @@ static void on_stop(uv_signal_t *handle, int number)
 
 static void on_hang_up(uv_signal_t *handle, int number)
 {
+    struct program *p = handle->data;
+
     (void)number;
-    reload(handle->data);
+    if (settings_source__can_reread(&p->source))
+        reload(p);
+    plugin_watch__look(p->plugins);
 }
 
 static void await(struct program *p, uv_signal_t *handle, uv_signal_cb fn, int number)
@@ -173,14 +178,15 @@ static void close_handle(uv_handle_t *handle, void *arg)
         uv_close(handle, NULL);
 }
 
-/* Until a signal says that it is over. Without a file to read again, SIGHUP is what it is
- * to every program: the terminal has gone. */
+/* Until a signal says that it is over. Without a file or a plugin to read again, SIGHUP is
+ * what it is to every program: the terminal has gone. */
 static void wait_for_signals(struct program *p)
 {
     await(p, &p->terminate, on_stop, SIGTERM);
     await(p, &p->interrupt, on_stop, SIGINT);
-    if (settings_source__can_reread(&p->source)) {
+    if (settings_source__can_reread(&p->source) || p->source.watch)
         await(p, &p->hang_up, on_hang_up, SIGHUP);
+    if (settings_source__can_reread(&p->source)) {
         if (!config_watch__open(&p->watch, &p->loop, p->source.path, &p->source.stamp, reload, p))
             log__warn(p->log, LOG_NONE, "%s cannot be watched: SIGHUP reads it again",
                       p->source.path);
@@ -212,6 +218,10 @@ static int serve(struct program *p)
     p->broker = broker__start(p->current, &limits, p->log, &diag);
     if (!p->broker)
         return fail(diag.text);
+    if (plugin_watch__start(p->plugins, &diag)) {
+        broker__stop(p->broker);
+        return fail(diag.text);
+    }
     say_ready(p->current, p->broker);
     wait_for_signals(p);
     limit_time_to_stop(broker__stop_seconds(p->broker) + HANDLER_GRACE_S);
@@ -226,13 +236,17 @@ static int run(struct program *p)
     int status;
 
     p->log = ph_log_new(p->started->log_level, p->started->log_format);
-    if (!p->log || uv_loop_init(&p->loop) != 0) {
+    p->plugins = plugin_watch__new(p->log, p->source.watch);
+    if (!p->log || !p->plugins || uv_loop_init(&p->loop) != 0) {
+        plugin_watch__free(p->plugins);
         ph_log_free(p->log);
         return fail("out of memory");
     }
     make_room_for_files(p);
     p->current = settings__ref(p->started);
-    status = broker_plugins__load(p->started, p->log, &diag) ? fail(diag.text) : serve(p);
+    status =
+        broker_plugins__load(p->started, p->plugins, p->log, &diag) ? fail(diag.text) : serve(p);
+    plugin_watch__free(p->plugins);
     settings__unref(p->current);
     broker_plugins__unload(p->started);
     uv_loop_close(&p->loop);

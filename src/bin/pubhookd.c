@@ -1,6 +1,6 @@
 /* pubhookd: runs handler plugins over HTTP, FastCGI or CGI. */
 #include "bin/cli.h"
-#include "plugin/plugin.h"
+#include "plugin/watch.h"
 #include "pubhook/auth.h"
 #include "pubhook/serve.h"
 #include "serve/server.h"
@@ -25,6 +25,8 @@ struct settings {
     enum ph_log_format format;
     const char *plugins[MAX_PLUGINS];
     size_t plugin_count;
+    bool watch; /* load plugins again when they change */
+    struct plugin_watch *watcher;
     bool has_sources; /* files that may change while it runs */
     struct ph_entra_options entra;
     const char *issuers[MAX_NAMES + 1], *audiences[MAX_NAMES + 1];
@@ -227,12 +229,25 @@ static enum ph_err add_plugin(void *settings, const char *value, struct diag *di
     return PH_OK;
 }
 
+static enum ph_err set_watch(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+
+    (void)value, (void)diag;
+    s->watch = true;
+    return PH_OK;
+}
+
 static const struct cli_option options[] = {
     {"plugin", "SPEC",
      "FILE.so or FILE.so?key=value&...; may be repeated. A FILE without\n"
      "a slash is looked for here and among the installed handlers. The\n"
      "key hub says which hub the handlers are for (default: any)",
      add_plugin},
+    {"watch", NULL,
+     "load plugins again when their files change, and on SIGHUP, without\n"
+     "dropping a request",
+     set_watch},
     {"listen", "HOST:PORT",
      "serve HTTP there (default " DEFAULT_LISTEN "); port 0 takes a free one;\n"
      "systemd: or systemd:NAME is a socket that systemd has opened, fd:N\n"
@@ -353,12 +368,16 @@ static int fail(const char *why)
     return EXIT_FAILURE;
 }
 
-static int load_plugins(const struct settings *s, struct ph_log *log)
+static int load_plugins(struct settings *s, struct ph_log *log)
 {
     struct diag diag;
 
+    /* a CGI program ends before anything could change */
+    s->watcher = plugin_watch__new(log, s->watch && !ph_is_cgi());
+    if (!s->watcher)
+        return fail(ph_strerror(PH_ERR_MEMORY));
     for (size_t i = 0; i < s->plugin_count; i++) {
-        if (plugin__load(s->app, s->plugins[i], log, &diag))
+        if (plugin_watch__load(s->watcher, s->app, s->plugins[i], &diag))
             return fail(diag.text);
     }
     return EXIT_SUCCESS;
@@ -376,26 +395,34 @@ static void on_signal(int number)
 }
 
 static struct ph_app *_Atomic served;
+static struct plugin_watch *_Atomic watching;
 
 static void on_hangup(int number)
 {
     struct ph_app *app = atomic_load(&served);
+    struct plugin_watch *watcher = atomic_load(&watching);
 
     (void)number;
     if (app)
         ph_app_refresh_keys_soon(app);
+    if (watcher)
+        plugin_watch__look(watcher);
 }
 
 /* Files are looked after while it serves; SIGHUP means them, and without any, the end. */
 static int watch_sources(const struct settings *s)
 {
     struct sigaction sa = {.sa_handler = on_hangup, .sa_flags = SA_RESTART};
+    struct diag diag;
 
-    if (!s->has_sources)
+    if (!s->has_sources && !s->watch)
         return EXIT_SUCCESS;
-    if (ph_app_watch_keys(s->app, WATCH_SECONDS))
+    if (s->has_sources && ph_app_watch_keys(s->app, WATCH_SECONDS))
         return fail("cannot start a thread that looks after the files of keys");
+    if (plugin_watch__start(s->watcher, &diag))
+        return fail(diag.text);
     atomic_store(&served, s->app);
+    atomic_store(&watching, s->watcher);
     sigemptyset(&sa.sa_mask);
     sigaction(SIGHUP, &sa, NULL);
     return EXIT_SUCCESS;
@@ -450,6 +477,7 @@ static int serve(const struct settings *s)
     ph_server_wait(server);
     atomic_store(&running, NULL);
     atomic_store(&served, NULL);
+    atomic_store(&watching, NULL);
     ph_server_free(server);
     return EXIT_SUCCESS;
 }
@@ -466,6 +494,7 @@ static int run(struct settings *s)
     status = prepare_proof(s) == CLI_RUN ? load_plugins(s, log) : CLI_EXIT_USAGE;
     if (status == EXIT_SUCCESS)
         status = serve(s);
+    plugin_watch__free(s->watcher);
     ph_app_free(s->app);
     ph_log_free(log);
     s->app = NULL;

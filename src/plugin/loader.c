@@ -1,25 +1,28 @@
 #include "app/app.h"
+#include "app/registry.h"
 #include "plugin/config.h"
 #include "plugin/host.h"
+#include "plugin/object.h"
 #include "plugin/plugin.h"
+#include "plugin/yard.h"
 
-#include <dlfcn.h>
-#include <errno.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #define MAX_HANDLERS 256
 
 /* A plugin in use: one shared object, one state. Each registered handler holds a
- * reference; the last one to go closes it. */
+ * reference; when the last one goes it is closed, here or in the yard. */
 struct plugin {
+    struct wreck wreck; /* first, for it is what the yard gets */
     atomic_size_t refs;
-    void *object; /* of dlopen */
+    struct yard *yard; /* NULL: closed by whoever lets go last */
+    struct object object;
     const struct ph_plugin *table;
     void *state;
     bool opened;
+    bool never_blocks;
+    struct ph_log *log;
 };
 
 /* What is registered with the application. */
@@ -28,15 +31,25 @@ struct entry {
     ph_handler_fn *fn;
 };
 
-static void unref(struct plugin *p)
+static void destroy(struct wreck *wreck)
 {
-    if (atomic_fetch_sub(&p->refs, 1) != 1)
-        return;
+    struct plugin *p = (struct plugin *)wreck;
+    struct yard *yard = p->yard;
+
     if (p->opened && p->table->close)
         p->table->close(p->state);
-    if (p->object)
-        dlclose(p->object);
+    if (p->opened && yard)
+        log__info(p->log, LOG_FIELDS("version", p->table->version),
+                  "plugin %s closed: nobody uses this build any more", p->table->name);
+    object__close(&p->object);
     free(p);
+    yard__unref(yard);
+}
+
+static void unref(struct plugin *p)
+{
+    if (atomic_fetch_sub(&p->refs, 1) == 1)
+        yard__leave(p->yard, &p->wreck, destroy);
 }
 
 static struct ph_reply *call(const struct ph_event *ev, void *arg)
@@ -77,20 +90,23 @@ static const char *locate(struct ph_plugin_config *c)
     return NULL;
 }
 
-static enum ph_err open_object(struct plugin *p, struct ph_plugin_config *c, struct diag *diag)
+static enum ph_err no_file(const struct ph_plugin_config *c, struct diag *diag)
+{
+    return diag__set(diag, PH_ERR_PLUGIN,
+                     "%s: no such file, expected the path of a plugin, or the name of one in "
+                     "the working folder or in " HANDLERS_DIR,
+                     c->file.ptr);
+}
+
+static enum ph_err open_object(struct plugin *p, struct ph_plugin_config *c, bool copied,
+                               struct diag *diag)
 {
     const char *path = locate(c);
 
     if (!path)
-        return diag__set(diag, PH_ERR_PLUGIN,
-                         "%s: no such file, expected the path of a plugin, or the name of one in "
-                         "the working folder or in " HANDLERS_DIR,
-                         c->file.ptr);
-    p->object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!p->object)
-        return diag__set(diag, PH_ERR_PLUGIN, "%s: not a shared object that can be loaded here: %s",
-                         c->file.ptr, dlerror());
-    return PH_OK;
+        return no_file(c, diag);
+    return copied ? object__open_copy(&p->object, path, c->file.ptr, diag)
+                  : object__open(&p->object, path, c->file.ptr, diag);
 }
 
 static enum ph_err check_version(const struct ph_plugin *table, const char *file, struct diag *diag)
@@ -160,7 +176,7 @@ static enum ph_err get_table(struct plugin *p, const char *file, struct diag *di
     ph_plugin_entry_fn *entry;
     enum ph_err err;
 
-    *(void **)&entry = dlsym(p->object, PH_PLUGIN_ENTRY);
+    *(void **)&entry = object__symbol(&p->object, PH_PLUGIN_ENTRY);
     if (!entry)
         return diag__set(diag, PH_ERR_PLUGIN,
                          "%s: no plugin: it does not export " PH_PLUGIN_ENTRY
@@ -189,34 +205,35 @@ static enum ph_err open_plugin(struct plugin *p, struct ph_plugin_config *c, str
     return plugin_config__check(c, diag);
 }
 
-static enum ph_err register_one(struct ph_app *app, const char *hub, struct plugin *p,
-                                const struct ph_plugin_handler *h)
+/* --- Registration ---------------------------------------------------------------------- */
+
+static enum ph_err register_one(struct registry *fresh, const char *hub, struct plugin *p,
+                                const struct ph_plugin_handler *h, const void *owner)
 {
-    typedef enum ph_err register_fn(struct ph_app *, const char *, ph_handler_fn *, void *,
-                                    void (*)(void *));
-    static register_fn *const by_kind[] = {
-        [PH_EVENT_CONNECT] = ph_app_on_connect,
-        [PH_EVENT_CONNECTED] = ph_app_on_connected,
-        [PH_EVENT_DISCONNECTED] = ph_app_on_disconnected,
-        [PH_EVENT_JOINED] = ph_app_on_joined,
-        [PH_EVENT_LEFT] = ph_app_on_left,
-    };
     struct entry *e = malloc(sizeof(*e));
+    const struct handler handler = {
+        .kind = h->kind,
+        .hub = hub,
+        .pattern = h->kind == PH_EVENT_USER ? h->pattern : NULL,
+        .fn = call,
+        .arg = e,
+        .free_fn = free_entry,
+        .owner = owner,
+        .never_blocks = p->never_blocks,
+    };
 
     if (!e)
         return PH_ERR_MEMORY;
     *e = (struct entry){p, h->fn};
     atomic_fetch_add(&p->refs, 1);
-    if (h->kind == PH_EVENT_USER)
-        return ph_app_on_event(app, hub, h->pattern, call, e, free_entry);
-    return by_kind[h->kind](app, hub, call, e, free_entry);
+    return registry__add(fresh, &handler);
 }
 
-static enum ph_err register_hub(struct ph_app *app, const char *hub, struct plugin *p,
-                                const char *file, struct diag *diag)
+static enum ph_err register_hub(struct registry *fresh, const char *hub, struct plugin *p,
+                                const char *file, const void *owner, struct diag *diag)
 {
     for (const struct ph_plugin_handler *h = p->table->handlers; h->fn; h++) {
-        enum ph_err err = register_one(app, hub, p, h);
+        enum ph_err err = register_one(fresh, hub, p, h, owner);
 
         if (err)
             return diag__set(diag, err, "%s: cannot register a handler for hub \"%s\": %s", file,
@@ -225,18 +242,35 @@ static enum ph_err register_hub(struct ph_app *app, const char *hub, struct plug
     return PH_OK;
 }
 
-static enum ph_err register_all(struct ph_app *app, struct plugin *p,
-                                const struct ph_plugin_config *c, struct diag *diag)
+static enum ph_err register_all(struct registry *fresh, struct plugin *p,
+                                const struct ph_plugin_config *c, const void *owner,
+                                struct diag *diag)
 {
     const char *hub = plugin_config__hub(c, 0);
-    enum ph_err err = hub ? PH_OK : register_hub(app, NULL, p, c->file.ptr, diag);
+    enum ph_err err = hub ? PH_OK : register_hub(fresh, NULL, p, c->file.ptr, owner, diag);
 
     for (size_t i = 0; !err && (hub = plugin_config__hub(c, i)) != NULL; i++)
-        err = register_hub(app, hub, p, c->file.ptr, diag);
+        err = register_hub(fresh, hub, p, c->file.ptr, owner, diag);
     return err;
 }
 
-static enum ph_err load(struct ph_app *app, struct ph_plugin_config *c, struct diag *diag)
+/* All handlers or none: events may be under way. */
+static enum ph_err publish(struct ph_app *app, struct plugin *p, const struct ph_plugin_config *c,
+                           const void *owner, struct diag *diag)
+{
+    struct registry *fresh = registry__new();
+    enum ph_err err = fresh ? PH_OK : diag__set(diag, PH_ERR_MEMORY, "out of memory");
+
+    if (!err)
+        err = register_all(fresh, p, c, owner ? owner : p, diag);
+    if (!err && app__exchange(app, owner ? owner : p, fresh) != PH_OK)
+        err = diag__set(diag, PH_ERR_MEMORY, "out of memory");
+    registry__unref(fresh);
+    return err;
+}
+
+static enum ph_err load(struct ph_app *app, const struct plugin_order *order,
+                        struct ph_plugin_config *c, struct diag *diag)
 {
     struct plugin *p = calloc(1, sizeof(*p));
     enum ph_err err;
@@ -244,20 +278,56 @@ static enum ph_err load(struct ph_app *app, struct ph_plugin_config *c, struct d
     if (!p)
         return diag__set(diag, PH_ERR_MEMORY, "out of memory");
     atomic_init(&p->refs, 1);
-    err = open_object(p, c, diag);
+    p->log = order->log;
+    err = open_object(p, c, order->copied, diag);
     if (!err)
         err = get_table(p, c->file.ptr, diag);
     if (!err)
         err = open_plugin(p, c, diag);
+    p->never_blocks = c->never_blocks;
+    p->yard = yard__ref(order->yard);
     if (!err)
-        err = register_all(app, p, c, diag);
-    if (!err)
-        app__add_plugin(app, c->never_blocks);
+        err = publish(app, p, c, order->owner, diag);
     if (!err)
         log__info(c->log, LOG_FIELDS("file", c->file.ptr, "version", p->table->version),
-                  "plugin %s loaded", p->table->name);
+                  "plugin %s %s", p->table->name, order->again ? "loaded again" : "loaded");
     unref(p);
     return err;
+}
+
+enum ph_err plugin__bring(struct ph_app *app, const struct plugin_order *order, struct diag *diag)
+{
+    struct ph_plugin_config config;
+    enum ph_err err = plugin_config__parse(&config, order->spec, order->log, diag);
+
+    if (!err)
+        err = load(app, order, &config, diag);
+    plugin_config__free(&config);
+    return err;
+}
+
+char *plugin__path(const char *spec, struct diag *diag)
+{
+    struct ph_plugin_config config;
+    const char *path = NULL;
+    char *copy = NULL;
+
+    if (plugin_config__parse(&config, spec, NULL, diag) == PH_OK) {
+        path = locate(&config);
+        copy = path ? strdup(path) : NULL;
+        if (!copy)
+            no_file(&config, diag);
+    }
+    plugin_config__free(&config);
+    return copy;
+}
+
+enum ph_err plugin__load(struct ph_app *app, const char *spec, struct ph_log *log,
+                         struct diag *diag)
+{
+    const struct plugin_order order = {.spec = spec, .log = log};
+
+    return plugin__bring(app, &order, diag);
 }
 
 enum ph_err ph_app_load_plugin(struct ph_app *app, const char *spec, const char **why)
@@ -268,17 +338,5 @@ enum ph_err ph_app_load_plugin(struct ph_app *app, const char *spec, const char 
 
     if (err && why)
         *why = diag.text;
-    return err;
-}
-
-enum ph_err plugin__load(struct ph_app *app, const char *spec, struct ph_log *log,
-                         struct diag *diag)
-{
-    struct ph_plugin_config config;
-    enum ph_err err = plugin_config__parse(&config, spec, log, diag);
-
-    if (!err)
-        err = load(app, &config, diag);
-    plugin_config__free(&config);
     return err;
 }

@@ -114,7 +114,7 @@ struct test_core *ph_test__core_start(const struct ph_test_broker_options *optio
     if (log)
         *err = read_options(core->settings, options, diag);
     if (!*err)
-        *err = broker_plugins__load(core->settings, log, diag);
+        *err = broker_plugins__load(core->settings, NULL, log, diag);
     if (!*err)
         *err = start(core, log, diag);
     if (!*err)

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "app/app.h"
+#include "app/registry.h"
 #include "broker/net/inproc.h"
 #include "broker/upstream/exchange.h"
 #include "pubhook/app.h"
@@ -90,6 +91,25 @@ static void remember(void *arg, enum ph_log_level level, const char *line, size_
     snprintf(f->logged + at, sizeof(f->logged) - at, "%.*s", (int)len, line);
 }
 
+/* As those of a plugin that says so. */
+static void add_prompt_handlers(struct fixture *f)
+{
+    struct handler handlers[] = {
+        {.pattern = "echo", .fn = on_the_loop},
+        {.pattern = "dawdle", .fn = dawdle},
+    };
+    struct registry *fresh = registry__new();
+
+    for (size_t i = 0; i < sizeof(handlers) / sizeof(*handlers); i++) {
+        handlers[i].kind = PH_EVENT_USER;
+        handlers[i].arg = f;
+        handlers[i].never_blocks = true;
+        assert_int_equal(registry__add(fresh, &handlers[i]), PH_OK);
+    }
+    assert_int_equal(app__exchange(f->prompt, fresh, fresh), PH_OK);
+    registry__unref(fresh);
+}
+
 static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
@@ -104,9 +124,7 @@ static int set_up(void **state)
     f->other = ph_app_new();
     assert_int_equal(ph_app_on_event(f->other, NULL, "echo", echo, f, NULL), PH_OK);
     f->prompt = ph_app_new();
-    assert_int_equal(ph_app_on_event(f->prompt, NULL, "echo", on_the_loop, f, NULL), PH_OK);
-    assert_int_equal(ph_app_on_event(f->prompt, NULL, "dawdle", dawdle, f, NULL), PH_OK);
-    app__add_plugin(f->prompt, true);
+    add_prompt_handlers(f);
     f->log = ph_log_new(PH_LOG_WARN, PH_LOG_TEXT);
     ph_log_set_sink(f->log, remember, f);
     f->in = inproc__new(&f->loop, THREADS, f->log, report, f);

@@ -56,7 +56,7 @@ struct inproc {
 
 /* --- Lanes ---------------------------------------------------------------------- */
 
-static struct lane *lane_new(struct inproc *in, struct ph_app *app)
+static struct lane *lane_new(struct inproc *in, struct ph_app *app, bool on_loop)
 {
     struct lane *lane = calloc(1, sizeof(*lane) + in->threads * sizeof(*lane->workers));
 
@@ -72,21 +72,23 @@ static struct lane *lane_new(struct inproc *in, struct ph_app *app)
     }
     lane->owner = in;
     lane->app = app;
-    lane->on_loop = app__never_blocks(app);
+    lane->on_loop = on_loop;
     lane->last = &lane->first;
     lane->next = in->lanes;
     in->lanes = lane;
     return lane;
 }
 
-/* The lanes are as many as there are plugins. */
+/* The lanes are as many as there are plugins, or two for one that was loaded again and then
+ * declared something else. */
 static struct lane *lane_of(struct inproc *in, struct ph_app *app)
 {
+    bool on_loop = app__never_blocks(app);
     struct lane *lane = in->lanes;
 
-    while (lane && lane->app != app)
+    while (lane && (lane->app != app || lane->on_loop != on_loop))
         lane = lane->next;
-    return lane ? lane : lane_new(in, app);
+    return lane ? lane : lane_new(in, app, on_loop);
 }
 
 static void stand_in_line(struct job *job)
