@@ -1,5 +1,6 @@
 /* One request in, one response out: dispatch, refusals, limits. */
 #include "app/registry.h"
+#include "pubhook/json.h"
 #include "pubhook/version.h"
 #include "unit.h"
 #include "webhook.h"
@@ -118,6 +119,28 @@ static void without_a_handler_everything_is_204(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++)
         expect(webhook__post(app, &events[i]), 204, NULL, "");
+    ph_app_free(app);
+}
+
+static void without_a_handler_mqtt_events_are_204_too(void **state)
+{
+    static const struct event_mqtt mqtt = {.version = PH_MQTT_5, .has_packet = true};
+    struct ph_event events[] = {
+        webhook__event(PH_EVENT_CONNECT, "connect"),
+        webhook__event(PH_EVENT_CONNECTED, "connected"),
+        webhook__event(PH_EVENT_DISCONNECTED, "disconnected"),
+        webhook__user_event("message", PH_DATA_BINARY, "hi"),
+    };
+    struct ph_app *app = new_app();
+
+    (void)state;
+    events[3].content_type = STR("image/png");
+    for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++) {
+        events[i].physical_id = STR("phys-1");
+        events[i].subprotocol = STR("mqtt");
+        events[i].mqtt = &mqtt;
+        expect(webhook__post(app, &events[i]), 204, NULL, "");
+    }
     ph_app_free(app);
 }
 
@@ -270,6 +293,35 @@ static struct ph_reply *accept_it(const struct ph_event *ev, void *arg)
     return ph_reply_accept();
 }
 
+static struct ph_reply *reject_as_mqtt(const struct ph_event *ev, void *arg)
+{
+    (void)ev;
+    (void)arg;
+    return ph_reply_reject_mqtt(PH_MQTT_5_BANNED, "no");
+}
+
+static struct ph_reply *own_length(const struct ph_event *ev, void *arg)
+{
+    struct ph_reply *reply = ph_reply_ok();
+
+    (void)ev;
+    (void)arg;
+    ph_reply_add_header(reply, "Content-Length", "5");
+    return reply;
+}
+
+static struct ph_reply *broken_json(const struct ph_event *ev, void *arg)
+{
+    struct ph_json_writer *out = ph_json_writer_new();
+
+    (void)ev;
+    (void)arg;
+    ph_json_put_object(out);
+    ph_json_put_int(out, 1);
+    ph_json_put_end(out);
+    return ph_reply_json_from(out);
+}
+
 static void failures_of_handlers_are_500_and_a_line_in_the_log(void **state)
 {
     static const struct {
@@ -278,6 +330,9 @@ static void failures_of_handlers_are_500_and_a_line_in_the_log(void **state)
     } rows[] = {
         {fail_it, "returned NULL"},
         {accept_it, "expected ph_reply_text"},
+        {reject_as_mqtt, "ph_reply_reject_mqtt is for connect events of MQTT clients"},
+        {own_length, "belongs to HTTP"},
+        {broken_json, "ph_json_put_key"},
     };
     struct ph_event ev = webhook__user_event("message", PH_DATA_TEXT, "hi");
 
@@ -790,6 +845,7 @@ int main(void)
         cmocka_unit_test(user_event_reaches_its_handler),
         cmocka_unit_test(connect_is_accepted_with_what_the_handler_says),
         cmocka_unit_test(without_a_handler_everything_is_204),
+        cmocka_unit_test(without_a_handler_mqtt_events_are_204_too),
         cmocka_unit_test(handlers_are_asked_in_order_until_one_does_not_pass),
         cmocka_unit_test(when_all_pass_it_is_as_if_nobody_were_there),
         cmocka_unit_test(lifecycle_events_reach_their_own_handlers),
