@@ -3,14 +3,13 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { promisify } from "node:util";
-import { prefix, sanitizerEnvironment, sourceDir, temporaryFolder } from "./lib/paths.mjs";
+import { prefix, sanitizerEnvironment, sourceDir } from "./lib/paths.mjs";
 import { start } from "./lib/program.mjs";
 import { startBroker, startNegotiate } from "./lib/pubhook.mjs";
-import { accessUrl, jsonProtocol, openJson, openSocket } from "./lib/clients.mjs";
+import { jsonProtocol, openJson, openSocket } from "./lib/clients.mjs";
 
 const run = promisify(execFile);
 const quickstart = (name) => path.join(sourceDir, "examples/quickstarts", name);
@@ -53,18 +52,6 @@ test("scripts/quickstart stays, serves the page, and SIGTERM stops all of it", {
   assert.equal((await socket.nextJson()).userId, "ann");
   await chat.stopOnce();
   await assert.rejects(fetch(page), "nothing of it is left");
-});
-
-test("the handler in README.md compiles, and answers inside the broker", async (t) => {
-  const folder = temporaryFolder(t);
-  const readme = await readFile(path.join(sourceDir, "README.md"), "utf8");
-  const [, source] = /```c\n([\s\S]*?)```/.exec(readme);
-  await writeFile(`${folder}/hello.c`, source);
-  await run("gcc", ["-Wall", "-Werror", "-shared", "-fPIC", `-I${prefix}/include`, "hello.c", "-o", "hello.so"], { cwd: folder });
-  const broker = await startBroker(t, { handlers: { chat: `${folder}/hello.so` } });
-  const client = await openSocket(t, await accessUrl(broker, "chat"));
-  client.send("hello");
-  assert.equal(await client.inbox.next(), "hello");
 });
 
 describe("examples/quickstarts", () => {

@@ -57,7 +57,7 @@ test("the tutorial leads to a chat", { timeout: 300_000 }, async (t) => {
         const bob = await join(here, "bob");
         await ann.say("hello <b>bob</b>");
         await bob.sees("ann: hello <b>bob</b>");
-        await ann.sees("*: The handler heard you, ann.");
+        await ann.sees("*: The handler heard you.");
         await bob.say("hello ann");
         await ann.sees("bob: hello ann");
         await ann.leave();

@@ -55,10 +55,10 @@ function writeScript(folder, name, text) {
   chmodSync(path.join(folder, name), 0o755);
 }
 
-// `cc` as readers have it, with all warnings as errors; and as the installed library was
+// `cc` as readers have it, with warnings as errors; and as the installed library was
 // built, since a program must have the same sanitizers.
 function writeCompiler(folder) {
-  const flags = ["-Wall", "-Wextra", "-Werror", ...(isSanitized() ? ["-fsanitize=address,undefined"] : [])];
+  const flags = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", ...(isSanitized() ? ["-fsanitize=address,undefined"] : [])];
   writeScript(folder, "cc", `exec gcc ${flags.join(" ")} "$@"`);
 }
 
@@ -132,7 +132,7 @@ class Terminal {
         watcher = () => {
           const found = probe(this.output);
           if (found) resolve(found);
-          else if (this.shell.exitCode !== null) fail("the shell ended");
+          else if (this.shell.exitCode !== null || this.output.includes(`${this.mark}\n`)) fail("all has ended");
         };
         timer = setTimeout(() => fail(`${milliseconds} ms passed`), milliseconds);
         this.#watchers.add(watcher);
@@ -165,6 +165,7 @@ class Terminal {
   // Ctrl-C, to what runs there and not to the shell.
   async interrupt() {
     if (!this.busy) return;
+    assert.ok(!this.output.includes(`${this.mark}\n`), `terminal ${this.name}: what runs there ended by itself:\n${this.output}`);
     for (const pid of children(this.shell.pid)) {
       try {
         process.kill(pid, "SIGINT");
@@ -192,8 +193,9 @@ export function expectation(text) {
 }
 
 // Goes through a document. `ports` are those that it names, and that are exchanged for free
-// ones; `see` maps headings to what is to be looked at when all blocks below them were done.
-export async function follow(t, name, { ports = [], see = {}, notRun = [], prepare } = {}) {
+// ones; `see` maps headings to what is to be looked at when all blocks below them were done;
+// `started` is what each program that goes on running prints, where the document does not say.
+export async function follow(t, name, { ports = [], see = {}, notRun = [], started, prepare } = {}) {
   const folder = temporaryFolder(t);
   const terminals = new Map();
   const exchange = [];
@@ -222,6 +224,7 @@ export async function follow(t, name, { ports = [], see = {}, notRun = [], prepa
       else if (block.language === "sh") {
         last = terminal(word ?? "first");
         await last.type(here(block.text), { wait: !word });
+        if (word && started) await last.until((output) => started.test(output), started);
       } else if (block.language === "text") {
         await last.until((output) => expectation(here(block.text)).test(output), JSON.stringify(here(block.text)));
       } else assert.fail(`a block "${block.language}" that is neither a file nor typed`);
