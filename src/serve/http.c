@@ -1,5 +1,6 @@
 /* The HTTP listener, on libmicrohttpd: an epoll loop on each of N threads, and the
- * handlers run in them. */
+ * handlers run in them. A request whose answer comes later is suspended; whoever answers
+ * it leaves it with its loop, which alone touches libmicrohttpd. */
 #include "app/app.h"
 #include "base/buf.h"
 #include "serve/head.h"
@@ -14,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +26,8 @@
  * pool for each connection: room for what is not limited by PH_LIMIT_HEADER_BYTES. */
 #define POOL_EXTRA 4096
 #define POOL_PER_HEADER 72
+/* Events of our own that a turn of a loop takes. */
+#define OWN_EVENTS 64
 /* Connections are watched by the reaper, but for those that there was no memory for:
  * libmicrohttpd's own timeouts take a clock and a lock with each read and write. */
 #define UNWATCHED_SECONDS 10u
@@ -35,6 +39,20 @@ struct loop {
     struct http_server *server;
     struct MHD_Daemon *daemon;
     pthread_t thread;
+    int epoll; /* `wake`, and the peers of requests that wait */
+    int wake;  /* eventfd: answers have come, or the server's stage has changed */
+    bool quiesced;
+    struct connection *waiting;          /* suspended */
+    pthread_mutex_t lock;                /* of the answered ones */
+    struct connection *answered, **last; /* in the order of their answers */
+};
+
+/* The way to the end. */
+enum stage {
+    SERVING,
+    DRAINING, /* no new connections; what is under way is answered */
+    FAILING,  /* what still waits for its answer fails */
+    STOPPING
 };
 
 struct http_server {
@@ -42,23 +60,35 @@ struct http_server {
     struct loop *loops;
     size_t loop_count; /* those that run */
     int listener;
-    int stop; /* readable: the loops are to end */
     struct reaper *reaper;
     atomic_size_t under_way; /* requests between their head and the end of their response */
-    atomic_bool draining;
+    _Atomic enum stage stage;
     pthread_mutex_t lock; /* of the last request that leaves while draining */
     pthread_cond_t idle;
+};
+
+/* What there is to do when libmicrohttpd asks for the answer of a complete request. */
+enum step {
+    ASK,    /* the application */
+    WAIT,   /* for its answer; suspended */
+    ANSWER, /* it is there */
+    GIVE_UP /* the peer has gone */
 };
 
 /* A client's TCP connection with the request it is sending. The memory of one request
  * serves the next as well. */
 struct connection {
     struct http_server *server;
+    struct loop *loop;
+    struct MHD_Connection *mhd;
     struct reaper_watch watch;
-    bool unread;            /* answered without reading the body */
-    bool entered;           /* between the request's head and the end of the response */
-    char *target;           /* a copy from before libmicrohttpd decodes it in place */
-    const char *raw_target; /* where it stood in libmicrohttpd's buffer */
+    enum step step;
+    struct connection *prev, *next; /* while it waits */
+    struct connection *behind;      /* among the answered */
+    bool unread;                    /* answered without reading the body */
+    bool entered;                   /* between the request's head and the end of the response */
+    char *target;                   /* a copy from before libmicrohttpd decodes it in place */
+    const char *raw_target;         /* where it stood in libmicrohttpd's buffer */
     struct ph_request *request;
     struct ph_response *response;
     struct buf body;
@@ -78,7 +108,7 @@ static void leave(struct connection *c)
     if (!c->entered)
         return;
     c->entered = false;
-    if (atomic_fetch_sub(&s->under_way, 1) != 1 || !atomic_load(&s->draining))
+    if (atomic_fetch_sub(&s->under_way, 1) != 1 || atomic_load(&s->stage) == SERVING)
         return;
     pthread_mutex_lock(&s->lock);
     pthread_cond_signal(&s->idle);
@@ -91,6 +121,7 @@ static void reset(struct connection *c)
     leave(c);
     app__request_reset(c->request);
     app__response_reset(c->response);
+    c->step = ASK;
     c->target = NULL;
     if (c->body.cap > KEEP_BODY)
         buf__free(&c->body);
@@ -115,13 +146,16 @@ static void free_connection(struct connection *c)
     free(c);
 }
 
-static struct connection *new_connection(struct http_server *s)
+static struct connection *new_connection(struct loop *l, struct MHD_Connection *mhd)
 {
+    struct http_server *s = l->server;
     struct connection *c = calloc(1, sizeof(*c));
 
     if (!c)
         return NULL;
     c->server = s;
+    c->loop = l;
+    c->mhd = mhd;
     buf__init(&c->body, ph_app_limit(s->base.app, PH_LIMIT_BODY));
     c->request = app__request_new();
     c->response = ph_response_new();
@@ -132,15 +166,15 @@ static struct connection *new_connection(struct http_server *s)
     return NULL;
 }
 
-static void open_connection(struct http_server *s, struct MHD_Connection *mhd, void **context)
+static void open_connection(struct loop *l, struct MHD_Connection *mhd, void **context)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct connection *c = info ? new_connection(s) : NULL;
+    struct connection *c = info ? new_connection(l, mhd) : NULL;
 
     *context = c; /* NULL: its requests are refused */
     if (c)
-        reaper__add(s->reaper, &c->watch, info->connect_fd);
+        reaper__add(c->server->reaper, &c->watch, info->connect_fd);
     else
         MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT, UNWATCHED_SECONDS);
 }
@@ -255,21 +289,135 @@ static enum MHD_Result begin(struct connection *c, struct MHD_Connection *mhd, c
     return MHD_YES;
 }
 
+/* --- Requests that wait for their answers -------------------------------------------- */
+
+static void wake(struct loop *l)
+{
+    eventfd_write(l->wake, 1);
+}
+
+/* Any thread. The loop may be gone as soon as it has the last answer, so it is woken under
+ * the lock. */
+static void on_answer(struct ph_response *res, void *arg)
+{
+    struct connection *c = arg;
+    struct loop *l = c->loop;
+
+    (void)res;
+    pthread_mutex_lock(&l->lock);
+    c->behind = NULL;
+    *l->last = c;
+    l->last = &c->behind;
+    if (l->answered == c)
+        wake(l);
+    pthread_mutex_unlock(&l->lock);
+}
+
+/* libmicrohttpd does not look at a connection that is suspended. We see when its peer has
+ * closed it; where memory is out for that, its answer finds out. */
+static void watch_peer(struct connection *c, int op)
+{
+    struct epoll_event ev = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = c};
+
+    (void)epoll_ctl(c->loop->epoll, op, c->watch.fd, &ev);
+}
+
+static void suspend(struct connection *c)
+{
+    struct loop *l = c->loop;
+
+    c->step = WAIT;
+    c->prev = NULL;
+    c->next = l->waiting;
+    if (c->next)
+        c->next->prev = c;
+    l->waiting = c;
+    MHD_suspend_connection(c->mhd);
+    watch_peer(c, EPOLL_CTL_ADD);
+}
+
+static void resume(struct connection *c, enum step step)
+{
+    watch_peer(c, EPOLL_CTL_DEL);
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        c->loop->waiting = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    c->step = step;
+    MHD_resume_connection(c->mhd);
+}
+
+static void resume_answered(struct loop *l)
+{
+    struct connection *c, *behind;
+
+    pthread_mutex_lock(&l->lock);
+    c = l->answered;
+    l->answered = NULL;
+    l->last = &l->answered;
+    pthread_mutex_unlock(&l->lock);
+    for (; c; c = behind) {
+        behind = c->behind;
+        resume(c, ANSWER);
+    }
+}
+
+/* Where somebody is answering just now, the answer finds nobody. */
+static void on_peer_gone(struct connection *c)
+{
+    if (c->step == WAIT && app__withdraw(c->response))
+        resume(c, GIVE_UP);
+}
+
+static void fail_waiting(struct loop *l)
+{
+    struct connection *next;
+
+    for (struct connection *c = l->waiting; c; c = next) {
+        next = c->next;
+        if (!app__withdraw(c->response))
+            continue;
+        app__refuse(l->server->base.app, c->request, c->response, 503, "the server is stopping");
+        resume(c, ANSWER);
+    }
+}
+
+/* --- Requests ---------------------------------------------------------------------------- */
+
 /* The request is complete. One whose body grew past the limit was read to its end, or
  * to its deadline, because libmicrohttpd cannot answer in the middle of a body. */
-static enum MHD_Result finish(struct connection *c, struct MHD_Connection *mhd)
+static enum MHD_Result ask(struct connection *c, bool close)
 {
-    bool close = atomic_load_explicit(&c->server->draining, memory_order_relaxed);
-
     reaper__pause(&c->watch);
     if (c->body.failed) {
         app__refuse(c->server->base.app, c->request, c->response, 413,
                     "the body is larger than this server allows");
-        return send_response(c, mhd, true);
+        return send_response(c, c->mhd, true);
     }
     ph_request_set_body(c->request, buf__view(&c->body).ptr, c->body.len);
-    app__serve_waiting(c->server->base.app, c->request, c->response);
-    return send_response(c, mhd, close);
+    if (app__serve_checked(c->server->base.app, c->request, c->response, on_answer, c))
+        return send_response(c, c->mhd, close);
+    suspend(c);
+    return MHD_YES;
+}
+
+static enum MHD_Result finish(struct connection *c)
+{
+    bool close = atomic_load_explicit(&c->server->stage, memory_order_relaxed) != SERVING;
+
+    switch (c->step) {
+    case ASK:
+        return ask(c, close);
+    case WAIT:
+        return MHD_YES;
+    case ANSWER:
+        return send_response(c, c->mhd, close);
+    case GIVE_UP:
+        break;
+    }
+    return MHD_NO;
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url,
@@ -284,7 +432,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
     if (!c->entered)
         return begin(c, mhd, method, version);
     if (*size == 0)
-        return finish(c, mhd);
+        return finish(c);
     buf__append(&c->body, data, *size);
     *size = 0;
     return MHD_YES;
@@ -303,15 +451,22 @@ on_message(void *cls, const char *fmt, va_list args)
     log__debug(log, LOG_NONE, "http: %s", text);
 }
 
-/* Requests that were begun get their answer, for as long as a request may take. */
-static void drain(struct http_server *s)
+/* --- Start and end ---------------------------------------------------------------------- */
+
+static void set_stage(struct http_server *s, enum stage stage)
+{
+    atomic_store(&s->stage, stage);
+    for (size_t i = 0; i < s->loop_count; i++)
+        wake(&s->loops[i]);
+}
+
+/* Waits for all requests that are under way. */
+static void drain(struct http_server *s, size_t ms)
 {
     struct timespec until;
-    size_t ms = ph_app_limit(s->base.app, PH_LIMIT_REQUEST_MS);
 
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += (time_t)(ms / 1000) + 1;
-    atomic_store(&s->draining, true);
     pthread_mutex_lock(&s->lock);
     while (atomic_load(&s->under_way) > 0 &&
            pthread_cond_timedwait(&s->idle, &s->lock, &until) == 0)
@@ -319,30 +474,41 @@ static void drain(struct http_server *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-static void stop_loops(struct http_server *s)
+static void free_loop(struct loop *l)
 {
-    if (s->loop_count > 0)
-        eventfd_write(s->stop, 1);
+    if (l->daemon)
+        MHD_stop_daemon(l->daemon);
+    if (l->epoll >= 0)
+        close(l->epoll);
+    if (l->wake >= 0)
+        close(l->wake);
+    pthread_mutex_destroy(&l->lock);
+}
+
+/* Requests that were begun get their answer, for as long as a request may take. Those whose
+ * answers are still to come fail then, and what they are told gets a second. */
+static void end_loops(struct http_server *s)
+{
+    set_stage(s, DRAINING);
+    drain(s, ph_app_limit(s->base.app, PH_LIMIT_REQUEST_MS));
+    set_stage(s, FAILING);
+    drain(s, 0);
+    set_stage(s, STOPPING);
     for (size_t i = 0; i < s->loop_count; i++)
         pthread_join(s->loops[i].thread, NULL);
     for (size_t i = 0; i < s->loop_count; i++)
-        MHD_stop_daemon(s->loops[i].daemon);
+        free_loop(&s->loops[i]);
 }
 
 static void http_close(struct ph_server *base)
 {
     struct http_server *s = (struct http_server *)base;
 
-    for (size_t i = 0; i < s->loop_count; i++)
-        MHD_quiesce_daemon(s->loops[i].daemon);
     if (s->loop_count > 0)
-        drain(s);
-    stop_loops(s);
+        end_loops(s);
     free(s->loops);
     if (s->listener >= 0)
         close(s->listener);
-    if (s->stop >= 0)
-        close(s->stop);
     reaper__free(s->reaper);
     pthread_cond_destroy(&s->idle);
     pthread_mutex_destroy(&s->lock);
@@ -356,18 +522,19 @@ static size_t pool_size(const struct ph_app *app)
            POOL_PER_HEADER * ph_app_limit(app, PH_LIMIT_HEADERS) + POOL_EXTRA;
 }
 
-static struct MHD_Daemon *make_daemon(struct http_server *s)
+static struct MHD_Daemon *make_daemon(struct loop *l)
 {
+    const struct http_server *s = l->server;
     const struct ph_app *app = s->base.app;
     unsigned connections = (unsigned)(SERVER_MAX_CONNECTIONS / s->base.threads);
 
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, s,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, l,
         MHD_OPTION_EXTERNAL_LOGGER, on_message, app, MHD_OPTION_LISTEN_SOCKET, s->listener,
         MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        pool_size(app), MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, s, MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_END);
+        pool_size(app), MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, l, MHD_OPTION_URI_LOG_CALLBACK, on_target, l, MHD_OPTION_END);
 }
 
 static int wait_ms(struct MHD_Daemon *daemon)
@@ -379,22 +546,76 @@ static int wait_ms(struct MHD_Daemon *daemon)
     return ms < 1000 ? (int)ms : 1000;
 }
 
+/* Our part of a turn. libmicrohttpd may free connections in its own, so all events of this
+ * one are looked at before. */
+static void look_at_ours(struct loop *l)
+{
+    struct epoll_event events[OWN_EVENTS];
+    int count = epoll_wait(l->epoll, events, OWN_EVENTS, 0);
+    eventfd_t times;
+
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.ptr)
+            on_peer_gone(events[i].data.ptr);
+        else
+            eventfd_read(l->wake, &times);
+    }
+    resume_answered(l);
+}
+
+/* Only its own thread may quiesce a loop's daemon: from another, libmicrohttpd 0.9.75 may
+ * meet itself in the middle, and aborts. */
+static void quiesce(struct loop *l)
+{
+    if (!l->quiesced)
+        MHD_quiesce_daemon(l->daemon);
+    l->quiesced = true;
+}
+
+/* False: this was the last turn. */
+static bool go_on(struct loop *l)
+{
+    enum stage stage = atomic_load(&l->server->stage);
+
+    if (stage != SERVING)
+        quiesce(l);
+    if (stage >= FAILING)
+        fail_waiting(l);
+    return stage < STOPPING || l->waiting;
+}
+
 static void *run_loop(void *arg)
 {
     struct loop *l = arg;
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     struct pollfd fds[] = {{.fd = info->epoll_fd, .events = POLLIN},
-                           {.fd = l->server->stop, .events = POLLIN}};
+                           {.fd = l->epoll, .events = POLLIN}};
     sigset_t pipe;
 
     sigemptyset(&pipe);
     sigaddset(&pipe, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &pipe, NULL);
-    while (!fds[1].revents) {
+    while (go_on(l)) {
         poll(fds, 2, wait_ms(l->daemon));
+        if (fds[1].revents)
+            look_at_ours(l);
         MHD_run(l->daemon);
     }
     return NULL;
+}
+
+static bool open_loop(struct loop *l)
+{
+    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL};
+
+    l->last = &l->answered;
+    pthread_mutex_init(&l->lock, NULL);
+    l->epoll = epoll_create1(EPOLL_CLOEXEC);
+    l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (l->epoll < 0 || l->wake < 0 || epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->wake, &ev))
+        return false;
+    l->daemon = make_daemon(l);
+    return l->daemon && pthread_create(&l->thread, NULL, run_loop, l) == 0;
 }
 
 static bool start_loop(struct http_server *s)
@@ -402,23 +623,20 @@ static bool start_loop(struct http_server *s)
     struct loop *l = &s->loops[s->loop_count];
 
     l->server = s;
-    l->daemon = make_daemon(s);
-    if (!l->daemon)
-        return false;
-    if (pthread_create(&l->thread, NULL, run_loop, l) != 0) {
-        MHD_quiesce_daemon(l->daemon);
-        MHD_stop_daemon(l->daemon);
-        return false;
+    if (open_loop(l)) {
+        s->loop_count++;
+        return true;
     }
-    s->loop_count++;
-    return true;
+    if (l->daemon)
+        quiesce(l);
+    free_loop(l);
+    return false;
 }
 
 static bool start_loops(struct http_server *s)
 {
-    s->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     s->loops = calloc(s->base.threads, sizeof(*s->loops));
-    if (s->stop < 0 || !s->loops)
+    if (!s->loops)
         return false;
     while (s->loop_count < s->base.threads) {
         if (!start_loop(s))
@@ -459,7 +677,7 @@ enum ph_err ph_serve_http(struct ph_app *app, const char *listen, unsigned threa
     if (!s)
         return server__fail(PH_ERR_MEMORY, why);
     s->base.close = http_close;
-    s->listener = s->stop = -1;
+    s->listener = -1;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->idle, NULL);
     err = server__init(&s->base, app, threads, server__diag());
