@@ -65,9 +65,12 @@ enum ph_err ph_serve_cgi(struct ph_app *app, const char **why)
         return server__fail(err, why);
     str__to_u64(gateway__variable(variables, STR("CONTENT_LENGTH")), &in.left);
     in.until = clock__mono_ms() + (int64_t)ph_app_limit(app, PH_LIMIT_REQUEST_MS);
-    err = gateway__init(&gateway, app)
-              ? write_output(gateway__serve(&gateway, variables, read_input, &in), server__diag())
-              : PH_ERR_MEMORY;
+    if (gateway__init(&gateway, app)) {
+        gateway__serve(&gateway, variables, read_input, &in, NULL, NULL);
+        err = write_output(gateway__response(&gateway), server__diag());
+    } else {
+        err = PH_ERR_MEMORY;
+    }
     gateway__free(&gateway);
     return err ? server__fail(err, why) : PH_OK;
 }

@@ -4,7 +4,8 @@
  * open; web servers keep theirs open, and T threads would starve all but T of them. So
  * connections are accepted here, one epoll set watches those that idle, and a thread
  * takes one only when a request has begun to arrive on it. libfcgi reads and writes
- * the records of that request; then the connection goes back into the set. */
+ * the records of that request; then the connection goes back into the set. One whose
+ * answer comes later waits without a thread, and any thread finishes it. */
 #include "serve/gateway.h"
 #include "serve/listen.h"
 #include "serve/reaper.h"
@@ -20,6 +21,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A web server's connection. `fd` is ours; libfcgi has a duplicate, which it closes when
@@ -30,17 +32,34 @@ struct connection {
     FCGX_Request fcgi;
     struct reaper_watch watch;
     struct gateway gateway;
+    struct fastcgi_server *server;
+    /* under the server's lock */
     bool idle;                        /* in the list */
+    bool under_way;                   /* a request is */
+    bool waits;                       /* for its answer */
+    bool answered;                    /* it is there */
+    bool held;                        /* somebody withdraws it just now */
+    bool failed;                      /* and need not do so again at the end */
     struct connection *older, *newer; /* the list of idle ones */
     struct connection *prev, *next;   /* all */
+    struct connection *behind;        /* the list of answered ones */
+};
+
+/* The way to the end. */
+enum stage {
+    SERVING,
+    DRAINING, /* no new requests; those that were begun are answered */
+    FAILING   /* what still waits for its answer fails */
 };
 
 struct fastcgi_server {
     struct ph_server base;
     int listen_fd;
     int epoll_fd;
-    int quit_fd; /* eventfd, readable when the threads shall end */
-    char *path;  /* of the UNIX socket; NULL for TCP */
+    int quit_fd;     /* eventfd, readable when the threads shall end */
+    int answered_fd; /* eventfd, counts the answered ones */
+    int gone_fd;     /* an epoll set: the web server has closed a connection that waits */
+    char *path;      /* of the UNIX socket; NULL for TCP */
     struct reaper *reaper;
     pthread_t *workers;
     unsigned worker_count;
@@ -49,6 +68,10 @@ struct fastcgi_server {
     struct connection *oldest, *newest; /* idle */
     size_t count;
     bool full; /* the listening socket is not watched until a connection ends */
+    struct connection *answered, **last;
+    size_t under_way; /* connections that are neither idle nor new */
+    enum stage stage;
+    pthread_cond_t changed; /* while stopping: one more waits, or one less is under way */
 };
 
 /* --- what the epoll set watches --------------------------------------------- */
@@ -106,6 +129,7 @@ static struct connection *new_connection(struct fastcgi_server *s, int fd)
         return NULL;
     }
     c->fd = fd;
+    c->server = s;
     FCGX_InitRequest(&c->fcgi, -1, FCGI_FAIL_ACCEPT_ON_INTR); /* -1: it shall accept nothing */
     c->fcgi.ipcFd = copy;
     c->fcgi.keepConnection = 1; /* or FCGX_Accept_r closes it as a remainder */
@@ -121,10 +145,35 @@ static void free_connection(struct connection *c)
     free(c);
 }
 
+/* A request begins. False: there shall be no new ones. */
+static bool enter(struct fastcgi_server *s, struct connection *c)
+{
+    bool serving;
+
+    pthread_mutex_lock(&s->lock);
+    unlist_idle(s, c);
+    serving = s->stage == SERVING;
+    c->under_way = serving;
+    s->under_way += serving;
+    c->waits = c->answered = c->failed = false;
+    pthread_mutex_unlock(&s->lock);
+    return serving;
+}
+
+/* Under the lock: it ends. */
+static void leave(struct fastcgi_server *s, struct connection *c)
+{
+    s->under_way -= c->under_way;
+    c->under_way = false;
+    if (s->stage != SERVING)
+        pthread_cond_signal(&s->changed);
+}
+
 static void end_connection(struct fastcgi_server *s, struct connection *c)
 {
     reaper__remove(s->reaper, &c->watch);
     pthread_mutex_lock(&s->lock);
+    leave(s, c);
     unlist_idle(s, c);
     if (c->prev)
         c->prev->next = c->next;
@@ -163,6 +212,7 @@ static void park(struct fastcgi_server *s, struct connection *c)
 
     reaper__pause(&c->watch);
     pthread_mutex_lock(&s->lock);
+    leave(s, c);
     list_idle(s, c);
     watched = watch(s, EPOLL_CTL_MOD, c->fd, c);
     pthread_mutex_unlock(&s->lock);
@@ -210,34 +260,178 @@ static size_t read_body(void *source, char *to, size_t len)
     return 0;
 }
 
-static void answer(struct connection *c)
+/* Sends the answer and gets ready for the next request. */
+static void finish(struct fastcgi_server *s, struct connection *c)
 {
-    const char *const *variables = (const char *const *)c->fcgi.envp;
-    struct str out = gateway__serve(&c->gateway, variables, read_body, c);
+    struct str out = gateway__response(&c->gateway);
 
     reaper__restart(&c->watch);
     FCGX_PutStr(out.ptr, (int)out.len, c->fcgi.out);
     gateway__reset(&c->gateway);
+    FCGX_Finish_r(&c->fcgi);
+    if (c->fcgi.ipcFd >= 0) /* the web server wants it kept, and has it still */
+        park(s, c);
+    else
+        end_connection(s, c);
 }
+
+/* --- requests that wait for their answers --------------------------------------------- */
+
+/* Under the lock: a worker will finish it. */
+static void hand_to_workers(struct fastcgi_server *s, struct connection *c)
+{
+    c->behind = NULL;
+    *s->last = c;
+    s->last = &c->behind;
+    eventfd_write(s->answered_fd, 1);
+}
+
+/* Any thread. */
+static void on_answer(struct ph_response *res, void *arg)
+{
+    struct connection *c = arg;
+    struct fastcgi_server *s = c->server;
+
+    (void)res;
+    pthread_mutex_lock(&s->lock);
+    c->answered = true;
+    if (c->waits && !c->held)
+        hand_to_workers(s, c);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Sees when the web server closes the connection, which it does when its own client has gone. */
+static void watch_peer(struct fastcgi_server *s, struct connection *c, int op)
+{
+    struct epoll_event ev = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = c};
+
+    (void)epoll_ctl(s->gone_fd, op, c->fd, &ev);
+}
+
+/* False: it is answered already. */
+static bool begin_to_wait(struct fastcgi_server *s, struct connection *c)
+{
+    bool waits;
+
+    pthread_mutex_lock(&s->lock);
+    waits = c->waits = !c->answered;
+    if (waits)
+        watch_peer(s, c, EPOLL_CTL_ADD);
+    if (waits && s->stage == FAILING)
+        pthread_cond_signal(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    return waits;
+}
+
+/* Under the lock, which it gives up meanwhile. True: nobody is going to answer it. Until it is
+ * told so, or put into the hands of the workers, the connection stays. */
+static bool withdraw(struct fastcgi_server *s, struct connection *c)
+{
+    bool withdrawn;
+
+    c->held = true;
+    pthread_mutex_unlock(&s->lock);
+    withdrawn = app__withdraw(c->gateway.response);
+    pthread_mutex_lock(&s->lock);
+    c->held = false;
+    if (withdrawn)
+        c->waits = false;
+    else if (c->answered)
+        hand_to_workers(s, c);
+    return withdrawn;
+}
+
+static struct connection *take_gone(struct fastcgi_server *s)
+{
+    struct epoll_event ev;
+
+    /* whoever is in the set waits, for only the lock's holder takes him out of it */
+    if (epoll_wait(s->gone_fd, &ev, 1, 0) <= 0)
+        return NULL;
+    watch_peer(s, ev.data.ptr, EPOLL_CTL_DEL);
+    return ev.data.ptr;
+}
+
+static void on_gone(struct fastcgi_server *s)
+{
+    struct connection *c;
+    bool withdrawn;
+
+    pthread_mutex_lock(&s->lock);
+    c = take_gone(s);
+    withdrawn = c && !c->answered && !c->held && withdraw(s, c);
+    watch(s, EPOLL_CTL_MOD, s->gone_fd, &s->gone_fd);
+    pthread_mutex_unlock(&s->lock);
+    if (withdrawn)
+        end_connection(s, c);
+}
+
+static struct connection *take_answered(struct fastcgi_server *s)
+{
+    struct connection *c;
+    eventfd_t one;
+
+    pthread_mutex_lock(&s->lock);
+    c = eventfd_read(s->answered_fd, &one) == 0 ? s->answered : NULL;
+    if (c) {
+        s->answered = c->behind;
+        if (!s->answered)
+            s->last = &s->answered;
+        watch_peer(s, c, EPOLL_CTL_DEL);
+    }
+    watch(s, EPOLL_CTL_MOD, s->answered_fd, &s->answered_fd);
+    pthread_mutex_unlock(&s->lock);
+    return c;
+}
+
+static void on_answered(struct fastcgi_server *s)
+{
+    struct connection *c = take_answered(s);
+
+    if (c)
+        finish(s, c);
+}
+
+/* Under the lock. */
+static struct connection *next_to_fail(struct fastcgi_server *s)
+{
+    struct connection *c = s->all;
+
+    while (c && (!c->waits || c->answered || c->held || c->failed))
+        c = c->next;
+    return c;
+}
+
+static void fail_waiting(struct fastcgi_server *s)
+{
+    struct connection *c;
+
+    while ((c = next_to_fail(s))) {
+        c->failed = true;
+        if (!withdraw(s, c))
+            continue;
+        gateway__refuse(&c->gateway, 503, "the server is stopping");
+        c->answered = true;
+        hand_to_workers(s, c);
+    }
+}
+
+/* --- threads ------------------------------------------------------------------------------ */
 
 /* A request has begun, or the connection has ended. */
 static void serve_connection(struct fastcgi_server *s, struct connection *c)
 {
-    bool keep = false;
+    bool serving = enter(s, c);
 
-    pthread_mutex_lock(&s->lock);
-    unlist_idle(s, c);
-    pthread_mutex_unlock(&s->lock);
     reaper__restart(&c->watch);
-    if (FCGX_Accept_r(&c->fcgi) == 0) {
-        answer(c);
-        keep = c->fcgi.keepConnection;
-        FCGX_Finish_r(&c->fcgi);
-    }
-    if (keep && c->fcgi.ipcFd >= 0)
-        park(s, c);
-    else
+    if (!serving || FCGX_Accept_r(&c->fcgi) != 0) {
         end_connection(s, c);
+        return;
+    }
+    if (gateway__serve(&c->gateway, (const char *const *)c->fcgi.envp, read_body, c, on_answer,
+                       c) ||
+        !begin_to_wait(s, c))
+        finish(s, c);
 }
 
 static void *work(void *arg)
@@ -252,12 +446,38 @@ static void *work(void *arg)
             return NULL; /* quit_fd: stays readable for the others */
         if (ev.data.ptr == s)
             accept_one(s);
+        else if (ev.data.ptr == &s->answered_fd)
+            on_answered(s);
+        else if (ev.data.ptr == &s->gone_fd)
+            on_gone(s);
         else
             serve_connection(s, ev.data.ptr);
     }
 }
 
 /* --- start and end ------------------------------------------------------------------- */
+
+/* Requests that were begun get their answer, for as long as a request may take. Those whose
+ * answers are still to come fail then. */
+static void end_requests(struct fastcgi_server *s)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (time_t)(ph_app_limit(s->base.app, PH_LIMIT_REQUEST_MS) / 1000) + 1;
+    pthread_mutex_lock(&s->lock);
+    s->stage = DRAINING;
+    epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, s->listen_fd, NULL);
+    while (s->under_way > 0 && pthread_cond_timedwait(&s->changed, &s->lock, &until) == 0)
+        ;
+    s->stage = FAILING;
+    fail_waiting(s);
+    while (s->under_way > 0) {
+        pthread_cond_wait(&s->changed, &s->lock);
+        fail_waiting(s);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
 
 static void join_workers(struct fastcgi_server *s)
 {
@@ -282,6 +502,7 @@ static void fastcgi_close(struct ph_server *base)
 
     if (s->path)
         unlink(s->path);
+    end_requests(s);
     join_workers(s);
     while (s->all)
         end_connection(s, s->all);
@@ -289,6 +510,9 @@ static void fastcgi_close(struct ph_server *base)
     close_fd(s->listen_fd);
     close_fd(s->epoll_fd);
     close_fd(s->quit_fd);
+    close_fd(s->answered_fd);
+    close_fd(s->gone_fd);
+    pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
     free(s->path);
     server__fini(base);
@@ -336,9 +560,13 @@ static enum ph_err watch_all(struct fastcgi_server *s, struct diag *diag)
     struct epoll_event quit = {.events = EPOLLIN, .data.ptr = NULL};
 
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    s->gone_fd = epoll_create1(EPOLL_CLOEXEC);
     s->quit_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (s->epoll_fd < 0 || s->quit_fd < 0 ||
+    s->answered_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+    if (s->epoll_fd < 0 || s->gone_fd < 0 || s->quit_fd < 0 || s->answered_fd < 0 ||
         epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->quit_fd, &quit) ||
+        !watch(s, EPOLL_CTL_ADD, s->gone_fd, &s->gone_fd) ||
+        !watch(s, EPOLL_CTL_ADD, s->answered_fd, &s->answered_fd) ||
         !watch(s, EPOLL_CTL_ADD, s->listen_fd, s))
         return diag__set(diag, PH_ERR_SYSTEM, "epoll: %m");
     s->reaper = reaper__new(ph_app_limit(s->base.app, PH_LIMIT_REQUEST_MS));
@@ -355,8 +583,10 @@ enum ph_err ph_serve_fastcgi(struct ph_app *app, const char *socket, unsigned th
     if (!s)
         return server__fail(PH_ERR_MEMORY, why);
     s->base.close = fastcgi_close;
-    s->listen_fd = s->epoll_fd = s->quit_fd = -1;
+    s->listen_fd = s->epoll_fd = s->quit_fd = s->answered_fd = s->gone_fd = -1;
+    s->last = &s->answered;
     pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->changed, NULL);
     err = server__init(&s->base, app, threads, diag);
     if (!err && FCGX_Init())
         err = diag__set(diag, PH_ERR_SYSTEM, "libfcgi does not start: %m");

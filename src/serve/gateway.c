@@ -100,20 +100,31 @@ static bool is_complete(const struct gateway *g)
     return !length.ptr || (str__to_u64(length, &expected) && expected == g->body.len);
 }
 
-static void respond(struct gateway *g)
+void gateway__refuse(struct gateway *g, int status, const char *why)
+{
+    app__refuse(g->app, g->request, g->response, status, why);
+}
+
+static bool ask(struct gateway *g, ph_served_fn *done, void *arg)
+{
+    ph_request_set_body(g->request, buf__view(&g->body).ptr, g->body.len);
+    if (done)
+        return app__serve_checked(g->app, g->request, g->response, done, arg);
+    app__serve_waiting(g->app, g->request, g->response);
+    return true;
+}
+
+static bool respond(struct gateway *g, ph_served_fn *done, void *arg)
 {
     if (app__check_head(g->app, g->request, g->response))
-        return;
-    if (g->body.failed) {
-        app__refuse(g->app, g->request, g->response, 413,
-                    "the body is larger than this server allows");
-    } else if (!is_complete(g)) {
-        app__refuse(g->app, g->request, g->response, 400,
-                    "the body is shorter or longer than Content-Length says");
-    } else {
-        ph_request_set_body(g->request, buf__view(&g->body).ptr, g->body.len);
-        app__serve_waiting(g->app, g->request, g->response);
-    }
+        return true;
+    if (!g->body.failed && is_complete(g))
+        return ask(g, done, arg);
+    if (g->body.failed)
+        gateway__refuse(g, 413, "the body is larger than this server allows");
+    else
+        gateway__refuse(g, 400, "the body is shorter or longer than Content-Length says");
+    return true;
 }
 
 static void write_number(struct buf *out, struct str name, uint64_t value, struct str rest)
@@ -140,24 +151,26 @@ static void write_response(const struct http_response *res, struct buf *out)
     buf__str(out, res->body);
 }
 
-struct str gateway__serve(struct gateway *g, const char *const *variables, gateway_read_fn *read,
-                          void *source)
+bool gateway__serve(struct gateway *g, const char *const *variables, gateway_read_fn *read,
+                    void *source, ph_served_fn *done, void *arg)
 {
-    bool taken = read_head(g->request, variables);
-
+    g->taken = read_head(g->request, variables);
     read_body(read, source, &g->body);
-    if (taken) {
-        respond(g);
+    return !g->taken || respond(g, done, arg);
+}
+
+struct str gateway__response(struct gateway *g)
+{
+    if (g->taken)
         write_response(&g->response->http, &g->out);
-    }
-    if (taken && !g->out.failed)
+    if (g->taken && !g->out.failed)
         return buf__view(&g->out);
     return STR("Status: 500 Internal Server Error\r\n\r\n");
 }
 
 bool gateway__init(struct gateway *g, struct ph_app *app)
 {
-    *g = (struct gateway){app, app__request_new(), ph_response_new(), {0}, {0}};
+    *g = (struct gateway){app, app__request_new(), ph_response_new(), {0}, {0}, false};
     buf__init(&g->body, ph_app_limit(app, PH_LIMIT_BODY));
     buf__init(&g->out, RESPONSE_MAX);
     return g->request && g->response;

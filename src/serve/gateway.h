@@ -15,17 +15,24 @@ struct gateway {
     struct ph_request *request;
     struct ph_response *response;
     struct buf body, out;
+    bool taken; /* the head of the request */
 };
 
 /* False: memory is out. The gateway may be freed in any case. */
 bool gateway__init(struct gateway *g, struct ph_app *app);
 void gateway__free(struct gateway *g);
-/* Serves one request, and returns the response, head and body, which lasts until the
- * gateway is reset for the next.
+/* Serves one request. False: the answer comes later, as with app__serve_checked; the
+ * variables must last until then.
  *
- * @param variables  "NAME=value" strings, NULL-terminated */
-struct str gateway__serve(struct gateway *g, const char *const *variables, gateway_read_fn *read,
-                          void *source);
+ * @param variables  "NAME=value" strings, NULL-terminated
+ * @param done       gets the gateway; NULL: waits in place */
+bool gateway__serve(struct gateway *g, const char *const *variables, gateway_read_fn *read,
+                    void *source, ph_served_fn *done, void *arg);
+/* Once it is answered: the response, head and body, which lasts until the gateway is reset for
+ * the next. */
+struct str gateway__response(struct gateway *g);
+/* Answers a request that was withdrawn (app__withdraw). */
+void gateway__refuse(struct gateway *g, int status, const char *why);
 /* Forgets the request; memory that is larger than usual is freed. */
 void gateway__reset(struct gateway *g);
 

@@ -1,0 +1,472 @@
+/* Events that wait for their answers at a server (pubhook/defer.h): over HTTP and FastCGI, on
+ * the wire. */
+#include "fastcgi_client.h"
+#include "pubhook/defer.h"
+#include "serve_client.h"
+#include "unit.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MANY 5000
+#define SERVER_THREADS 2
+#define ANSWERING_THREADS 4
+#define NEVER_MS 600000
+#define REPLY_SIZE 65536
+
+/* How events come. */
+struct way {
+    enum ph_err (*serve)(struct ph_app *, const char *, unsigned, struct ph_server **,
+                         const char **);
+    void (*send)(int fd, const char *body);
+    int (*read)(int fd, char *out, size_t size); /* the status, 0 for none */
+};
+
+struct fixture {
+    const struct way *way;
+    struct ph_app *app;
+    struct ph_server *server;
+    char authority[64];
+    unsigned deadline_ms;
+    bool answers_at_once;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct ph_deferred *tokens[MANY];
+    size_t count, taken, told;
+    enum ph_err why;
+};
+
+/* cmocka's assertions are for the first thread. */
+#define must(what)                                                                                 \
+    do {                                                                                           \
+        if (!(what)) {                                                                             \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what);                             \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+
+/* --- HTTP and FastCGI ----------------------------------------------------------------- */
+
+static void send_http(int fd, const char *body)
+{
+    char request[4096];
+    struct str s = serve_client__event(request, sizeof(request), "", body);
+
+    assert_true(serve_client__send(fd, s.ptr, s.len));
+}
+
+static void send_fastcgi(int fd, const char *body)
+{
+    assert_true(fastcgi_client__send_event(fd, true, body, strlen(body)));
+}
+
+static int read_fastcgi(int fd, char *out, size_t size)
+{
+    int status = 0;
+
+    if (fastcgi_client__read_response(fd, out, size))
+        sscanf(out, "Status: %d", &status);
+    return status;
+}
+
+static const struct way http = {ph_serve_http, send_http, serve_client__read_http};
+static const struct way fastcgi = {ph_serve_fastcgi, send_fastcgi, read_fastcgi};
+
+/* --- An application that defers --------------------------------------------------------- */
+
+static void on_cancel(struct ph_deferred *token, enum ph_err why, void *arg)
+{
+    struct fixture *f = arg;
+
+    (void)token;
+    pthread_mutex_lock(&f->lock);
+    f->told++;
+    f->why = why;
+    pthread_cond_signal(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+}
+
+static struct ph_reply *reply_to(const struct ph_deferred *token)
+{
+    size_t len;
+    const void *data = ph_event_data(ph_deferred_event(token), &len);
+
+    return ph_reply_text(data, len);
+}
+
+static struct ph_reply *defer(const struct ph_event *ev, void *arg)
+{
+    struct fixture *f = arg;
+    struct ph_deferred *token;
+    struct ph_reply *reply = ph_reply_defer(ev, f->deadline_ms, &token);
+
+    if (!token)
+        return reply;
+    ph_deferred_on_cancel(token, on_cancel, f, NULL);
+    if (f->answers_at_once) {
+        must(ph_deferred_answer(token, reply_to(token)) == PH_OK);
+        ph_deferred_unref(token);
+        return reply;
+    }
+    pthread_mutex_lock(&f->lock);
+    f->tokens[f->count++] = token;
+    pthread_cond_signal(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+    return reply;
+}
+
+static void wait_for(struct fixture *f, const size_t *counter, size_t count)
+{
+    pthread_mutex_lock(&f->lock);
+    while (*counter < count)
+        pthread_cond_wait(&f->changed, &f->lock);
+    pthread_mutex_unlock(&f->lock);
+}
+
+/* Answers with the event's own data what is not answered yet. */
+static void *answer(void *arg)
+{
+    struct fixture *f = arg;
+
+    for (;;) {
+        struct ph_deferred *token = NULL;
+
+        pthread_mutex_lock(&f->lock);
+        if (f->taken < f->count)
+            token = f->tokens[f->taken++];
+        pthread_mutex_unlock(&f->lock);
+        if (!token)
+            return NULL;
+        must(ph_deferred_answer(token, reply_to(token)) == PH_OK);
+        must(ph_deferred_answer(token, reply_to(token)) == PH_ERR_STATE);
+    }
+}
+
+/* --- Fixture ------------------------------------------------------------------------------- */
+
+static int set_up(void **state, const struct way *way)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    f->way = way;
+    f->deadline_ms = NEVER_MS;
+    f->app = ph_app_new();
+    assert_int_equal(ph_app_add_key(f->app, WEBHOOK_KEY), PH_OK);
+    assert_int_equal(ph_app_on_event(f->app, NULL, "*", defer, f, NULL), PH_OK);
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_cond_init(&f->changed, NULL);
+    *state = f;
+    return 0;
+}
+
+static int set_up_http(void **state)
+{
+    return set_up(state, &http);
+}
+
+static int set_up_fastcgi(void **state)
+{
+    return set_up(state, &fastcgi);
+}
+
+static void stop(struct fixture *f)
+{
+    ph_server_free(f->server);
+    f->server = NULL;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < f->count / 2; i++)
+        ph_deferred_unref(f->tokens[i]);
+    stop(f);
+    ph_app_free(f->app);
+    for (size_t i = f->count / 2; i < f->count; i++) /* whatever is gone before */
+        ph_deferred_unref(f->tokens[i]);
+    pthread_cond_destroy(&f->changed);
+    pthread_mutex_destroy(&f->lock);
+    free(f);
+    return 0;
+}
+
+static void start(struct fixture *f)
+{
+    const char *why = "";
+
+    if (f->way->serve(f->app, "127.0.0.1:0", SERVER_THREADS, &f->server, &why))
+        fail_msg("%s", why);
+    serve_client__authority(f->server, f->authority);
+}
+
+/* A connection on which an event is. */
+static int post(struct fixture *f, const char *body)
+{
+    int fd = serve_client__connect_tcp(f->authority);
+
+    f->way->send(fd, body);
+    return fd;
+}
+
+static void expect(struct fixture *f, int fd, int status, const char *body)
+{
+    char reply[REPLY_SIZE];
+    const char *end;
+    int got = f->way->read(fd, reply, sizeof(reply));
+
+    if (got != status)
+        fail_msg("status %d, expected %d: %s", got, status, reply);
+    end = strstr(reply, "\r\n\r\n");
+    assert_non_null(end);
+    assert_string_equal(end + 4, body);
+}
+
+/* --- Tests ----------------------------------------------------------------------------------- */
+
+/* With FastCGI, the server has two descriptors for each, and the client's are here too. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (limit.rlim_max < 3 * MANY + 100)
+        skip();
+}
+
+static void five_thousand_wait_at_once(void **state)
+{
+    struct fixture *f = *state;
+    int *fds = calloc(MANY, sizeof(*fds));
+    pthread_t threads[ANSWERING_THREADS];
+    char body[32];
+
+    raise_descriptor_limit();
+    start(f);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(body, sizeof(body), "event %d", i);
+        fds[i] = post(f, body);
+    }
+    wait_for(f, &f->count, MANY);
+    for (int i = 0; i < ANSWERING_THREADS; i++)
+        pthread_create(&threads[i], NULL, answer, f);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(body, sizeof(body), "event %d", i);
+        expect(f, fds[i], 200, body);
+        close(fds[i]);
+    }
+    for (int i = 0; i < ANSWERING_THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(f->told, 0);
+    free(fds);
+}
+
+static void connection_serves_on(void **state)
+{
+    struct fixture *f = *state;
+    int fd;
+
+    start(f);
+    fd = post(f, "one");
+    wait_for(f, &f->count, 1);
+    answer(f);
+    expect(f, fd, 200, "one");
+    f->deadline_ms = 5;
+    f->way->send(fd, "two");
+    expect(f, fd, 504, "");
+    wait_for(f, &f->told, 1);
+    assert_int_equal(f->why, PH_ERR_TIMEOUT);
+    assert_int_equal(ph_deferred_answer(f->tokens[1], ph_reply_ok()), PH_ERR_TIMEOUT);
+    f->answers_at_once = true;
+    f->way->send(fd, "three");
+    expect(f, fd, 200, "three");
+    close(fd);
+}
+
+static void requests_sent_at_once_are_answered_in_order(void **state)
+{
+    struct fixture *f = *state;
+    int fd;
+
+    start(f);
+    fd = post(f, "one");
+    f->way->send(fd, "two");
+    wait_for(f, &f->count, 1);
+    answer(f);
+    expect(f, fd, 200, "one");
+    wait_for(f, &f->count, 2);
+    answer(f);
+    expect(f, fd, 200, "two");
+    close(fd);
+}
+
+static void client_goes_away(void **state)
+{
+    struct fixture *f = *state;
+    int fd, other;
+
+    start(f);
+    fd = post(f, "one");
+    other = post(f, "two");
+    wait_for(f, &f->count, 2);
+    close(fd);
+    wait_for(f, &f->told, 1);
+    assert_int_equal(f->why, PH_ERR_GONE);
+    for (int i = 0; i < 2; i++) {
+        const struct ph_event *ev = ph_deferred_event(f->tokens[i]);
+        size_t len;
+        bool gone = strcmp(ph_event_data(ev, &len), "one") == 0;
+
+        assert_int_equal(ph_deferred_answer(f->tokens[i], reply_to(f->tokens[i])),
+                         gone ? PH_ERR_GONE : PH_OK);
+    }
+    expect(f, other, 200, "two");
+    close(other);
+}
+
+/* A silent connection, which comes later, is ended; the one that waits for us is not. */
+static void waiting_takes_none_of_a_requests_time(void **state)
+{
+    struct fixture *f = *state;
+    char rest[16];
+    int fd, stalled;
+
+    ph_app_set_limit(f->app, PH_LIMIT_REQUEST_MS, 100);
+    start(f);
+    fd = post(f, "one");
+    wait_for(f, &f->count, 1);
+    stalled = serve_client__connect_tcp(f->authority);
+    assert_true(serve_client__send(stalled, "\1\1\0\1", 4)); /* half a record; no HTTP at all */
+    serve_client__read_all(stalled, rest, sizeof(rest));
+    close(stalled);
+    answer(f);
+    expect(f, fd, 200, "one");
+    close(fd);
+}
+
+static void *free_server(void *arg)
+{
+    ph_server_free(arg);
+    return NULL;
+}
+
+/* Over HTTP each answer says so. */
+static void wait_for_the_end_to_begin(struct fixture *f)
+{
+    char reply[REPLY_SIZE] = "";
+    int fd = serve_client__connect_tcp(f->authority);
+
+    f->answers_at_once = true;
+    while (!strstr(reply, "Connection: close")) {
+        f->way->send(fd, "anybody there?");
+        assert_int_equal(f->way->read(fd, reply, sizeof(reply)), 200);
+    }
+    close(fd);
+}
+
+static void stopping_waits_for_answers(void **state)
+{
+    struct fixture *f = *state;
+    pthread_t thread;
+    int fd;
+
+    start(f);
+    fd = post(f, "one");
+    wait_for(f, &f->count, 1);
+    assert_int_equal(pthread_create(&thread, NULL, free_server, f->server), 0);
+    if (f->way == &http)
+        wait_for_the_end_to_begin(f);
+    answer(f);
+    expect(f, fd, 200, "one");
+    pthread_join(thread, NULL);
+    f->server = NULL;
+    close(fd);
+}
+
+static void stopping_fails_what_is_not_answered(void **state)
+{
+    struct fixture *f = *state;
+    int fds[20];
+
+    ph_app_set_limit(f->app, PH_LIMIT_REQUEST_MS, 500);
+    start(f);
+    for (int i = 0; i < 20; i++)
+        fds[i] = post(f, "one");
+    wait_for(f, &f->count, 20);
+    stop(f);
+    assert_int_equal(f->told, 20);
+    assert_int_equal(f->why, PH_ERR_GONE);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(ph_deferred_answer(f->tokens[i], ph_reply_ok()), PH_ERR_GONE);
+        expect(f, fds[i], 503, "the server is stopping");
+        close(fds[i]);
+    }
+}
+
+/* Everything at once: answers, deadlines, clients that go, and the end. */
+static void *churn(void *arg)
+{
+    struct fixture *f = arg;
+    unsigned seed = (unsigned)(uintptr_t)&seed;
+
+    for (int i = 0; i < 200; i++) {
+        int fd = post(f, "one");
+        char reply[REPLY_SIZE];
+
+        if (rand_r(&seed) % 2)
+            f->way->read(fd, reply, sizeof(reply));
+        close(fd);
+    }
+    return NULL;
+}
+
+static void answers_and_ends_meet(void **state)
+{
+    struct fixture *f = *state;
+    pthread_t clients[4], server;
+    size_t at = 0;
+
+    f->deadline_ms = 2;
+    start(f);
+    for (int i = 0; i < 4; i++)
+        pthread_create(&clients[i], NULL, churn, f);
+    while (at < 800) {
+        wait_for(f, &f->count, at + 1);
+        ph_deferred_answer(f->tokens[at], reply_to(f->tokens[at]));
+        at++;
+    }
+    for (int i = 0; i < 4; i++)
+        pthread_join(clients[i], NULL);
+    pthread_create(&server, NULL, free_server, f->server);
+    pthread_join(server, NULL);
+    f->server = NULL;
+}
+
+int main(void)
+{
+#define TEST(fn)                                                                                   \
+    {#fn " (http)", fn, set_up_http, tear_down, NULL},                                             \
+    {                                                                                              \
+#fn " (fastcgi)", fn, set_up_fastcgi, tear_down, NULL                                      \
+    }
+    const struct CMUnitTest tests[] = {
+        TEST(five_thousand_wait_at_once),
+        TEST(connection_serves_on),
+        TEST(client_goes_away),
+        TEST(waiting_takes_none_of_a_requests_time),
+        TEST(stopping_waits_for_answers),
+        TEST(stopping_fails_what_is_not_answered),
+        TEST(answers_and_ends_meet),
+        {"requests_sent_at_once_are_answered_in_order (http)",
+         requests_sent_at_once_are_answered_in_order, set_up_http, tear_down, NULL},
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
