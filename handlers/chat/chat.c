@@ -10,8 +10,10 @@
  *   {"text":"text"}; for other JSON, its own source. Binary data is refused with 415.
  *   `count` is the number of this connection's messages so far; it travels in the
  *   connection state, so it survives a restart of the handler.
+ * - connected: with a greeting, the lobby hears {"from":user,"text":greeting}.
  *
- * Configuration: none (besides `hub`). */
+ * Configuration, besides `hub`: greeting=TEXT, which pubhookd sends to the service of
+ * WebPubSubConnectionString, and pubhook-broker to itself. */
 #include <pubhook/plugin.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +22,11 @@
 #define COUNT_KEY "count"
 /* Longest text: what fits into a WebSocket frame of 1 MB. */
 #define TEXT_MAX (1u << 20)
+#define GREETING_MAX 1000
+
+struct chat {
+    char greeting[GREETING_MAX + 1]; /* empty: none */
+};
 
 static struct ph_reply *on_connect(const struct ph_event *ev, void *self)
 {
@@ -155,21 +162,63 @@ static struct ph_reply *on_message(const struct ph_event *ev, void *self)
     return reply;
 }
 
+/* Nobody waits for it: the client is connected, whoever hears of it. */
+static struct ph_reply *on_connected(const struct ph_event *ev, void *self)
+{
+    const struct chat *chat = self;
+    const char *user = ph_event_user_id(ev);
+    size_t user_len = user ? strlen(user) : 0, greeting_len = strlen(chat->greeting);
+    char *json = *chat->greeting ? malloc(6 * (user_len + greeting_len) + 80) : NULL, *at = json;
+
+    if (!json)
+        return ph_reply_ok();
+    at += sprintf(at, "{\"from\":");
+    at = quote(at, user ? user : "", user_len);
+    at += sprintf(at, ",\"text\":");
+    at = quote(at, chat->greeting, greeting_len);
+    *at++ = '}';
+    ph_service_post(ph_event_service(ev),
+                    &(struct ph_service_request){.operation = PH_SERVICE_SEND_TO_GROUP,
+                                                 .group = "lobby",
+                                                 .type = PH_DATA_JSON,
+                                                 .data = json,
+                                                 .len = (size_t)(at - json)});
+    free(json);
+    return ph_reply_ok();
+}
+
 static const struct ph_plugin_handler handlers[] = {
     {PH_EVENT_CONNECT, NULL, on_connect},
+    {PH_EVENT_CONNECTED, NULL, on_connected},
     {PH_EVENT_USER, "message", on_message},
     {0, NULL, NULL},
 };
 
 static enum ph_err open_chat(struct ph_plugin_config *config, void **state)
 {
-    (void)state;
+    const char *greeting = ph_plugin_config_get(config, "greeting");
+    struct chat *chat = calloc(1, sizeof(*chat));
+
+    if (!chat)
+        return PH_ERR_MEMORY;
+    if (greeting && strlen(greeting) > GREETING_MAX) {
+        free(chat);
+        return ph_plugin_config_fail(config, "greeting: expected at most 1000 bytes");
+    }
+    if (greeting)
+        strcpy(chat->greeting, greeting);
+    *state = chat;
     ph_plugin_config_never_blocks(config);
     return PH_OK;
 }
 
+static void close_chat(void *state)
+{
+    free(state);
+}
+
 static const struct ph_plugin plugin = {
-    PH_PLUGIN_HEAD, "chat", PH_VERSION, open_chat, NULL, handlers,
+    PH_PLUGIN_HEAD, "chat", PH_VERSION, open_chat, close_chat, handlers,
 };
 
 PH_PLUGIN(plugin)

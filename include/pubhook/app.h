@@ -18,6 +18,7 @@ extern "C" {
 #endif
 
 struct ph_app;
+struct ph_service_options;
 struct ph_request;
 struct ph_response;
 
@@ -44,6 +45,21 @@ PH_API enum ph_err ph_app_add_key(struct ph_app *app, const char *key);
  * PH_ERR_MEMORY.
  */
 PH_API enum ph_err ph_app_use_connection_string(struct ph_app *app, const char *connection_string);
+/**
+ * The service that handlers call (ph_event_service, pubhook/service.h). Without this call it is
+ * that of ph_app_use_connection_string: of several, the one whose host has sent the event, or
+ * the first.
+ *
+ * Called again, it changes the connection string of the clients that handlers have, and
+ * leaves out the options.
+ *
+ * @param options  NULL for the defaults; `thread` is always set: one thread of the application
+ *                 sends what handlers post
+ * @param why      as for ph_service_new, with its errors; may be NULL
+ * Threads: any, also while events are served.
+ */
+PH_API enum ph_err ph_app_set_service(struct ph_app *app, const char *connection_string,
+                                      const struct ph_service_options *options, const char **why);
 /** Accept events without checking a signature. Without a key and without this call the application
  *  refuses to serve. */
 PH_API void ph_app_allow_unsigned(struct ph_app *app);

@@ -31,6 +31,7 @@
 #include <pubhook/log.h>
 #include <pubhook/mqtt.h>
 #include <pubhook/reply.h>
+#include <pubhook/service.h>
 #include <pubhook/state.h>
 #include <pubhook/version.h>
 #include <stdint.h>
@@ -167,7 +168,108 @@ struct ph_plugin_config;
     ROW(enum ph_err, state_set_double, (struct ph_state *, const char *, double))                  \
     ROW(enum ph_err, state_set_bool, (struct ph_state *, const char *, int))                       \
     ROW(enum ph_err, state_set_json, (struct ph_state *, const char *, const char *, size_t))      \
-    ROW(void, state_remove, (struct ph_state *, const char *))
+    ROW(void, state_remove, (struct ph_state *, const char *))                                     \
+    ROW(struct ph_service *, event_service, (const struct ph_event *))                             \
+    ROW(enum ph_err, service_new,                                                                  \
+        (const char *, const char *, const struct ph_service_options *, struct ph_service **,      \
+         const char **))                                                                           \
+    ROW(enum ph_err, service_for_hub, (struct ph_service *, const char *, struct ph_service **))   \
+    ROW(enum ph_err, service_set_connection_string,                                                \
+        (struct ph_service *, const char *, const char **))                                        \
+    ROW(void, service_free, (struct ph_service *))                                                 \
+    ROW(const char *, service_hub, (const struct ph_service *))                                    \
+    ROW(enum ph_err, service_call,                                                                 \
+        (struct ph_service *, const struct ph_service_request *, struct ph_service_result **))     \
+    ROW(enum ph_err, service_start,                                                                \
+        (struct ph_service *, const struct ph_service_request *, ph_service_done_fn *, void *,     \
+         uint64_t *))                                                                              \
+    ROW(enum ph_err, service_post, (struct ph_service *, const struct ph_service_request *))       \
+    ROW(enum ph_err, service_cancel, (struct ph_service *, uint64_t))                              \
+    ROW(int, service_fd, (struct ph_service *))                                                    \
+    ROW(enum ph_err, service_process, (struct ph_service *))                                       \
+    ROW(size_t, service_pending, (struct ph_service *))                                            \
+    ROW(enum ph_err, service_flush, (struct ph_service *, unsigned))                               \
+    ROW(void, service_result_free, (struct ph_service_result *))                                   \
+    ROW(enum ph_err, service_result_error, (const struct ph_service_result *))                     \
+    ROW(const char *, service_result_why, (const struct ph_service_result *))                      \
+    ROW(int, service_result_status, (const struct ph_service_result *))                            \
+    ROW(const char *, service_result_code, (const struct ph_service_result *))                     \
+    ROW(const char *, service_result_message, (const struct ph_service_result *))                  \
+    ROW(const char *, service_result_target, (const struct ph_service_result *))                   \
+    ROW(const char *, service_result_detail,                                                       \
+        (const struct ph_service_result *, size_t, const char **))                                 \
+    ROW(const char *, service_result_request_id, (const struct ph_service_result *))               \
+    ROW(enum ph_service_operation, service_result_operation, (const struct ph_service_result *))   \
+    ROW(unsigned, service_result_tries, (const struct ph_service_result *))                        \
+    ROW(int, service_result_answer, (const struct ph_service_result *))                            \
+    ROW(size_t, service_result_count, (const struct ph_service_result *))                          \
+    ROW(const char *, service_result_connection,                                                   \
+        (const struct ph_service_result *, size_t, const char **))                                 \
+    ROW(const char *, service_result_continuation, (const struct ph_service_result *))             \
+    ROW(const char *, service_result_token, (const struct ph_service_result *))                    \
+    ROW(enum ph_err, service_send_to_all,                                                          \
+        (struct ph_service *, enum ph_data_type, const void *, size_t,                             \
+         struct ph_service_result **))                                                             \
+    ROW(enum ph_err, service_send_to_group,                                                        \
+        (struct ph_service *, const char *, enum ph_data_type, const void *, size_t,               \
+         struct ph_service_result **))                                                             \
+    ROW(enum ph_err, service_send_to_user,                                                         \
+        (struct ph_service *, const char *, enum ph_data_type, const void *, size_t,               \
+         struct ph_service_result **))                                                             \
+    ROW(enum ph_err, service_send_to_connection,                                                   \
+        (struct ph_service *, const char *, enum ph_data_type, const void *, size_t,               \
+         struct ph_service_result **))                                                             \
+    ROW(enum ph_err, service_close_all,                                                            \
+        (struct ph_service *, const char *, struct ph_service_result **))                          \
+    ROW(enum ph_err, service_close_group,                                                          \
+        (struct ph_service *, const char *, const char *, struct ph_service_result **))            \
+    ROW(enum ph_err, service_close_user,                                                           \
+        (struct ph_service *, const char *, const char *, struct ph_service_result **))            \
+    ROW(enum ph_err, service_close_connection,                                                     \
+        (struct ph_service *, const char *, const char *, struct ph_service_result **))            \
+    ROW(enum ph_err, service_connection_exists,                                                    \
+        (struct ph_service *, const char *, int *, struct ph_service_result **))                   \
+    ROW(enum ph_err, service_group_exists,                                                         \
+        (struct ph_service *, const char *, int *, struct ph_service_result **))                   \
+    ROW(enum ph_err, service_user_exists,                                                          \
+        (struct ph_service *, const char *, int *, struct ph_service_result **))                   \
+    ROW(enum ph_err, service_add_connection_to_group,                                              \
+        (struct ph_service *, const char *, const char *, struct ph_service_result **))            \
+    ROW(enum ph_err, service_remove_connection_from_group,                                         \
+        (struct ph_service *, const char *, const char *, struct ph_service_result **))            \
+    ROW(enum ph_err, service_remove_connection_from_all_groups,                                    \
+        (struct ph_service *, const char *, struct ph_service_result **))                          \
+    ROW(enum ph_err, service_add_user_to_group,                                                    \
+        (struct ph_service *, const char *, const char *, struct ph_service_result **))            \
+    ROW(enum ph_err, service_remove_user_from_group,                                               \
+        (struct ph_service *, const char *, const char *, struct ph_service_result **))            \
+    ROW(enum ph_err, service_remove_user_from_all_groups,                                          \
+        (struct ph_service *, const char *, struct ph_service_result **))                          \
+    ROW(enum ph_err, service_add_connections_to_groups,                                            \
+        (struct ph_service *, const char *const *, const char *, struct ph_service_result **))     \
+    ROW(enum ph_err, service_remove_connections_from_groups,                                       \
+        (struct ph_service *, const char *const *, const char *, struct ph_service_result **))     \
+    ROW(enum ph_err, service_grant_permission,                                                     \
+        (struct ph_service *, const char *, enum ph_service_permission, const char *,              \
+         struct ph_service_result **))                                                             \
+    ROW(enum ph_err, service_revoke_permission,                                                    \
+        (struct ph_service *, const char *, enum ph_service_permission, const char *,              \
+         struct ph_service_result **))                                                             \
+    ROW(enum ph_err, service_check_permission,                                                     \
+        (struct ph_service *, const char *, enum ph_service_permission, const char *, int *,       \
+         struct ph_service_result **))                                                             \
+    ROW(enum ph_err, service_health, (struct ph_service *, struct ph_service_result **))           \
+    ROW(enum ph_err, service_client_token,                                                         \
+        (struct ph_service *, const struct ph_token_options *, char **,                            \
+         struct ph_service_result **))                                                             \
+    ROW(enum ph_err, service_client_url,                                                           \
+        (struct ph_service *, const struct ph_token_options *, char **,                            \
+         struct ph_service_result **))                                                             \
+    ROW(struct ph_service_list *, service_list_new, (struct ph_service *, const char *, unsigned)) \
+    ROW(void, service_list_free, (struct ph_service_list *))                                       \
+    ROW(enum ph_err, service_list_next, (struct ph_service_list *, const char **, const char **))  \
+    ROW(const struct ph_service_result *, service_list_result, (const struct ph_service_list *))   \
+    ROW(void, token_free, (char *))
 
 /** What the host hands to the plugin. */
 struct ph_host {
@@ -379,6 +481,75 @@ extern const struct ph_host *ph_plugin_host __attribute__((visibility("hidden"))
 #define ph_deferred_on_cancel(...) (ph_plugin_host->deferred_on_cancel(__VA_ARGS__))
 #define ph_deferred_ref(...) (ph_plugin_host->deferred_ref(__VA_ARGS__))
 #define ph_deferred_unref(...) (ph_plugin_host->deferred_unref(__VA_ARGS__))
+#define ph_event_service(...) (ph_plugin_host->event_service(__VA_ARGS__))
+#define ph_service_new(...) (ph_plugin_host->service_new(__VA_ARGS__))
+#define ph_service_for_hub(...) (ph_plugin_host->service_for_hub(__VA_ARGS__))
+#define ph_service_set_connection_string(...)                                                      \
+    (ph_plugin_host->service_set_connection_string(__VA_ARGS__))
+#define ph_service_free(...) (ph_plugin_host->service_free(__VA_ARGS__))
+#define ph_service_hub(...) (ph_plugin_host->service_hub(__VA_ARGS__))
+#define ph_service_call(...) (ph_plugin_host->service_call(__VA_ARGS__))
+#define ph_service_start(...) (ph_plugin_host->service_start(__VA_ARGS__))
+#define ph_service_post(...) (ph_plugin_host->service_post(__VA_ARGS__))
+#define ph_service_cancel(...) (ph_plugin_host->service_cancel(__VA_ARGS__))
+#define ph_service_fd(...) (ph_plugin_host->service_fd(__VA_ARGS__))
+#define ph_service_process(...) (ph_plugin_host->service_process(__VA_ARGS__))
+#define ph_service_pending(...) (ph_plugin_host->service_pending(__VA_ARGS__))
+#define ph_service_flush(...) (ph_plugin_host->service_flush(__VA_ARGS__))
+#define ph_service_result_free(...) (ph_plugin_host->service_result_free(__VA_ARGS__))
+#define ph_service_result_error(...) (ph_plugin_host->service_result_error(__VA_ARGS__))
+#define ph_service_result_why(...) (ph_plugin_host->service_result_why(__VA_ARGS__))
+#define ph_service_result_status(...) (ph_plugin_host->service_result_status(__VA_ARGS__))
+#define ph_service_result_code(...) (ph_plugin_host->service_result_code(__VA_ARGS__))
+#define ph_service_result_message(...) (ph_plugin_host->service_result_message(__VA_ARGS__))
+#define ph_service_result_target(...) (ph_plugin_host->service_result_target(__VA_ARGS__))
+#define ph_service_result_detail(...) (ph_plugin_host->service_result_detail(__VA_ARGS__))
+#define ph_service_result_request_id(...) (ph_plugin_host->service_result_request_id(__VA_ARGS__))
+#define ph_service_result_operation(...) (ph_plugin_host->service_result_operation(__VA_ARGS__))
+#define ph_service_result_tries(...) (ph_plugin_host->service_result_tries(__VA_ARGS__))
+#define ph_service_result_answer(...) (ph_plugin_host->service_result_answer(__VA_ARGS__))
+#define ph_service_result_count(...) (ph_plugin_host->service_result_count(__VA_ARGS__))
+#define ph_service_result_connection(...) (ph_plugin_host->service_result_connection(__VA_ARGS__))
+#define ph_service_result_continuation(...)                                                        \
+    (ph_plugin_host->service_result_continuation(__VA_ARGS__))
+#define ph_service_result_token(...) (ph_plugin_host->service_result_token(__VA_ARGS__))
+#define ph_service_send_to_all(...) (ph_plugin_host->service_send_to_all(__VA_ARGS__))
+#define ph_service_send_to_group(...) (ph_plugin_host->service_send_to_group(__VA_ARGS__))
+#define ph_service_send_to_user(...) (ph_plugin_host->service_send_to_user(__VA_ARGS__))
+#define ph_service_send_to_connection(...) (ph_plugin_host->service_send_to_connection(__VA_ARGS__))
+#define ph_service_close_all(...) (ph_plugin_host->service_close_all(__VA_ARGS__))
+#define ph_service_close_group(...) (ph_plugin_host->service_close_group(__VA_ARGS__))
+#define ph_service_close_user(...) (ph_plugin_host->service_close_user(__VA_ARGS__))
+#define ph_service_close_connection(...) (ph_plugin_host->service_close_connection(__VA_ARGS__))
+#define ph_service_connection_exists(...) (ph_plugin_host->service_connection_exists(__VA_ARGS__))
+#define ph_service_group_exists(...) (ph_plugin_host->service_group_exists(__VA_ARGS__))
+#define ph_service_user_exists(...) (ph_plugin_host->service_user_exists(__VA_ARGS__))
+#define ph_service_add_connection_to_group(...)                                                    \
+    (ph_plugin_host->service_add_connection_to_group(__VA_ARGS__))
+#define ph_service_remove_connection_from_group(...)                                               \
+    (ph_plugin_host->service_remove_connection_from_group(__VA_ARGS__))
+#define ph_service_remove_connection_from_all_groups(...)                                          \
+    (ph_plugin_host->service_remove_connection_from_all_groups(__VA_ARGS__))
+#define ph_service_add_user_to_group(...) (ph_plugin_host->service_add_user_to_group(__VA_ARGS__))
+#define ph_service_remove_user_from_group(...)                                                     \
+    (ph_plugin_host->service_remove_user_from_group(__VA_ARGS__))
+#define ph_service_remove_user_from_all_groups(...)                                                \
+    (ph_plugin_host->service_remove_user_from_all_groups(__VA_ARGS__))
+#define ph_service_add_connections_to_groups(...)                                                  \
+    (ph_plugin_host->service_add_connections_to_groups(__VA_ARGS__))
+#define ph_service_remove_connections_from_groups(...)                                             \
+    (ph_plugin_host->service_remove_connections_from_groups(__VA_ARGS__))
+#define ph_service_grant_permission(...) (ph_plugin_host->service_grant_permission(__VA_ARGS__))
+#define ph_service_revoke_permission(...) (ph_plugin_host->service_revoke_permission(__VA_ARGS__))
+#define ph_service_check_permission(...) (ph_plugin_host->service_check_permission(__VA_ARGS__))
+#define ph_service_health(...) (ph_plugin_host->service_health(__VA_ARGS__))
+#define ph_service_client_token(...) (ph_plugin_host->service_client_token(__VA_ARGS__))
+#define ph_service_client_url(...) (ph_plugin_host->service_client_url(__VA_ARGS__))
+#define ph_service_list_new(...) (ph_plugin_host->service_list_new(__VA_ARGS__))
+#define ph_service_list_free(...) (ph_plugin_host->service_list_free(__VA_ARGS__))
+#define ph_service_list_next(...) (ph_plugin_host->service_list_next(__VA_ARGS__))
+#define ph_service_list_result(...) (ph_plugin_host->service_list_result(__VA_ARGS__))
+#define ph_token_free(...) (ph_plugin_host->token_free(__VA_ARGS__))
 
 #endif /* PH_PLUGIN_HOST_SIDE */
 

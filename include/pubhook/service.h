@@ -60,6 +60,23 @@ extern "C" {
 struct ph_service;
 struct ph_service_result;
 
+/**
+ * The client for the hub of an event, so that a handler can call the service in one line:
+ *
+ *     ph_service_post(ph_event_service(ev), &(struct ph_service_request){
+ *                         .operation = PH_SERVICE_SEND_TO_ALL, .text = "somebody is here"});
+ *
+ * A thread of the application sends what is posted or started. Functions that wait for the
+ * answer work too, and hold up the thread of the handler meanwhile; in a plugin that has
+ * declared that it never blocks they fail with PH_ERR_STATE. A plugin that starts requests
+ * waits for them in its `close` (ph_service_flush).
+ *
+ * @return  owned by the application (not to be freed), and valid as long as it; NULL when there
+ *          is no connection string, which the log says, and every function here takes NULL
+ *          for an error
+ */
+PH_API struct ph_service *ph_event_service(const struct ph_event *ev);
+
 /* --- Making a client ---------------------------------------------------------------- */
 
 /**
@@ -133,6 +150,15 @@ PH_API enum ph_err ph_service_new(const char *connection_string, const char *hub
  */
 PH_API enum ph_err ph_service_for_hub(struct ph_service *service, const char *hub,
                                       struct ph_service **out);
+/**
+ * Another connection string from now on, of all clients that share: a key that was changed, or
+ * another service. Requests that have begun keep the one before.
+ *
+ * @param why  as for ph_service_new, with its errors, which change nothing
+ */
+PH_API enum ph_err ph_service_set_connection_string(struct ph_service *service,
+                                                    const char *connection_string,
+                                                    const char **why);
 /**
  * Frees a client; NULL is fine. With the last one of those that share, what is still under
  * way is given up and its callbacks are not called: see ph_service_flush.
@@ -270,7 +296,9 @@ PH_API enum ph_err ph_service_start(struct ph_service *service,
  * `failed` of the options. This is what event handlers use, because it never waits:
  *
  *     ph_service_post(ph_event_service(ev), &(struct ph_service_request){
- *                         .operation = PH_SERVICE_SEND_TO_ALL, .text = "hello"});
+ *                         .operation = PH_SERVICE_SEND_TO_GROUP,
+ *                         .group = "lobby",
+ *                         .text = "hello"});
  *
  * @param service  NULL is an error like others, so that no client needs no check
  * PH_ERR_ARGUMENT: `service` is NULL. Others as ph_service_start.

@@ -29,16 +29,23 @@ struct ph_app *ph_app_new(void)
     app->path = strdup(DEFAULT_PATH);
     app->handlers = registry__new();
     app->pending = pending__new();
-    if (!auth__init(&app->auth)) {
-        pending__close(app->pending);
-        registry__unref(app->handlers);
-        free(app->path);
-        free(app);
-        return NULL;
-    }
+    if (!auth__init(&app->auth))
+        goto no_auth;
+    if (!services__init(&app->services))
+        goto no_services;
     if (app->path && app->handlers && app->pending)
         return app;
     ph_app_free(app);
+    return NULL;
+
+no_services:
+    auth__free(&app->auth);
+no_auth:
+    pending__close(app->pending);
+    registry__unref(app->handlers);
+    pthread_mutex_destroy(&app->lock);
+    free(app->path);
+    free(app);
     return NULL;
 }
 
@@ -48,6 +55,7 @@ void ph_app_free(struct ph_app *app)
         return;
     pending__close(app->pending);
     registry__unref(app->handlers);
+    services__free(&app->services, app->log); /* plugins that were closed may have posted */
     pthread_mutex_destroy(&app->lock);
     repeats__free(app->repeats);
     auth__free(&app->auth);
@@ -101,6 +109,8 @@ static enum ph_err use_one(struct ph_app *app, struct str text, bool own_host)
         return err;
     }
     err = add_origin(app, parsed.host);
+    if (err == PH_OK)
+        err = services__add(&app->services, parsed.host, text);
     return err == PH_OK
                ? auth__add_key(&app->auth, own_host ? parsed.host : STR_NONE, parsed.access_key)
                : err;
@@ -135,6 +145,22 @@ enum ph_err ph_app_use_connection_string(struct ph_app *app, const char *text)
             err = use_one(app, str__trim(line), true);
     }
     return err;
+}
+
+enum ph_err ph_app_set_service(struct ph_app *app, const char *connection_string,
+                               const struct ph_service_options *options, const char **why)
+{
+    return services__set(&app->services, connection_string, options, app->log, why);
+}
+
+/* A deferred event belongs to its call as well. */
+struct ph_service *ph_event_service(const struct ph_event *ev)
+{
+    struct ph_app *app = ev->call ? ev->call->app : NULL;
+
+    return app ? services__get(&app->services, ev->origin, ev->hub.ptr, app__never_blocks(app),
+                               app->log)
+               : NULL;
 }
 
 void ph_app_allow_unsigned(struct ph_app *app)

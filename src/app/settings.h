@@ -5,6 +5,7 @@
 #include "app/app.h"
 #include "app/auth.h"
 #include "app/registry.h"
+#include "app/services.h"
 
 #include <pthread.h>
 
@@ -20,6 +21,7 @@ struct ph_app {
     atomic_bool never_blocks;  /* none of them does */
     struct pending *pending;   /* deferred events */
     struct repeats *repeats;   /* NULL: each event is handled as often as it comes */
+    struct services services;
 };
 
 #endif

@@ -1,8 +1,13 @@
 #include "bin/broker_plugins.h"
 
+#include "base/buf.h"
+#include "base/log.h"
 #include "plugin/plugin.h"
+#include "pubhook/service.h"
 
 #include <stdlib.h>
+
+#define MAX_CONNECTION_STRING 4096
 
 /* The next row with a plugin behind *hub and *row; NULL: no more. */
 static struct event_handler *next(const struct settings *s, size_t *hub, size_t *row)
@@ -49,6 +54,29 @@ enum ph_err broker_plugins__load(struct settings *s, struct plugin_watch *watch,
     while (!err && (h = next(s, &hub, &row)))
         err = load(h, watch, log, diag);
     return err;
+}
+
+/* It is the same machine: what does not answer is about to end. */
+static const struct ph_service_options own_service = {.retries = 2, .retry_pause_ms = 100};
+
+void broker_plugins__connect(struct settings *s, const char *host, struct str key,
+                             struct ph_log *log)
+{
+    size_t hub = 0, row = 0;
+    struct event_handler *h;
+    struct buf text;
+    const char *why = "out of memory";
+
+    buf__init(&text, MAX_CONNECTION_STRING);
+    buf__printf(&text, "Endpoint=http://%s;AccessKey=%.*s;", host, STR_FMT(key));
+    while ((h = next(s, &hub, &row))) {
+        if (text.failed || ph_app_set_service(h->app, text.data, &own_service, &why))
+            log__error(log, LOG_NONE, "handlers of %.*s cannot call the broker: %s",
+                       STR_FMT(h->plugin), why);
+    }
+    if (text.data)
+        explicit_bzero(text.data, text.len);
+    buf__free(&text);
 }
 
 void broker_plugins__unload(struct settings *s)

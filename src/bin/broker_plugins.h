@@ -9,6 +9,10 @@
  * are to be unloaded too. `watch`, which may be NULL, remembers them. */
 enum ph_err broker_plugins__load(struct settings *s, struct plugin_watch *watch,
                                  struct ph_log *log, struct diag *diag);
+/* Lets their handlers call the broker that runs them, at HOST:PORT and with this key; again
+ * when the key has changed. */
+void broker_plugins__connect(struct settings *s, const char *host, struct str key,
+                             struct ph_log *log);
 /* When nobody calls them any more. */
 void broker_plugins__unload(struct settings *s);
 /* Gives other settings of the same command line the plugins of these. */

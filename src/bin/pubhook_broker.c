@@ -41,9 +41,15 @@ struct program {
 
 /* --- Reload ---------------------------------------------------------------------------- */
 
+static void connect_plugins(struct program *p, const struct settings *s)
+{
+    broker_plugins__connect(p->started, p->broker->own_host, mac__key_text(s->keys[0]), p->log);
+}
+
 static void use(struct program *p, struct settings *s)
 {
     broker_plugins__share(p->started, s);
+    connect_plugins(p, s);
     log__set_level(p->log, s->log_level);
     broker__configure(p->broker, s);
     settings__unref(p->current);
@@ -218,6 +224,7 @@ static int serve(struct program *p)
     p->broker = broker__start(p->current, &limits, p->log, &diag);
     if (!p->broker)
         return fail(diag.text);
+    connect_plugins(p, p->current);
     if (plugin_watch__start(p->plugins, &diag)) {
         broker__stop(p->broker);
         return fail(diag.text);

@@ -224,7 +224,7 @@ static bool send_off(struct pending *p)
         result__fail(p->errand.result, PH_ERR_MEMORY, "out of memory");
         return false;
     }
-    if (!errand__prepare(&p->errand, b->config.rules, attempt)) {
+    if (!errand__prepare(&p->errand, attempt)) {
         put_attempt(b, attempt);
         return false;
     }
@@ -375,20 +375,22 @@ static bool list_fresh(struct background *b, struct pending *p)
     return room;
 }
 
-enum ph_err background__start(struct background *b, struct str hub,
+enum ph_err background__start(struct background *b, struct identity *identity, struct str hub,
                               const struct ph_service_request *request, ph_service_done_fn *done,
                               void *arg, uint64_t *id)
 {
     struct pending *p = calloc(1, sizeof(*p));
     uint64_t made;
 
-    if (!p)
+    if (!p) {
+        identity__unref(identity);
         return PH_ERR_MEMORY;
+    }
     p->owner = b;
     p->done = done;
     p->arg = arg;
     p->posted = !done;
-    p->failed = !errand__init(&p->errand, b->config.rules, hub, request);
+    p->failed = !errand__init(&p->errand, b->config.rules, identity, hub, request);
     if (p->errand.result->err == PH_ERR_MEMORY || !list_fresh(b, p)) {
         bool memory = p->errand.result->err == PH_ERR_MEMORY;
 

@@ -22,9 +22,9 @@ struct background *background__new(const struct background_config *config);
 /* Gives up what is under way: nobody is told. */
 void background__free(struct background *b);
 
-/* Any thread. PH_ERR_LIMIT: too many are pending. PH_ERR_MEMORY. Anything else is told by `done`;
- * `id` may be NULL. */
-enum ph_err background__start(struct background *b, struct str hub,
+/* Any thread; takes over the reference to who makes it. PH_ERR_LIMIT: too many are pending.
+ * PH_ERR_MEMORY. Anything else is told by `done`; `id` may be NULL. */
+enum ph_err background__start(struct background *b, struct identity *identity, struct str hub,
                               const struct ph_service_request *request, ph_service_done_fn *done,
                               void *arg, uint64_t *id);
 /* Any thread. PH_ERR_NOT_FOUND: it has ended, or is just being told of. */

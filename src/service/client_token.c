@@ -19,16 +19,17 @@ static struct ph_service_result *result_of(enum ph_err err)
     return r;
 }
 
-static struct ph_service_result *make_here(const struct ph_service *service, bool url,
+static struct ph_service_result *make_here(const struct ph_service *service,
+                                           const struct identity *identity, bool url,
                                            const struct ph_token_options *options, char **out)
 {
-    struct connection_string by_key = service->engine->identity.service;
+    struct connection_string by_key = identity->service;
 
-    by_key.access_key = mac__key_text(service->engine->identity.key);
+    by_key.access_key = mac__key_text(identity->key);
     return result_of(token__make(&by_key, str__of(service->hub), url, options, out));
 }
 
-static char *assemble(const struct ph_service *service, bool url,
+static char *assemble(const struct ph_service *service, const struct identity *identity, bool url,
                       const struct ph_token_options *options, const char *token)
 {
     struct buf text;
@@ -36,8 +37,7 @@ static char *assemble(const struct ph_service *service, bool url,
 
     buf__init(&text, MAX_URL);
     if (url) {
-        token__write_url(&text, "ws", &service->engine->identity.service, str__of(service->hub),
-                         options);
+        token__write_url(&text, "ws", &identity->service, str__of(service->hub), options);
         buf__str(&text, STR("?access_token="));
     }
     buf__str(&text, str__of(token));
@@ -46,7 +46,8 @@ static char *assemble(const struct ph_service *service, bool url,
     return out;
 }
 
-static struct ph_service_result *ask_service(struct ph_service *service, bool url,
+static struct ph_service_result *ask_service(struct ph_service *service,
+                                             const struct identity *identity, bool url,
                                              const struct ph_token_options *options, char **out)
 {
     const struct ph_service_request request = {.operation = PH_SERVICE_GENERATE_TOKEN,
@@ -55,7 +56,7 @@ static struct ph_service_result *ask_service(struct ph_service *service, bool ur
 
     if (ph_service_call(service, &request, &r))
         return r;
-    *out = assemble(service, url, options, ph_service_result_token(r));
+    *out = assemble(service, identity, url, options, ph_service_result_token(r));
     if (!*out)
         result__fail(r, PH_ERR_MEMORY, "out of memory");
     return r;
@@ -65,12 +66,14 @@ static enum ph_err make(struct ph_service *service, bool url,
                         const struct ph_token_options *options, char **text,
                         struct ph_service_result **out)
 {
+    struct identity *identity = engine__identity(service->engine);
     struct ph_service_result *r;
     enum ph_err err;
 
     *text = NULL;
-    r = service->engine->identity.key ? make_here(service, url, options, text)
-                                      : ask_service(service, url, options, text);
+    r = identity->key ? make_here(service, identity, url, options, text)
+                      : ask_service(service, identity, url, options, text);
+    identity__unref(identity);
     err = ph_service_result_error(r);
     if (err) {
         ph_token_free(*text);

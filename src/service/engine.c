@@ -8,6 +8,29 @@
 
 #define MAX_IDLE 16
 
+/* --- Who calls ----------------------------------------------------------------------- */
+
+struct identity *engine__identity(struct engine *e)
+{
+    struct identity *identity;
+
+    pthread_mutex_lock(&e->lock);
+    identity = identity__ref(e->identity);
+    pthread_mutex_unlock(&e->lock);
+    return identity;
+}
+
+void engine__set_identity(struct engine *e, struct identity *identity)
+{
+    struct identity *before;
+
+    pthread_mutex_lock(&e->lock);
+    before = e->identity;
+    e->identity = identity;
+    pthread_mutex_unlock(&e->lock);
+    identity__unref(before);
+}
+
 /* --- Connections --------------------------------------------------------------------- */
 
 struct attempt *engine__take(struct engine *e)
@@ -56,7 +79,7 @@ static void perform(struct engine *e, struct errand *c)
         result__fail(c->result, PH_ERR_MEMORY, "out of memory");
         return;
     }
-    while (pause >= 0 && errand__prepare(c, &e->rules, attempt)) {
+    while (pause >= 0 && errand__prepare(c, attempt)) {
         pause = errand__judge(c, &e->rules, attempt, curl_easy_perform(attempt->call.easy));
         if (pause > 0)
             wait_ms(pause);
@@ -68,7 +91,7 @@ struct ph_service_result *engine__call(struct engine *e, struct str hub,
                                        const struct ph_service_request *request)
 {
     struct errand c;
-    bool ready = errand__init(&c, &e->rules, hub, request);
+    bool ready = errand__init(&c, &e->rules, engine__identity(e), hub, request);
 
     if (ready && e->may_not_wait)
         result__fail(c.result, PH_ERR_STATE,
@@ -129,8 +152,7 @@ static bool copy_options(struct engine *e, const struct ph_service_options *o)
     int retries = o->retries ? o->retries : 3;
 
     e->rules =
-        (struct errand_rules){.identity = &e->identity,
-                              .retry = {.retries = retries > 0 ? (unsigned)retries : 0,
+        (struct errand_rules){.retry = {.retries = retries > 0 ? (unsigned)retries : 0,
                                         .pause_ms = or_default(o->retry_pause_ms, 800),
                                         .pause_max_ms = or_default(o->retry_pause_max_ms, 10000)},
                               .timeout_ms = or_default(o->timeout_ms, 30000)};
@@ -171,7 +193,7 @@ static void release(struct engine *e)
         e->idle = attempt->next;
         attempt__close(attempt);
     }
-    identity__free(&e->identity);
+    identity__unref(e->identity);
     free(e->proxy);
     free(e->ca_file);
     free(e->user_agent);
@@ -208,7 +230,7 @@ enum ph_err engine__new(const char *connection_string, const struct ph_service_o
             release(e);
         return diag__set(diag, PH_ERR_MEMORY, "out of memory");
     }
-    err = identity__init(&e->identity, connection_string, options, diag);
+    err = identity__new(connection_string, options, &e->identity, diag);
     if (!err && !copy_options(e, options))
         err = diag__set(diag, PH_ERR_MEMORY, "out of memory");
     if (err)

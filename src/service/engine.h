@@ -9,14 +9,14 @@
 
 struct engine {
     atomic_size_t refs;
-    struct identity identity;
     struct errand_rules rules;
     struct attempt_options attempts;
     char *proxy, *ca_file, *user_agent;
     struct background_config in_background;
     bool may_not_wait; /* those that call it run on a loop that others need */
 
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* of what follows */
+    struct identity *identity;
     struct background *background; /* made when it is first needed */
     struct attempt *idle; /* the last one that was used is first: its connection is the warmest */
     size_t idle_count;
@@ -32,6 +32,11 @@ enum ph_err engine__new(const char *connection_string, const struct ph_service_o
                         struct engine **out, struct diag *diag);
 struct engine *engine__ref(struct engine *e);
 void engine__unref(struct engine *e);
+
+/* A reference to who calls from now on. Any thread. */
+struct identity *engine__identity(struct engine *e);
+/* Takes over a reference. Any thread. */
+void engine__set_identity(struct engine *e, struct identity *identity);
 
 /* An attempt for one call at a time; NULL: no memory. Any thread. */
 struct attempt *engine__take(struct engine *e);

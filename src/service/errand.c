@@ -7,21 +7,22 @@
 #define MAX_ADDRESS (512u << 10)
 #define MAX_TOKEN (1u << 20)
 
-bool errand__init(struct errand *c, const struct errand_rules *rules, struct str hub,
-                  const struct ph_service_request *request)
+bool errand__init(struct errand *c, const struct errand_rules *rules, struct identity *identity,
+                  struct str hub, const struct ph_service_request *request)
 {
     int64_t timeout = request->timeout_ms ? request->timeout_ms : rules->timeout_ms;
     struct diag diag = {""};
     enum ph_err err;
 
-    *c = (struct errand){.result = result__new(request->operation),
+    *c = (struct errand){.identity = identity,
+                         .result = result__new(request->operation),
                          .deadline_ms = clock__mono_ms() + timeout};
     arena__init(&c->arena, NULL, 0, MAX_MEMORY);
     if (!c->result) {
         c->result = result__no_memory();
         return false;
     }
-    err = operation__write(&c->arena, request, &rules->identity->service, hub, &c->out, &diag);
+    err = operation__write(&c->arena, request, &identity->service, hub, &c->out, &diag);
     if (err) {
         result__fail(c->result, err, "%s", diag.text);
         return false;
@@ -38,19 +39,19 @@ bool errand__init(struct errand *c, const struct errand_rules *rules, struct str
 struct ph_service_result *errand__finish(struct errand *c)
 {
     arena__free(&c->arena);
+    identity__unref(c->identity);
     return c->result;
 }
 
-static enum ph_err prepare(struct errand *c, const struct errand_rules *rules,
-                           struct attempt *attempt, struct buf *address, struct buf *token,
-                           struct diag *diag)
+static enum ph_err prepare(struct errand *c, struct attempt *attempt, struct buf *address,
+                           struct buf *token, struct diag *diag)
 {
     struct str bearer = STR_NONE;
     enum ph_err err;
 
-    identity__address(rules->identity, c->out.url, c->out.path, address);
+    identity__address(c->identity, c->out.url, c->out.path, address);
     if (!c->out.operation->anonymous) {
-        err = identity__token(rules->identity, c->out.url, clock__unix_ms() / 1000, token, diag);
+        err = identity__token(c->identity, c->out.url, clock__unix_ms() / 1000, token, diag);
         if (err)
             return err;
         bearer = buf__view(token);
@@ -61,7 +62,7 @@ static enum ph_err prepare(struct errand *c, const struct errand_rules *rules,
     return PH_OK;
 }
 
-bool errand__prepare(struct errand *c, const struct errand_rules *rules, struct attempt *attempt)
+bool errand__prepare(struct errand *c, struct attempt *attempt)
 {
     struct buf address, token;
     struct diag diag = {""};
@@ -69,7 +70,7 @@ bool errand__prepare(struct errand *c, const struct errand_rules *rules, struct 
 
     buf__init(&address, MAX_ADDRESS);
     buf__init(&token, MAX_TOKEN);
-    err = prepare(c, rules, attempt, &address, &token, &diag);
+    err = prepare(c, attempt, &address, &token, &diag);
     if (err) {
         result__fail(c->result, err, "%s: %s", c->out.operation->name, diag.text);
         attempt__rest(attempt);

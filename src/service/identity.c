@@ -81,12 +81,11 @@ static enum ph_err use_caller(struct identity *id, const struct ph_service_optio
     return use_key(id, key, diag);
 }
 
-enum ph_err identity__init(struct identity *id, const char *connection_string,
-                           const struct ph_service_options *o, struct diag *diag)
+static enum ph_err init(struct identity *id, const char *connection_string,
+                        const struct ph_service_options *o, struct diag *diag)
 {
     enum ph_err err;
 
-    *id = (struct identity){0};
     if (!connection_string && o->endpoint)
         err = use_endpoint(id, o, diag);
     else if (connection_string && o->endpoint)
@@ -98,11 +97,30 @@ enum ph_err identity__init(struct identity *id, const char *connection_string,
             id, connection_string ? connection_string : getenv(CONNECTION_STRING_VARIABLE), diag);
     if (!err)
         err = use_reverse_proxy(id, o->reverse_proxy, diag);
-    if (!err)
-        err = use_caller(id, o, diag);
+    return err ? err : use_caller(id, o, diag);
+}
+
+enum ph_err identity__new(const char *connection_string, const struct ph_service_options *options,
+                          struct identity **out, struct diag *diag)
+{
+    struct identity *id = calloc(1, sizeof(*id));
+    enum ph_err err;
+
+    if (!id)
+        return diag__set(diag, PH_ERR_MEMORY, "out of memory");
+    atomic_init(&id->refs, 1);
+    err = init(id, connection_string, options, diag);
     if (err)
-        identity__free(id);
+        identity__unref(id);
+    else
+        *out = id;
     return err;
+}
+
+struct identity *identity__ref(struct identity *id)
+{
+    atomic_fetch_add(&id->refs, 1);
+    return id;
 }
 
 static void wipe(char *text)
@@ -112,12 +130,14 @@ static void wipe(char *text)
     free(text);
 }
 
-void identity__free(struct identity *id)
+void identity__unref(struct identity *id)
 {
+    if (!id || atomic_fetch_sub(&id->refs, 1) != 1)
+        return;
     mac__key_free(id->key);
     wipe(id->text);
     free(id->proxy_text);
-    *id = (struct identity){0};
+    free(id);
 }
 
 /* --- Tokens -------------------------------------------------------------------------- */

@@ -7,10 +7,14 @@
 #include "base/mac.h"
 #include "pubhook/service.h"
 
+#include <stdatomic.h>
+
 /* A token of an access key names one URL and is made for each request. */
 #define IDENTITY_TOKEN_SECONDS 300
 
+/* Immutable, and counted: a request keeps the one that it began with. */
 struct identity {
+    atomic_size_t refs;
     char *text, *proxy_text; /* what the views point into */
     struct connection_string service;
     struct connection_string reverse_proxy; /* host absent: none */
@@ -20,9 +24,10 @@ struct identity {
 };
 
 /* All or nothing; errors are those of ph_service_new. */
-enum ph_err identity__init(struct identity *id, const char *connection_string,
-                           const struct ph_service_options *options, struct diag *diag);
-void identity__free(struct identity *id);
+enum ph_err identity__new(const char *connection_string, const struct ph_service_options *options,
+                          struct identity **out, struct diag *diag);
+struct identity *identity__ref(struct identity *id);
+void identity__unref(struct identity *id); /* NULL is fine */
 
 /* Appends the token for a URL; `now` in seconds since 1970. Any thread. */
 enum ph_err identity__token(const struct identity *id, const char *url, int64_t now,

@@ -57,6 +57,19 @@ enum ph_err ph_service_new(const char *connection_string, const char *hub,
     return open_service(connection_string, hub, options ? options : &defaults, out, thread_diag());
 }
 
+enum ph_err ph_service_set_connection_string(struct ph_service *service,
+                                             const char *connection_string, const char **why)
+{
+    struct identity *identity;
+    enum ph_err err = identity__new(connection_string, &defaults, &identity, thread_diag());
+
+    if (!err)
+        engine__set_identity(service->engine, identity);
+    else if (why)
+        *why = thread_diag()->text;
+    return err;
+}
+
 enum ph_err ph_service_for_hub(struct ph_service *service, const char *hub, struct ph_service **out)
 {
     *out = NULL;
@@ -78,11 +91,22 @@ const char *ph_service_hub(const struct ph_service *service)
     return service->hub;
 }
 
+static struct ph_service_result *without_service(const struct ph_service_request *request)
+{
+    struct ph_service_result *r = result__new(request->operation);
+
+    if (!r)
+        return result__no_memory();
+    result__fail(r, PH_ERR_ARGUMENT, "there is no client: service is NULL");
+    return r;
+}
+
 enum ph_err ph_service_call(struct ph_service *service, const struct ph_service_request *request,
                             struct ph_service_result **out)
 {
     struct ph_service_result *result =
-        engine__call(service->engine, str__of(service->hub), request);
+        service ? engine__call(service->engine, str__of(service->hub), request)
+                : without_service(request);
     enum ph_err err = ph_service_result_error(result);
 
     if (out)
@@ -95,14 +119,19 @@ enum ph_err ph_service_call(struct ph_service *service, const struct ph_service_
 enum ph_err ph_service_start(struct ph_service *service, const struct ph_service_request *request,
                              ph_service_done_fn *done, void *arg, uint64_t *id)
 {
-    struct background *b = engine__background(service->engine);
+    struct engine *e = service ? service->engine : NULL;
+    struct background *b = e ? engine__background(e) : NULL;
 
-    return b ? background__start(b, str__of(service->hub), request, done, arg, id) : PH_ERR_SYSTEM;
+    if (!e)
+        return PH_ERR_ARGUMENT;
+    return b ? background__start(b, engine__identity(e), str__of(service->hub), request, done, arg,
+                                 id)
+             : PH_ERR_SYSTEM;
 }
 
 enum ph_err ph_service_post(struct ph_service *service, const struct ph_service_request *request)
 {
-    return service ? ph_service_start(service, request, NULL, NULL, NULL) : PH_ERR_ARGUMENT;
+    return ph_service_start(service, request, NULL, NULL, NULL);
 }
 
 enum ph_err ph_service_cancel(struct ph_service *service, uint64_t id)

@@ -81,7 +81,11 @@ static enum ph_err start(struct test_core *core, struct ph_log *log, struct diag
     mask_all_signals(&before);
     core->broker = broker__start(core->settings, &limits, log, diag);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return core->broker ? PH_OK : PH_ERR_SYSTEM;
+    if (!core->broker)
+        return PH_ERR_SYSTEM;
+    broker_plugins__connect(core->settings, core->broker->own_host,
+                            mac__key_text(core->settings->keys[0]), log);
+    return PH_OK;
 }
 
 static void discard(void *arg, enum ph_log_level level, const char *line, size_t len)

@@ -21,7 +21,7 @@ export async function startBroker(t, { listen = "127.0.0.1:0", threads = 2, hand
 }
 
 // pubhookd over HTTP with the named plugins ("echo", "chat?key=value", or a path).
-export async function startHandler(t, plugins, { listen = "127.0.0.1:0", fastcgi, key = defaultKey, threads = 2, args = [] } = {}) {
+export async function startHandler(t, plugins, { listen = "127.0.0.1:0", fastcgi, key = defaultKey, threads = 2, args = [], env } = {}) {
   const command = fastcgi ? ["--fastcgi", fastcgi] : ["--listen", listen];
   command.push("--threads", String(threads), ...args);
   if (key) command.push("--access-key", key);
@@ -29,7 +29,7 @@ export async function startHandler(t, plugins, { listen = "127.0.0.1:0", fastcgi
     const [, file, settings] = name.match(/^([^?]*)(\?.*)?$/);
     command.push("--plugin", (file.includes("/") ? file : plugin(file)) + (settings ?? ""));
   }
-  const handler = start(t, program("pubhookd"), command);
+  const handler = start(t, program("pubhookd"), command, { env });
   handler.url = await handler.line("ready");
   if (!fastcgi) handler.port = Number(new URL(handler.url).port);
   return handler;
