@@ -76,8 +76,8 @@ test("the tutorial leads to a chat", { timeout: 300_000 }, async (t) => {
         await ann.leave();
         await bob.leave();
       },
-      "5. A process of its own": chats,
-      "6. Behind nginx": async (reader) => {
+      "6. A process of its own": chats,
+      "7. Behind nginx": async (reader) => {
         const port = Number(reader.here("8090")); // nginx does not say when it is ready
         for (let tries = 0; tries < 200 && !(await accepts({ port, host: "127.0.0.1" })); tries++) await delay(50);
         await chats(reader);

@@ -7,6 +7,7 @@
 //   ```sh NAME              typed in the terminal NAME, where it goes on running; what runs
 //                           there already is ended with Ctrl-C before
 //   ```text                 what the terminal of the block before shows; "..." is any text
+//   ```text NAME            what the terminal NAME shows
 //   ```LANGUAGE not-run     only looked at; the tests of each document say which those are
 
 import assert from "node:assert/strict";
@@ -226,7 +227,7 @@ export async function follow(t, name, { ports = [], see = {}, notRun = [], start
         await last.type(here(block.text), { wait: !word });
         if (word && started) await last.until((output) => started.test(output), started);
       } else if (block.language === "text") {
-        await last.until((output) => expectation(here(block.text)).test(output), JSON.stringify(here(block.text)));
+        await (word ? terminal(word) : last).until((output) => expectation(here(block.text)).test(output), JSON.stringify(here(block.text)));
       } else assert.fail(`a block "${block.language}" that is neither a file nor typed`);
     } catch (error) {
       error.message = `${block.where}: ${error.message}`;
