@@ -4,6 +4,7 @@
 #include "base/buf.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,22 +200,36 @@ static bool next_word(const char **rest, struct str *word, bool *optional)
     return len > 0;
 }
 
-static int check_operands(const struct common *c, const struct verb *verb)
+struct arity {
+    int least, most;          /* `most` INT_MAX: any number */
+    struct str first_missing; /* the operand behind those that are given; absent: none */
+};
+
+/* What may be left out is given only when there are more than what must be there. */
+static struct arity arity_of(const struct verb *verb, int given)
 {
+    struct arity a = {0};
     const char *rest = verb->operands;
     struct str word;
     bool optional;
-    bool many = false;
-    int n = 0;
 
-    for (; next_word(&rest, &word, &optional); n++) {
-        if (!optional && n >= c->operand_count)
-            return common__wrong(c, "%.*s is missing: %s %s", STR_FMT(word), c->cli->program,
-                                 verb->operands);
-        many = strstr(word.ptr, "...") != NULL;
+    while (next_word(&rest, &word, &optional)) {
+        if (!optional && a.least++ == given)
+            a.first_missing = word;
+        a.most = a.most == INT_MAX || memmem(word.ptr, word.len, "...", 3) ? INT_MAX : a.most + 1;
     }
-    if (!many && c->operand_count > n)
-        return common__wrong(c, "unexpected argument \"%s\"", c->operands[n]);
+    return a;
+}
+
+static int check_operands(const struct common *c, const struct verb *verb)
+{
+    struct arity a = arity_of(verb, c->operand_count);
+
+    if (c->operand_count < a.least)
+        return common__wrong(c, "%.*s is missing: %s %s", STR_FMT(a.first_missing), c->cli->program,
+                             verb->operands);
+    if (c->operand_count > a.most)
+        return common__wrong(c, "unexpected argument \"%s\"", c->operands[a.most]);
     return EXIT_SUCCESS;
 }
 

@@ -262,11 +262,7 @@ static int configure(struct settings *s, struct ph_app *app)
 {
     enum ph_err err = ph_app_set_path(app, s->path ? s->path : DEFAULT_PATH);
     const char *text = common__connection_string(&s->common), *why;
-    struct connection_string service;
-    int status = text ? common__service(&s->common, &service) : EXIT_SUCCESS;
 
-    if (status)
-        return status;
     if (err)
         return common__wrong(&s->common, "--path: \"%s\" is no path", s->path);
     for (size_t i = 0; !err && i < s->keys.count; i++)
@@ -277,8 +273,9 @@ static int configure(struct settings *s, struct ph_app *app)
         err = ph_app_allow_origin(app, s->origins.items[i]);
     if (err)
         return common__wrong(&s->common, "--allowed-origin: no host name");
-    if (text)
-        err = ph_app_use_connection_string(app, text);
+    if (text && ph_app_use_connection_string(app, text))
+        return common__wrong(&s->common, "the connection string is malformed, expected "
+                                         "Endpoint=...;AccessKey=...;Version=1.0;");
     if (s->allow_unsigned)
         ph_app_allow_unsigned(app);
     if (!err)

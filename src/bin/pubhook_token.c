@@ -13,6 +13,7 @@ struct settings {
     const char *user_id;
     struct values roles, groups;
     unsigned minutes;
+    enum ph_client_protocol protocol;
 };
 
 static enum ph_err set_user(void *settings, const char *value, struct diag *diag)
@@ -27,6 +28,28 @@ VERB_ADD(add_role, roles, values__add)
 VERB_ADD(add_group, groups, values__add)
 VERB_NUMBER(set_minutes, minutes, 1, MAX_MINUTES)
 
+static const struct {
+    const char *name;
+    enum ph_client_protocol protocol;
+} protocols[] = {
+    {"default", PH_CLIENT_DEFAULT},
+    {"mqtt", PH_CLIENT_MQTT},
+    {"socketio", PH_CLIENT_SOCKETIO},
+};
+
+static enum ph_err set_protocol(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+
+    for (size_t i = 0; i < sizeof(protocols) / sizeof(*protocols); i++) {
+        if (strcmp(protocols[i].name, value) == 0) {
+            s->protocol = protocols[i].protocol;
+            return PH_OK;
+        }
+    }
+    return diag__set(diag, PH_ERR_ARGUMENT, "\"%s\" is none of default, mqtt, socketio", value);
+}
+
 static const struct cli_option options[] = {
     {"user", "ID", "the client's user id (default: anonymous)", set_user},
     {"role", "ROLE",
@@ -35,6 +58,7 @@ static const struct cli_option options[] = {
      add_role},
     {"group", "NAME", "a group that the client is in from the start; may be repeated", add_group},
     {"minutes", "N", "lifetime (default 60)", set_minutes},
+    {"client", "PROTOCOL", "what the client speaks: default, mqtt or socketio", set_protocol},
     OPTION_CONNECTION_STRING,
     OPTION_OUTPUT,
     OPTION_JSON,
@@ -65,7 +89,8 @@ static int make(const struct settings *s, make_fn *fn, const char *key)
     const struct ph_token_options token = {.user_id = s->user_id,
                                            .roles = s->roles.items,
                                            .groups = s->groups.items,
-                                           .minutes = s->minutes};
+                                           .minutes = s->minutes,
+                                           .protocol = s->protocol};
     struct connection_string service;
     char *text;
     int status = common__service(&s->common, &service);

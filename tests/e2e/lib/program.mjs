@@ -85,6 +85,11 @@ export class Program {
     return this.#until(find, `a line "${word} ..."`, milliseconds);
   }
 
+  // The first line of standard output that matches.
+  printed(pattern, milliseconds = startTimeout) {
+    return this.#until(() => this.lines.map((line) => line.match(pattern)).find(Boolean), `a line ${pattern}`, milliseconds);
+  }
+
   // Waits until the log (standard error) matches.
   logged(pattern, milliseconds = startTimeout) {
     return this.#until(() => this.#log.match(pattern), `${pattern} in the log`, milliseconds);
