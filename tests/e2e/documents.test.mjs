@@ -160,7 +160,7 @@ async function fire(url, event) {
       "ce-type": types[event.name] ?? `azure.webpubsub.user.${event.name}`,
       "ce-signature": `sha256=${createHmac("sha256", defaultKey).update("conn1").digest("hex")}`,
       "WebHook-Request-Origin": "localhost",
-      "Content-Type": isSystem ? "application/json" : "text/plain",
+      "Content-Type": isSystem ? "application/json" : event.type ?? "text/plain",
       ...(event.user === null ? {} : { "ce-userId": event.user ?? "ann" }),
       ...(event.state ? { "ce-connectionState": event.state } : {}),
     },
@@ -187,6 +187,9 @@ const cases = {
     { name: "joined", body: { group: "lobby" }, logs: "ann joins lobby" },
     { name: "left", body: { group: "lobby" }, logs: "ann leaves lobby" },
   ],
+  "Speak to others": [],
+  "Answer later": [{ name: "message" }],
+  JSON: [{ name: "message", type: "application/json", data: '{"items":[{"id":7},{"id":8}]}' }],
   "Something goes wrong": [{ name: "message" }],
 };
 
@@ -200,8 +203,9 @@ describe(page, () => {
     const of = (language, ...kinds) => all.find((block) => block.heading === heading && block.language === language && kinds.includes(block.words[0]));
 
     test(`${heading}: Express and pubhook answer the same`, async (t) => {
-      const js = await startJs(t, of("js", "express"));
       const c = await startC(t, of("c", "program", "handlers"));
+      if (cases[heading].length === 0) return; // it compiles and loads; what it does is seen elsewhere
+      const js = await startJs(t, of("js", "express"));
       for (const event of cases[heading]) {
         assert.deepEqual(await fire(c.url, event), await fire(js.url, event), JSON.stringify(event));
         if (!event.logs) continue;

@@ -43,6 +43,7 @@ test("the tutorial leads to a chat", { timeout: 300_000 }, async (t) => {
     await ann.say("hello");
     await bob.sees("ann: hello");
     await ann.sees("*: That was message 1 from you.");
+    await ann.sees("*: bob is here.");
     await ann.leave();
     await bob.leave();
   };
@@ -76,8 +77,9 @@ test("the tutorial leads to a chat", { timeout: 300_000 }, async (t) => {
         await ann.leave();
         await bob.leave();
       },
-      "6. A process of its own": chats,
-      "7. Behind nginx": async (reader) => {
+      "5. A greeting": chats,
+      "7. A process of its own": chats,
+      "8. Behind nginx": async (reader) => {
         const port = Number(reader.here("8090")); // nginx does not say when it is ready
         for (let tries = 0; tries < 200 && !(await accepts({ port, host: "127.0.0.1" })); tries++) await delay(50);
         await chats(reader);

@@ -2,7 +2,7 @@
 // an empty folder, with the installation alone.
 //
 //   ```LANGUAGE FILE        a file of that name (a word with a dot or a slash)
-//   ```c FILE replaces F    the function F of that file, with the comment above it
+//   ```c FILE replaces F    the function or array F of that file, with the comment above it
 //   ```sh                   typed in the first terminal; each command must succeed
 //   ```sh NAME              typed in the terminal NAME, where it goes on running; what runs
 //                           there already is ended with Ctrl-C before
@@ -245,11 +245,13 @@ export async function follow(t, name, { ports = [], see = {}, notRun = [], start
 
 function writeBlock(file, { words }, text) {
   mkdirSync(path.dirname(file), { recursive: true });
-  writeFileSync(file, words[1] === "replaces" ? replaceFunction(readFileSync(file, "utf8"), words[2], text) : text);
+  writeFileSync(file, words[1] === "replaces" ? replaceDefinition(readFileSync(file, "utf8"), words[2], text) : text);
 }
 
-function replaceFunction(source, name, text) {
-  const old = new RegExp(`^(?:/\\*(?:[^*]|\\*[^/])*\\*/\\n)?static [^;{}]*\\b${name}\\([^;{}]*\\)\\n\\{[\\s\\S]*?\\n\\}\\n`, "gm");
-  assert.equal(source.match(old)?.length, 1, `one function ${name} to replace`);
+function replaceDefinition(source, name, text) {
+  const comment = String.raw`(?:/\*(?:[^*]|\*[^/])*\*/\n)?`;
+  const body = String.raw`\b${name}(?:\([^;{}]*\)\n|\[\] = )\{[\s\S]*?\n\};?\n`;
+  const old = new RegExp(`^${comment}static [^;{}]*${body}`, "gm");
+  assert.equal(source.match(old)?.length, 1, `one ${name} to replace`);
   return source.replace(old, () => text);
 }
