@@ -8,13 +8,16 @@ import { existsSync, readFileSync, readdirSync, symlinkSync, writeFileSync } fro
 import path from "node:path";
 import { describe, test } from "node:test";
 import { promisify } from "node:util";
+import { WebPubSubServiceClient } from "@azure/web-pubsub";
 import { WebPubSubEventHandler } from "@azure/web-pubsub-express";
 import express from "express";
 import { cleanup } from "./lib/cleanup.mjs";
+import { openJson } from "./lib/clients.mjs";
 import { blocks, follow, isFile, readersEnvironment } from "./lib/markdown.mjs";
+import { freePort } from "./lib/net.mjs";
 import { prefix, program, sourceDir, temporaryFolder } from "./lib/paths.mjs";
 import { start } from "./lib/program.mjs";
-import { defaultKey } from "./lib/pubhook.mjs";
+import { defaultKey, startBroker } from "./lib/pubhook.mjs";
 
 const run = promisify(execFile);
 const documents = [
@@ -107,7 +110,9 @@ function asPlugin(functions) {
 
 const compiled = (block) => (block.words[0] === "program" ? block.text : asPlugin(block.text));
 
-async function startC(t, block) {
+const service = `Endpoint=http://localhost;AccessKey=${defaultKey};`;
+
+async function startC(t, block, connectionString = service) {
   const cwd = temporaryFolder(t);
   const env = readersEnvironment(t);
   writeFileSync(path.join(cwd, "main.c"), compiled(block));
@@ -120,17 +125,21 @@ async function startC(t, block) {
     ? [path.join(cwd, "main"), ["127.0.0.1:0"]]
     : [program("pubhookd"), ["--listen", "127.0.0.1:0", "--allow-unsigned", "--plugin", path.join(cwd, "main.so")]];
   const server = start(t, ...arguments_, {
-    env: { ...env, WebPubSubConnectionString: `Endpoint=http://localhost;AccessKey=${defaultKey};` },
+    env: { ...env, WebPubSubConnectionString: connectionString },
     ...(isProgram ? { goodStatus: [0, null] } : {}),
   });
   return { url: await server.line("ready"), logged: (line) => server.logged(line), server };
 }
 
-async function startJs(t, block) {
+async function startJs(t, block, connectionString = service) {
   const lines = [];
-  const handler = new Function("WebPubSubEventHandler", "console", `${block.text}\nreturn handler;`)(WebPubSubEventHandler, {
-    error: (line) => lines.push(line),
-  });
+  const given = {
+    WebPubSubEventHandler,
+    WebPubSubServiceClient,
+    console: { error: (line) => lines.push(line) },
+    process: { env: { WebPubSubConnectionString: connectionString } },
+  };
+  const handler = new Function(...Object.keys(given), `${block.text}\nreturn handler;`)(...Object.values(given));
   const server = express().use(handler.getMiddleware()).listen(0, "127.0.0.1");
   await once(server, "listening");
   cleanup(t, () => {
@@ -162,6 +171,7 @@ async function fire(url, event) {
       "WebHook-Request-Origin": "localhost",
       "Content-Type": isSystem ? "application/json" : event.type ?? "text/plain",
       ...(event.user === null ? {} : { "ce-userId": event.user ?? "ann" }),
+      ...event.headers,
       ...(event.state ? { "ce-connectionState": event.state } : {}),
     },
     body: isSystem ? JSON.stringify(event.body ?? {}) : event.data ?? "hello",
@@ -169,7 +179,7 @@ async function fire(url, event) {
   const body = await response.text();
   const state = response.headers.get("ce-connectionState");
   const meaning = { state: state && JSON.parse(Buffer.from(state, "base64").toString()), raw: state };
-  if (!response.ok) return { status: response.status, body };
+  if (!response.ok) return { status: response.status, body: body.startsWith("{") ? JSON.parse(body) : body };
   if (event.name === "connect") return { ...meaning, raw: undefined, answer: body ? JSON.parse(body) : {} };
   return { ...meaning, type: body && response.headers.get("content-type").replace(/;.*/, ""), body };
 }
@@ -187,9 +197,14 @@ const cases = {
     { name: "joined", body: { group: "lobby" }, logs: "ann joins lobby" },
     { name: "left", body: { group: "lobby" }, logs: "ann leaves lobby" },
   ],
-  "Speak to others": [],
+  "Speak to others": "by a client",
   "Answer later": [{ name: "message" }],
   JSON: [{ name: "message", type: "application/json", data: '{"items":[{"id":7},{"id":8}]}' }],
+  MQTT: ["ann", "bob"].map((username) => ({
+    name: "connect",
+    headers: { "ce-subprotocol": "mqtt", "ce-physicalConnectionId": "physical1" },
+    body: { ...connectBody, subprotocols: ["mqtt"], mqtt: { protocolVersion: 5, username, password: null, userProperties: null } },
+  })),
   "Something goes wrong": [{ name: "message" }],
 };
 
@@ -202,9 +217,24 @@ describe(page, () => {
   for (const heading of headings) {
     const of = (language, ...kinds) => all.find((block) => block.heading === heading && block.language === language && kinds.includes(block.words[0]));
 
+    if (cases[heading] === "by a client") {
+      for (const [language, startIt] of [["js", startJs], ["c", startC]]) {
+        test(`${heading}: a client hears of another, ${language}`, async (t) => {
+          const listen = `127.0.0.1:${await freePort()}`;
+          const connectionString = `Endpoint=http://${listen};AccessKey=${defaultKey};Version=1.0;`;
+          const { url } = await startIt(t, of(language, "express", "handlers"), connectionString);
+          const broker = await startBroker(t, { listen, upstreams: { chat: url } });
+          const first = await openJson(t, broker, "chat", { userId: "ann" });
+          assert.equal((await first.nextJson()).data, "ann is here");
+          await openJson(t, broker, "chat", { userId: "bob" });
+          assert.equal((await first.nextJson()).data, "bob is here");
+        });
+      }
+      continue;
+    }
+
     test(`${heading}: Express and pubhook answer the same`, async (t) => {
       const c = await startC(t, of("c", "program", "handlers"));
-      if (cases[heading].length === 0) return; // it compiles and loads; what it does is seen elsewhere
       const js = await startJs(t, of("js", "express"));
       for (const event of cases[heading]) {
         assert.deepEqual(await fire(c.url, event), await fire(js.url, event), JSON.stringify(event));
