@@ -10,6 +10,7 @@
 #include <pubhook/event.h>
 #include <pubhook/json.h>
 #include <pubhook/log.h>
+#include <pubhook/metrics.h>
 #include <pubhook/mqtt.h>
 #include <pubhook/reply.h>
 #include <pubhook/serve.h>

@@ -4,9 +4,11 @@
 #include "app/settings.h"
 #include "base/connection_string.h"
 #include "base/url.h"
+#include "pubhook/metrics.h"
 
 #include <stdlib.h>
 
+#define METRICS_MAX (16u << 20) /* some 8 KiB for each of COUNTS_MAX_HANDLERS */
 #define DEFAULT_PATH "/eventhandler"
 
 static const size_t default_limits[PH_LIMIT_COUNT] = {
@@ -26,6 +28,7 @@ struct ph_app *ph_app_new(void)
         return NULL;
     memcpy(app->limits, default_limits, sizeof(app->limits));
     pthread_mutex_init(&app->lock, NULL);
+    counts__init(&app->counts);
     app->path = strdup(DEFAULT_PATH);
     app->handlers = registry__new();
     app->pending = pending__new();
@@ -41,6 +44,7 @@ struct ph_app *ph_app_new(void)
 no_services:
     auth__free(&app->auth);
 no_auth:
+    counts__free(&app->counts);
     pending__close(app->pending);
     registry__unref(app->handlers);
     pthread_mutex_destroy(&app->lock);
@@ -58,10 +62,12 @@ void ph_app_free(struct ph_app *app)
     services__free(&app->services, app->log); /* plugins that were closed may have posted */
     pthread_mutex_destroy(&app->lock);
     repeats__free(app->repeats);
+    counts__free(&app->counts);
     auth__free(&app->auth);
     for (size_t i = 0; i < app->origin_count; i++)
         free((char *)app->origins[i].ptr);
     free(app->origins);
+    free(app->handler_name);
     free(app->path);
     free(app);
 }
@@ -264,14 +270,61 @@ bool app__never_blocks(const struct ph_app *app)
     return atomic_load_explicit(&app->never_blocks, memory_order_relaxed);
 }
 
-/* Before it serves, or the registry is not the application's alone. */
-static enum ph_err add(struct ph_app *app, const struct handler *handler)
+struct handler_counts *app__counts(struct ph_app *app, const char *name, enum ph_event_kind kind,
+                                   const char *hub, const char *pattern)
 {
-    enum ph_err err = registry__add(app->handlers, handler);
+    return counts__handler(&app->counts, name, kind, hub, pattern);
+}
+
+/* Before it serves, or the registry is not the application's alone. */
+static enum ph_err add(struct ph_app *app, enum ph_event_kind kind, const char *hub,
+                       const char *pattern, ph_handler_fn *fn, void *arg,
+                       void (*free_fn)(void *arg))
+{
+    const struct handler h = {
+        .kind = kind,
+        .hub = hub,
+        .pattern = pattern,
+        .fn = fn,
+        .arg = arg,
+        .free_fn = free_fn,
+        .counts = app__counts(app, app->handler_name, kind, hub, pattern),
+    };
+    enum ph_err err = registry__add(app->handlers, &h);
 
     if (err == PH_OK)
         atomic_store(&app->never_blocks, false);
     return err;
+}
+
+enum ph_err ph_app_name_handlers(struct ph_app *app, const char *name)
+{
+    char *copy = name ? strdup(name) : NULL;
+
+    if (name && !copy)
+        return PH_ERR_MEMORY;
+    free(app->handler_name);
+    app->handler_name = copy;
+    return PH_OK;
+}
+
+enum ph_err ph_app_metrics(struct ph_app *app, char **text, size_t *len)
+{
+    struct buf out;
+
+    buf__init(&out, METRICS_MAX);
+    counts__write(&app->counts, &out);
+    if (!out.failed) {
+        *text = buf__take(&out, len);
+        return PH_OK;
+    }
+    buf__free(&out);
+    return PH_ERR_MEMORY;
+}
+
+void ph_metrics_free(char *text)
+{
+    free(text);
 }
 
 enum ph_err ph_app_check(const struct ph_app *app, const char **why)
@@ -288,47 +341,35 @@ enum ph_err ph_app_check(const struct ph_app *app, const char **why)
 enum ph_err ph_app_on_connect(struct ph_app *app, const char *hub, ph_handler_fn *fn, void *arg,
                               void (*free_fn)(void *arg))
 {
-    struct handler h = {PH_EVENT_CONNECT, hub, NULL, fn, arg, free_fn, NULL, false};
-
-    return add(app, &h);
+    return add(app, PH_EVENT_CONNECT, hub, NULL, fn, arg, free_fn);
 }
 
 enum ph_err ph_app_on_connected(struct ph_app *app, const char *hub, ph_handler_fn *fn, void *arg,
                                 void (*free_fn)(void *arg))
 {
-    struct handler h = {PH_EVENT_CONNECTED, hub, NULL, fn, arg, free_fn, NULL, false};
-
-    return add(app, &h);
+    return add(app, PH_EVENT_CONNECTED, hub, NULL, fn, arg, free_fn);
 }
 
 enum ph_err ph_app_on_disconnected(struct ph_app *app, const char *hub, ph_handler_fn *fn,
                                    void *arg, void (*free_fn)(void *arg))
 {
-    struct handler h = {PH_EVENT_DISCONNECTED, hub, NULL, fn, arg, free_fn, NULL, false};
-
-    return add(app, &h);
+    return add(app, PH_EVENT_DISCONNECTED, hub, NULL, fn, arg, free_fn);
 }
 
 enum ph_err ph_app_on_joined(struct ph_app *app, const char *hub, ph_handler_fn *fn, void *arg,
                              void (*free_fn)(void *arg))
 {
-    struct handler h = {PH_EVENT_JOINED, hub, NULL, fn, arg, free_fn, NULL, false};
-
-    return add(app, &h);
+    return add(app, PH_EVENT_JOINED, hub, NULL, fn, arg, free_fn);
 }
 
 enum ph_err ph_app_on_left(struct ph_app *app, const char *hub, ph_handler_fn *fn, void *arg,
                            void (*free_fn)(void *arg))
 {
-    struct handler h = {PH_EVENT_LEFT, hub, NULL, fn, arg, free_fn, NULL, false};
-
-    return add(app, &h);
+    return add(app, PH_EVENT_LEFT, hub, NULL, fn, arg, free_fn);
 }
 
 enum ph_err ph_app_on_event(struct ph_app *app, const char *hub, const char *pattern,
                             ph_handler_fn *fn, void *arg, void (*free_fn)(void *arg))
 {
-    struct handler h = {PH_EVENT_USER, hub, pattern ? pattern : "", fn, arg, free_fn, NULL, false};
-
-    return add(app, &h);
+    return add(app, PH_EVENT_USER, hub, pattern ? pattern : "", fn, arg, free_fn);
 }

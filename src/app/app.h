@@ -17,6 +17,9 @@ struct app_call {
     const struct ph_event *ev;
     ph_served_fn *done;
     void *arg;
+    struct handler_counts *counts; /* of the handler that answers; NULL: none was asked */
+    int64_t asked_us;
+    bool late;                    /* its deadline passed */
     struct ph_deferred *deferred; /* what it waits for, under a lock of app/defer.c */
     bool withdrawn;               /* nobody waits for the answer; under the same lock */
     struct repeats *repeats;      /* where its repetitions find it; NULL: nowhere */
@@ -75,6 +78,9 @@ bool app__dispatch(struct ph_app *app, struct ph_event *ev, struct ph_response *
                    ph_served_fn *done, void *arg);
 
 /* A reference to the handlers of now. Any thread. */
+/* Where a handler is counted, as long as the application lives. NULL: memory is out. */
+struct handler_counts *app__counts(struct ph_app *app, const char *name, enum ph_event_kind kind,
+                                   const char *hub, const char *pattern);
 struct registry *app__handlers(struct ph_app *app);
 /* The handlers of `fresh` take the place of those of `owner`, or come behind all others.
  * Events may be served meanwhile; those under way end with the handlers that they began with.

@@ -395,9 +395,12 @@ const char *auth__fault(struct auth *auth)
 static enum ph_err check_token(struct auth *auth, const struct http_headers *headers,
                                struct arena *a, struct diag *diag)
 {
+    enum ph_err err;
+
     if (!auth->tokens)
-        return diag__set(diag, PH_ERR_AUTH, "no tokens are accepted");
-    return tokens__check(auth->tokens, headers, a, diag);
+        return diag__set(diag, PH_ERR_FORBIDDEN, "no tokens are accepted");
+    err = tokens__check(auth->tokens, headers, a, diag);
+    return err == PH_OK || err == PH_ERR_STATE || err == PH_ERR_MEMORY ? err : PH_ERR_FORBIDDEN;
 }
 
 static enum ph_err check_either(struct auth *auth, const struct keyring *ring,

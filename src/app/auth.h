@@ -52,8 +52,9 @@ void auth__free(struct auth *auth);
 
 /* A reference to the keys of now. Any thread. */
 const struct keyring *auth__ring(struct auth *auth);
-/* Does the request prove what it must? PH_ERR_STATE: this cannot be told now; any other error:
- * no. `diag` says why. Any thread. */
+/* Does the request prove what it must? PH_ERR_STATE, PH_ERR_MEMORY: this cannot be told now.
+ * PH_ERR_FORBIDDEN: it has no good token. PH_ERR_NOT_FOUND: there is no key for its origin.
+ * PH_ERR_AUTH: it is not signed with one. `diag` says why. Any thread. */
 enum ph_err auth__check(struct auth *auth, const struct http_headers *headers, struct arena *a,
                         struct diag *diag);
 /* NULL, or what is missing so that anything could be proved: a constant. */

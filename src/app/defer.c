@@ -128,6 +128,7 @@ static void expire(struct ph_deferred *t, struct app_call *call)
     char why[96];
 
     t->late = NULL;
+    call->late = true;
     snprintf(why, sizeof(why), "the event was deferred and not answered within %u ms",
              t->deadline_ms);
     if (reply)

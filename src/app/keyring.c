@@ -199,7 +199,7 @@ static enum ph_err check_group(const struct keyring *ring, const struct group *g
     struct str id = http__get(headers, STR("ce-connectionId"));
 
     if (g->count == 0)
-        return diag__set(diag, PH_ERR_AUTH,
+        return diag__set(diag, PH_ERR_NOT_FOUND,
                          "there is no access key for WebHook-Request-Origin \"%.*s\", and no "
                          "general one",
                          STR_FMT(http__get(headers, ORIGIN)));

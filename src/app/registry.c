@@ -1,5 +1,7 @@
 #include "app/registry.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 
 struct shared_handler {
@@ -167,21 +169,32 @@ static bool handles(const struct handler *h, const struct ph_event *ev)
            (!h->pattern || registry__matches(str__of(h->pattern), ev->name));
 }
 
-struct ph_reply *registry__dispatch(const struct registry *r, const struct ph_event *ev,
-                                    bool *found)
+static struct ph_reply *ask(const struct handler *h, const struct ph_event *ev, struct turn *turn)
 {
-    *found = false;
+    turn->counts = h->counts;
+    if (h->counts) {
+        turn->asked_us = clock__mono_us();
+        counts__add(&h->counts->asked, 1);
+    }
+    return h->fn(ev, h->arg);
+}
+
+struct ph_reply *registry__dispatch(const struct registry *r, const struct ph_event *ev,
+                                    struct turn *turn)
+{
+    turn->decided = false;
     for (size_t i = 0; i < r->count; i++) {
         const struct handler *h = &r->handlers[i]->is;
         struct ph_reply *reply;
 
         if (!handles(h, ev))
             continue;
-        reply = h->fn(ev, h->arg);
+        reply = ask(h, ev, turn);
         if (!reply || reply->kind != REPLY_PASS) {
-            *found = true;
+            turn->decided = true;
             return reply;
         }
+        counts__ended(h->counts, COUNTS_PASSED, 0);
         ph_reply_free(reply);
     }
     return NULL;

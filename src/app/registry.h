@@ -4,6 +4,7 @@
 #ifndef APP_REGISTRY_H
 #define APP_REGISTRY_H
 
+#include "app/counts.h"
 #include "event/event.h"
 #include "pubhook/app.h"
 
@@ -18,6 +19,7 @@ struct handler {
     void (*free_fn)(void *arg);
     const void *owner; /* those of one plugin have one, and go together; or NULL */
     bool never_blocks;
+    struct handler_counts *counts; /* outlives the registry; NULL: it is not counted */
 };
 
 struct registry {
@@ -40,10 +42,17 @@ enum ph_err registry__add(struct registry *r, const struct handler *handler);
 struct registry *registry__exchanged(const struct registry *old, const void *owner,
                                      const struct registry *fresh);
 
-/* Asks the matching handlers until one does not pass. *found says whether one decided;
- * its reply, which may be NULL, is returned and owned by the caller. */
+/* Who was asked last, and so has decided, if somebody has. */
+struct turn {
+    bool decided;
+    struct handler_counts *counts;
+    int64_t asked_us;
+};
+
+/* Asks the matching handlers until one does not pass. Its reply, which may be NULL, is returned
+ * and owned by the caller. */
 struct ph_reply *registry__dispatch(const struct registry *r, const struct ph_event *ev,
-                                    bool *found);
+                                    struct turn *turn);
 
 /* True when `name` matches `pattern`, in which "*" stands for any run of characters,
  * without case. */

@@ -13,7 +13,7 @@
 #define MAX_KEY (64u << 10)
 
 /* A response that others get too. Immutable. */
-struct outcome {
+struct given {
     atomic_uint refs;
     int status;
     size_t header_count, size;
@@ -23,9 +23,9 @@ struct outcome {
 
 /* An event that is being handled, or was. */
 struct entry {
-    struct link age;        /* of those that were; the oldest is the first */
-    struct link waiting;    /* calls; of those that are */
-    struct outcome *answer; /* NULL: it is being handled */
+    struct link age;      /* of those that were; the oldest is the first */
+    struct link waiting;  /* calls; of those that are */
+    struct given *answer; /* NULL: it is being handled */
     int64_t until_ms;
     size_t size;
     size_t key_len;
@@ -90,7 +90,7 @@ static struct ph_response *response_of(struct app_call *call)
     return (struct ph_response *)(void *)((char *)call - offsetof(struct ph_response, call));
 }
 
-static void outcome_unref(struct outcome *a)
+static void given_unref(struct given *a)
 {
     if (a && atomic_fetch_sub(&a->refs, 1) == 1)
         free(a);
@@ -98,23 +98,22 @@ static void outcome_unref(struct outcome *a)
 
 static size_t size_of(const struct http_response *http)
 {
-    size_t size = sizeof(struct outcome) + http->headers.count * sizeof(struct http_header);
+    size_t size = sizeof(struct given) + http->headers.count * sizeof(struct http_header);
 
     for (size_t i = 0; i < http->headers.count; i++)
         size += http->headers.items[i].name.len + http->headers.items[i].value.len;
     return size + http->body.len;
 }
 
-static struct outcome *copy_outcome(const struct http_response *http, size_t max)
+static struct given *copy_given(const struct http_response *http, size_t max)
 {
     size_t size = size_of(http);
-    struct outcome *a = size <= max ? malloc(size) : NULL;
+    struct given *a = size <= max ? malloc(size) : NULL;
     char *at;
 
     if (!a)
         return NULL;
-    *a =
-        (struct outcome){.status = http->status, .header_count = http->headers.count, .size = size};
+    *a = (struct given){.status = http->status, .header_count = http->headers.count, .size = size};
     atomic_init(&a->refs, 1);
     at = (char *)&a->headers[a->header_count];
     for (size_t i = 0; i < a->header_count; i++) {
@@ -163,7 +162,7 @@ static void forget(struct repeats *r, struct entry *e)
     map__remove(&r->entries, key_of(e));
     list__remove(&e->age);
     r->bytes -= e->size;
-    outcome_unref(e->answer);
+    given_unref(e->answer);
     free(e);
 }
 
@@ -210,10 +209,10 @@ static struct entry *add(struct repeats *r, struct str key)
 
 /* An answer, with a reference; or *waits: another is being handled, and ends this call too,
  * perhaps as soon as the lock is open; or it is to be handled, with an entry if there is room. */
-static struct outcome *look(struct repeats *r, struct app_call *call, struct str key, bool *waits)
+static struct given *look(struct repeats *r, struct app_call *call, struct str key, bool *waits)
 {
     struct entry *e = map__get(&r->entries, key);
-    struct outcome *answer = NULL;
+    struct given *answer = NULL;
 
     *waits = false;
     if (e && e->answer && e->until_ms <= clock__coarse_ms()) {
@@ -237,7 +236,7 @@ static struct outcome *look(struct repeats *r, struct app_call *call, struct str
 
 enum repeat repeats__begin(struct repeats *r, struct app_call *call)
 {
-    struct outcome *answer = NULL;
+    struct given *answer = NULL;
     bool waits = false;
     struct buf key;
 
@@ -254,7 +253,7 @@ enum repeat repeats__begin(struct repeats *r, struct app_call *call)
     if (!answer)
         return waits ? REPEAT_WAITS : REPEAT_NEW;
     give(call, answer->status, answer->headers, answer->header_count, answer->body);
-    outcome_unref(answer);
+    given_unref(answer);
     return REPEAT_ANSWERED;
 }
 
@@ -265,7 +264,7 @@ static bool is_final(int status)
 }
 
 /* Under the lock. Its callers' list is taken over by `waiting`. */
-static void settle(struct repeats *r, struct entry *e, struct outcome *answer, struct link *waiting)
+static void settle(struct repeats *r, struct entry *e, struct given *answer, struct link *waiting)
 {
     while (!list__empty(&e->waiting)) {
         struct link *first = e->waiting.next;
@@ -296,7 +295,7 @@ static struct app_call *take(struct link *waiting)
     return first;
 }
 
-static void end(struct app_call *call, struct outcome *answer, const struct http_response *http)
+static void end(struct app_call *call, struct given *answer, const struct http_response *http)
 {
     struct repeats *r = call->repeats;
     struct entry *e = call->entry;
@@ -321,7 +320,7 @@ void repeats__end(struct app_call *call)
     const struct http_response *http = &response_of(call)->http;
 
     if (call->entry)
-        end(call, is_final(http->status) ? copy_outcome(http, call->repeats->limits.bytes) : NULL,
+        end(call, is_final(http->status) ? copy_given(http, call->repeats->limits.bytes) : NULL,
             http);
 }
 

@@ -4,6 +4,7 @@
 #include "app/defer.h"
 #include "app/repeats.h"
 #include "app/settings.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <semaphore.h>
@@ -67,10 +68,21 @@ static void respond(struct ph_response *res, int status, struct str text)
 }
 
 /* Answers with the reason, or with `text` instead when that is given. */
-static void refuse(struct serving *s, int status, const char *text)
+static void turn_away(struct serving *s, int status, const char *text)
 {
     respond(s->res, status, str__of(text ? text : s->diag.text));
     log_refusal(s, status);
+}
+
+static void refuse_for(struct serving *s, enum counts_refusal why, int status, const char *text)
+{
+    counts__add(&s->app->counts.refusals[why], 1);
+    turn_away(s, status, text);
+}
+
+static void refuse(struct serving *s, int status, const char *text)
+{
+    refuse_for(s, counts__refusal_of(status), status, text);
 }
 
 void app__refuse(struct ph_app *app, const struct ph_request *req, struct ph_response *res,
@@ -159,11 +171,19 @@ static void serve_validation(struct serving *s)
     const struct str *allowed = allowed_origins(s, &count);
 
     event__validate(&s->res->arena, s->req, allowed, count, res, &s->diag);
+    counts__add(res->status == 200 ? &s->app->counts.validated : &s->app->counts.invalidated, 1);
     if (res->status == 200)
         log__info(s->app->log, LOG_NONE, "validated for %.*s",
                   STR_FMT(http__get(&s->req->headers, STR("WebHook-Request-Origin"))));
     else
-        refuse(s, res->status, NULL);
+        turn_away(s, res->status, NULL);
+}
+
+static enum counts_refusal why_of(enum ph_err err)
+{
+    if (err == PH_ERR_NOT_FOUND)
+        return COUNTS_REFUSED_NO_KEY;
+    return err == PH_ERR_FORBIDDEN ? COUNTS_REFUSED_TOKEN : COUNTS_REFUSED_SIGNATURE;
 }
 
 /* To whoever is refused, it is all the same why. */
@@ -172,9 +192,9 @@ static bool is_authentic(struct serving *s)
     enum ph_err err = auth__check(&s->app->auth, &s->req->headers, &s->res->arena, &s->diag);
 
     if (err == PH_ERR_STATE || err == PH_ERR_MEMORY)
-        refuse(s, 503, "try again later");
+        refuse_for(s, COUNTS_REFUSED_UNAVAILABLE, 503, "try again later");
     else if (err != PH_OK)
-        refuse(s, 401, "unauthorized");
+        refuse_for(s, why_of(err), 401, "unauthorized");
     return err == PH_OK;
 }
 
@@ -242,6 +262,22 @@ void app__fail(struct app_call *call, int status, const char *why)
     log_failure(call, status, why);
 }
 
+static enum counts_outcome outcome_of(const struct app_call *call, int status)
+{
+    if (call->late)
+        return COUNTS_LATE;
+    if (status >= 500)
+        return COUNTS_FAILED;
+    return status >= 400 ? COUNTS_REJECTED : COUNTS_ANSWERED;
+}
+
+static void count_end(struct app_call *call)
+{
+    if (call->counts)
+        counts__ended(call->counts, outcome_of(call, response_of(call)->http.status),
+                      clock__mono_us() - call->asked_us);
+}
+
 /* The last event of a plugin that was replaced lets it go. */
 static void release(struct app_call *call)
 {
@@ -251,6 +287,7 @@ static void release(struct app_call *call)
 
 void app__done(struct app_call *call)
 {
+    count_end(call);
     release(call);
     repeats__end(call);
     call->done(response_of(call), call->arg);
@@ -263,23 +300,37 @@ static void do_without(struct app_call *call)
     log__debug(call->app->log,
                LOG_FIELDS("hub", ph_event_hub(call->ev), "event", ph_event_name(call->ev)),
                "no handler for this event");
+    counts__add(&call->app->counts.unhandled, 1);
     response_of(call)->http.status = 204;
+}
+
+/* The call may be over as soon as it waits. */
+static bool defer(struct app_call *call, struct ph_reply **reply)
+{
+    if (call->counts)
+        counts__add(&call->counts->deferred, 1);
+    return deferred__wait(call, reply);
 }
 
 /* Asks the handlers. False: one of them has deferred its reply. */
 static bool ask(struct app_call *call)
 {
     struct ph_reply *reply;
-    bool found;
+    struct turn turn;
 
     call->handlers = app__handlers(call->app);
-    reply = registry__dispatch(call->handlers, call->ev, &found);
-    if (reply && reply->kind == REPLY_DEFERRED && deferred__wait(call, &reply))
+    reply = registry__dispatch(call->handlers, call->ev, &turn);
+    if (turn.decided) {
+        call->counts = turn.counts;
+        call->asked_us = turn.asked_us;
+    }
+    if (reply && reply->kind == REPLY_DEFERRED && defer(call, &reply))
         return false;
-    if (found)
+    if (turn.decided)
         app__complete(call, reply);
     else
         do_without(call);
+    count_end(call);
     release(call);
     return true;
 }
@@ -305,8 +356,10 @@ static bool dispatch_once(struct ph_app *app, struct ph_event *ev, struct ph_res
     struct app_call *call = begin(app, ev, res, done, arg);
     enum repeat repeat = repeats__begin(app->repeats, call);
 
-    if (repeat != REPEAT_NEW)
+    if (repeat != REPEAT_NEW) {
+        counts__add(&app->counts.repeated, 1);
         return repeat == REPEAT_ANSWERED;
+    }
     if (!ask(call))
         return false;
     repeats__end(call);
@@ -319,6 +372,7 @@ bool app__withdraw(struct ph_response *res)
         return true;
     if (!deferred__withdraw(&res->call))
         return false;
+    counts__ended(res->call.counts, COUNTS_GONE, clock__mono_us() - res->call.asked_us);
     release(&res->call);
     repeats__abandon(&res->call);
     return true;

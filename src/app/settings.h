@@ -4,6 +4,7 @@
 
 #include "app/app.h"
 #include "app/auth.h"
+#include "app/counts.h"
 #include "app/registry.h"
 #include "app/services.h"
 
@@ -22,6 +23,8 @@ struct ph_app {
     struct pending *pending;   /* deferred events */
     struct repeats *repeats;   /* NULL: each event is handled as often as it comes */
     struct services services;
+    struct counts counts;
+    char *handler_name; /* of those that are registered from now on; NULL: none */
 };
 
 #endif

@@ -1,7 +1,9 @@
 /* pubhookd: runs handler plugins over HTTP, FastCGI or CGI. */
+#include "base/log.h"
 #include "bin/cli.h"
 #include "plugin/watch.h"
 #include "pubhook/auth.h"
+#include "pubhook/metrics.h"
 #include "pubhook/serve.h"
 #include "serve/server.h"
 
@@ -20,6 +22,7 @@ struct settings {
     struct ph_app *app;
     const char *listen;
     const char *fastcgi;
+    const char *metrics;
     unsigned threads;
     enum ph_log_level level;
     enum ph_log_format format;
@@ -46,6 +49,15 @@ static enum ph_err set_fastcgi(void *settings, const char *value, struct diag *d
 
     s->fastcgi = value;
     return s->listen ? diag__set(diag, PH_ERR_ARGUMENT, "not together with --listen") : PH_OK;
+}
+
+static enum ph_err set_metrics(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+
+    (void)diag;
+    s->metrics = value;
+    return PH_OK;
 }
 
 static enum ph_err set_path(void *settings, const char *value, struct diag *diag)
@@ -287,6 +299,8 @@ static const struct cli_option options[] = {
      "answer events that come again within that time as before, without\n"
      "asking the handlers (default 0: ask them)",
      set_deduplicate},
+    {"metrics", "HOST:PORT", "serve counters for Prometheus there, at /metrics (default: nowhere)",
+     set_metrics},
     {"threads", "N", "worker threads (default: one per CPU)", set_threads},
     {"log-level", "LEVEL", "error, warn, info (default) or debug", set_log_level},
     {"log-format", "FORMAT", "text (default) or json", set_log_format},
@@ -453,6 +467,19 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit); /* with fewer, more connections wait */
 }
 
+static int open_metrics(const struct settings *s, struct ph_log *log, struct ph_server **out)
+{
+    const char *why;
+
+    *out = NULL;
+    if (!s->metrics || ph_is_cgi())
+        return EXIT_SUCCESS;
+    if (ph_serve_metrics(s->app, s->metrics, out, &why))
+        return fail(why);
+    log__info(log, LOG_NONE, "metrics are at %s", ph_server_address(*out));
+    return EXIT_SUCCESS;
+}
+
 static int serve(const struct settings *s)
 {
     struct ph_server *server;
@@ -484,6 +511,7 @@ static int serve(const struct settings *s)
 
 static int run(struct settings *s)
 {
+    struct ph_server *metrics = NULL;
     struct ph_log *log;
     int status;
 
@@ -493,7 +521,10 @@ static int run(struct settings *s)
     ph_app_set_log(s->app, log);
     status = prepare_proof(s) == CLI_RUN ? load_plugins(s, log) : CLI_EXIT_USAGE;
     if (status == EXIT_SUCCESS)
+        status = open_metrics(s, log, &metrics);
+    if (status == EXIT_SUCCESS)
         status = serve(s);
+    ph_server_free(metrics);
     plugin_watch__free(s->watcher);
     ph_app_free(s->app);
     ph_log_free(log);

@@ -207,19 +207,22 @@ static enum ph_err open_plugin(struct plugin *p, struct ph_plugin_config *c, str
 
 /* --- Registration ---------------------------------------------------------------------- */
 
-static enum ph_err register_one(struct registry *fresh, const char *hub, struct plugin *p,
-                                const struct ph_plugin_handler *h, const void *owner)
+static enum ph_err register_one(struct ph_app *app, struct registry *fresh, const char *hub,
+                                struct plugin *p, const struct ph_plugin_handler *h,
+                                const void *owner)
 {
     struct entry *e = malloc(sizeof(*e));
+    const char *pattern = h->kind == PH_EVENT_USER ? h->pattern : NULL;
     const struct handler handler = {
         .kind = h->kind,
         .hub = hub,
-        .pattern = h->kind == PH_EVENT_USER ? h->pattern : NULL,
+        .pattern = pattern,
         .fn = call,
         .arg = e,
         .free_fn = free_entry,
         .owner = owner,
         .never_blocks = p->never_blocks,
+        .counts = app__counts(app, p->table->name, h->kind, hub, pattern),
     };
 
     if (!e)
@@ -229,11 +232,12 @@ static enum ph_err register_one(struct registry *fresh, const char *hub, struct 
     return registry__add(fresh, &handler);
 }
 
-static enum ph_err register_hub(struct registry *fresh, const char *hub, struct plugin *p,
-                                const char *file, const void *owner, struct diag *diag)
+static enum ph_err register_hub(struct ph_app *app, struct registry *fresh, const char *hub,
+                                struct plugin *p, const char *file, const void *owner,
+                                struct diag *diag)
 {
     for (const struct ph_plugin_handler *h = p->table->handlers; h->fn; h++) {
-        enum ph_err err = register_one(fresh, hub, p, h, owner);
+        enum ph_err err = register_one(app, fresh, hub, p, h, owner);
 
         if (err)
             return diag__set(diag, err, "%s: cannot register a handler for hub \"%s\": %s", file,
@@ -242,15 +246,15 @@ static enum ph_err register_hub(struct registry *fresh, const char *hub, struct 
     return PH_OK;
 }
 
-static enum ph_err register_all(struct registry *fresh, struct plugin *p,
+static enum ph_err register_all(struct ph_app *app, struct registry *fresh, struct plugin *p,
                                 const struct ph_plugin_config *c, const void *owner,
                                 struct diag *diag)
 {
     const char *hub = plugin_config__hub(c, 0);
-    enum ph_err err = hub ? PH_OK : register_hub(fresh, NULL, p, c->file.ptr, owner, diag);
+    enum ph_err err = hub ? PH_OK : register_hub(app, fresh, NULL, p, c->file.ptr, owner, diag);
 
     for (size_t i = 0; !err && (hub = plugin_config__hub(c, i)) != NULL; i++)
-        err = register_hub(fresh, hub, p, c->file.ptr, owner, diag);
+        err = register_hub(app, fresh, hub, p, c->file.ptr, owner, diag);
     return err;
 }
 
@@ -262,7 +266,7 @@ static enum ph_err publish(struct ph_app *app, struct plugin *p, const struct ph
     enum ph_err err = fresh ? PH_OK : diag__set(diag, PH_ERR_MEMORY, "out of memory");
 
     if (!err)
-        err = register_all(fresh, p, c, owner ? owner : p, diag);
+        err = register_all(app, fresh, p, c, owner ? owner : p, diag);
     if (!err && app__exchange(app, owner ? owner : p, fresh) != PH_OK)
         err = diag__set(diag, PH_ERR_MEMORY, "out of memory");
     registry__unref(fresh);

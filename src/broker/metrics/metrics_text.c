@@ -1,5 +1,7 @@
 #include "broker/metrics/metrics_text.h"
 
+#include "base/exposition.h"
+
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -52,46 +54,19 @@ static uint64_t sum(const struct metrics_page *page, unsigned metric)
     return n;
 }
 
-static void put_label(struct buf *out, const char *name, struct str value)
-{
-    buf__printf(out, "%s=\"", name);
-    for (size_t i = 0; i < value.len; i++) {
-        char c = value.ptr[i];
-
-        if (c == '\n') {
-            buf__str(out, STR("\\n"));
-            continue;
-        }
-        if (c == '"' || c == '\\')
-            buf__byte(out, '\\');
-        buf__byte(out, c);
-    }
-    buf__byte(out, '"');
-}
-
-static void put_number(struct buf *out, uint64_t n)
-{
-    buf__printf(out, " %" PRIu64 "\n", n);
-}
-
-static void put_thousandths(struct buf *out, uint64_t n)
-{
-    buf__printf(out, " %" PRIu64 ".%03u\n", n / 1000, (unsigned)(n % 1000));
-}
-
 static void write_plain(struct buf *out, const struct metrics_page *page, const struct family *f)
 {
     buf__printf(out, "%s", f->name);
-    put_number(out, sum(page, f->first));
+    exposition__number(out, sum(page, f->first));
 }
 
 static void write_labelled(struct buf *out, const struct metrics_page *page, const struct family *f)
 {
     for (unsigned i = 0; i < f->count; i++) {
         buf__printf(out, "%s{", f->name);
-        put_label(out, f->label, str__of(f->values[i]));
+        exposition__label(out, f->label, str__of(f->values[i]));
         buf__byte(out, '}');
-        put_number(out, sum(page, f->first + i));
+        exposition__number(out, sum(page, f->first + i));
     }
 }
 
@@ -100,7 +75,7 @@ static void write_outcomes(struct buf *out, const struct metrics_page *page, con
     for (unsigned i = 0; i < METRIC_EVENTS * METRIC_OUTCOMES; i++) {
         buf__printf(out, "%s{event=\"%s\",outcome=\"%s\"}", f->name,
                     event_names[i / METRIC_OUTCOMES], outcome_names[i % METRIC_OUTCOMES]);
-        put_number(out, sum(page, f->first + i));
+        exposition__number(out, sum(page, f->first + i));
     }
 }
 
@@ -109,9 +84,9 @@ static void write_operation(struct buf *out, const struct metrics_page *page,
 {
     for (unsigned i = 0; i < METRIC_CLASSES; i++) {
         buf__printf(out, "%s{", f->name);
-        put_label(out, "operation", str__of(name));
+        exposition__label(out, "operation", str__of(name));
         buf__printf(out, ",status=\"%s\"}", class_names[i]);
-        put_number(out, sum(page, f->first + row * METRIC_CLASSES + i));
+        exposition__number(out, sum(page, f->first + row * METRIC_CLASSES + i));
     }
 }
 
@@ -143,7 +118,7 @@ static void write_histogram(struct buf *out, const struct metrics_page *page,
         count += sum(page, first + METRIC_BUCKETS);
         buf__printf(out, "%s_bucket{event=\"%s\",le=\"+Inf\"} %" PRIu64 "\n", f->name, name, count);
         buf__printf(out, "%s_sum{event=\"%s\"}", f->name, name);
-        put_thousandths(out, sum(page, METRIC_EVENT_MS + event));
+        exposition__thousandths(out, sum(page, METRIC_EVENT_MS + event));
         buf__printf(out, "%s_count{event=\"%s\"} %" PRIu64 "\n", f->name, name, count);
     }
 }
@@ -187,9 +162,9 @@ static void write_hub(struct buf *out, const struct metrics_page *page, const st
         n += h ? metrics__load(&h->connections) : 0;
     }
     buf__printf(out, "%s{", f->name);
-    put_label(out, f->label, name);
+    exposition__label(out, f->label, name);
     buf__byte(out, '}');
-    put_number(out, n);
+    exposition__number(out, n);
 }
 
 static void write_hubs(struct buf *out, const struct metrics_page *page, const struct family *f)
@@ -206,7 +181,7 @@ static void write_hubs(struct buf *out, const struct metrics_page *page, const s
     }
     /* No hub can have this name. */
     buf__printf(out, "%s{%s=\"(others)\"}", f->name, f->label);
-    put_number(out, others);
+    exposition__number(out, others);
 }
 
 /* --- the process ---------------------------------------------------------------------- */
@@ -219,19 +194,19 @@ static uint64_t fact(const struct metrics_page *page, const struct family *f)
 static void write_fact(struct buf *out, const struct metrics_page *page, const struct family *f)
 {
     buf__printf(out, "%s", f->name);
-    put_number(out, fact(page, f));
+    exposition__number(out, fact(page, f));
 }
 
 static void write_seconds(struct buf *out, const struct metrics_page *page, const struct family *f)
 {
     buf__printf(out, "%s", f->name);
-    put_thousandths(out, fact(page, f));
+    exposition__thousandths(out, fact(page, f));
 }
 
 static void write_build(struct buf *out, const struct metrics_page *page, const struct family *f)
 {
     buf__printf(out, "%s{", f->name);
-    put_label(out, "version", str__of(page->facts->version));
+    exposition__label(out, "version", str__of(page->facts->version));
     buf__printf(out, ",threads=\"%u\"} 1\n", page->facts->shards);
 }
 
@@ -334,7 +309,7 @@ void metrics__write(struct buf *out, const struct metrics_page *page)
     for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++) {
         const struct family *f = &families[i];
 
-        buf__printf(out, "# HELP %s %s\n# TYPE %s %s\n", f->name, f->help, f->name, f->type);
+        exposition__family(out, f->name, f->type, f->help);
         f->write(out, page, f);
     }
 }

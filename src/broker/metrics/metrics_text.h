@@ -5,8 +5,6 @@
 #include "base/buf.h"
 #include "broker/metrics/metrics.h"
 
-#define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
-
 /* What the writer cannot know by itself. */
 struct metrics_facts {
     const char *version;

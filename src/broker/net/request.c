@@ -1,3 +1,4 @@
+#include "base/exposition.h"
 #include "broker/net/request.h"
 
 #include "base/clock.h"
@@ -381,7 +382,7 @@ static int metrics_begin(struct request *r)
     if (!text)
         text_unavailable(r, "out of memory");
     else if (r->response.headers.count > 0)
-        r->response.headers.items[0].value = STR(METRICS_CONTENT_TYPE);
+        r->response.headers.items[0].value = STR(EXPOSITION_CONTENT_TYPE);
     return r->response.status;
 }
 
