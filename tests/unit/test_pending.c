@@ -7,6 +7,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -32,8 +33,8 @@ struct fixture {
     struct ph_app *app;
     struct ph_server *server;
     char authority[64];
-    unsigned deadline_ms;
-    bool answers_at_once;
+    atomic_uint deadline_ms;
+    atomic_bool answers_at_once;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct ph_deferred *tokens[MANY];
