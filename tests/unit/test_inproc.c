@@ -7,6 +7,7 @@
 #include "broker/net/inproc.h"
 #include "broker/upstream/exchange.h"
 #include "pubhook/app.h"
+#include "pubhook/defer.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -24,6 +25,9 @@ struct fixture {
     int reported, status, called;
     char body[64], order[64], why[128], logged[1024];
     struct ph_log *log;
+    struct ph_deferred *token;
+    uv_sem_t deferred;
+    enum ph_err cancelled;
 };
 
 static struct ph_reply *echo(const struct ph_event *ev, void *arg)
@@ -67,6 +71,24 @@ static struct ph_reply *block(const struct ph_event *ev, void *arg)
     return ph_reply_ok();
 }
 
+static void gone(struct ph_deferred *token, enum ph_err why, void *arg)
+{
+    struct fixture *f = arg;
+
+    (void)token;
+    f->cancelled = why;
+}
+
+static struct ph_reply *defer(const struct ph_event *ev, void *arg)
+{
+    struct fixture *f = arg;
+    struct ph_reply *reply = ph_reply_defer(ev, 600000, &f->token);
+
+    ph_deferred_on_cancel(f->token, gone, f, NULL);
+    uv_sem_post(&f->deferred);
+    return reply;
+}
+
 static void report(void *ctx, struct exchange *x, const struct exchange_result *result)
 {
     struct fixture *f = ctx;
@@ -97,6 +119,7 @@ static void add_prompt_handlers(struct fixture *f)
     struct handler handlers[] = {
         {.pattern = "echo", .fn = on_the_loop},
         {.pattern = "dawdle", .fn = dawdle},
+        {.pattern = "defer", .fn = defer},
     };
     struct registry *fresh = registry__new();
 
@@ -117,10 +140,12 @@ static int set_up(void **state)
     uv_loop_init(&f->loop);
     uv_sem_init(&f->entered, 0);
     uv_sem_init(&f->leave, 0);
+    uv_sem_init(&f->deferred, 0);
     f->loop_thread = pthread_self();
     f->app = ph_app_new();
     assert_int_equal(ph_app_on_event(f->app, NULL, "echo", echo, f, NULL), PH_OK);
     assert_int_equal(ph_app_on_event(f->app, NULL, "block", block, f, NULL), PH_OK);
+    assert_int_equal(ph_app_on_event(f->app, NULL, "defer", defer, f, NULL), PH_OK);
     f->other = ph_app_new();
     assert_int_equal(ph_app_on_event(f->other, NULL, "echo", echo, f, NULL), PH_OK);
     f->prompt = ph_app_new();
@@ -143,7 +168,9 @@ static int tear_down(void **state)
     ph_app_free(f->app);
     ph_app_free(f->other);
     ph_app_free(f->prompt);
+    ph_deferred_unref(f->token);
     ph_log_free(f->log);
+    uv_sem_destroy(&f->deferred);
     uv_sem_destroy(&f->entered);
     uv_sem_destroy(&f->leave);
     free(f);
@@ -417,6 +444,104 @@ static void a_plugin_that_blocks_the_loop_is_told_of_once(void **state)
 
 #define WITH_APP(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+/* --- Deferred replies ------------------------------------------------------------------- */
+
+/* What was deferred waits without a thread of the pool, and without the loop. */
+static void let_it_defer(struct fixture *f, struct ph_app *app)
+{
+    const struct ph_event ev = event_of("defer", "1");
+
+    if (app == f->prompt)
+        send_prompt(f, 0, &ev);
+    else
+        send_to(f, app, 0, "defer");
+    work_off(f);
+    uv_sem_wait(&f->deferred);
+    assert_int_equal(f->reported, 0);
+}
+
+static void *answer(void *arg)
+{
+    struct fixture *f = arg;
+
+    if (ph_deferred_answer(f->token, ph_reply_text("later", 5)) != PH_OK)
+        abort();
+    return NULL;
+}
+
+static void nothing(uv_timer_t *timer)
+{
+    (void)timer;
+}
+
+static void expect_later(struct fixture *f)
+{
+    uv_timer_t alive; /* as a shard's loop always is */
+    pthread_t thread;
+
+    uv_timer_init(&f->loop, &alive);
+    uv_timer_start(&alive, nothing, 600000, 0);
+    assert_int_equal(pthread_create(&thread, NULL, answer, f), 0);
+    while (f->reported == 0)
+        uv_run(&f->loop, UV_RUN_ONCE);
+    pthread_join(thread, NULL);
+    uv_close((uv_handle_t *)&alive, NULL);
+    uv_run(&f->loop, UV_RUN_DEFAULT);
+    assert_int_equal(f->status, 200);
+    assert_string_equal(f->body, "later");
+}
+
+static void deferred_event_is_answered_from_another_thread(void **state)
+{
+    struct fixture *f = *state;
+
+    let_it_defer(f, f->app);
+    expect_later(f);
+}
+
+static void handler_on_the_loop_defers(void **state)
+{
+    const struct ph_event ev = event_of("echo", "1");
+    struct fixture *f = *state;
+
+    let_it_defer(f, f->prompt);
+    /* others are served meanwhile, with a response of their own */
+    send_prompt(f, 1, &ev);
+    work_off(f);
+    assert_int_equal(f->reported, 1);
+    assert_string_equal(f->body, "hello");
+    f->reported = 0;
+    expect_later(f);
+}
+
+static void deferred_event_is_cancelled(void **state)
+{
+    struct fixture *f = *state;
+    struct ph_app *apps[] = {f->app, f->prompt};
+
+    for (int i = 0; i < 2; i++) {
+        f->cancelled = PH_OK;
+        let_it_defer(f, apps[i]);
+        inproc__cancel(f->in, &f->x[0]);
+        assert_int_equal(f->cancelled, PH_ERR_GONE);
+        assert_int_equal(ph_deferred_answer(f->token, ph_reply_ok()), PH_ERR_GONE);
+        ph_deferred_unref(f->token);
+        f->token = NULL;
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+        assert_int_equal(f->reported, 0);
+    }
+}
+
+static void broker_ends_before_the_answer(void **state)
+{
+    struct fixture *f = *state;
+
+    let_it_defer(f, f->app);
+    inproc__free(f->in);
+    f->in = NULL;
+    assert_int_equal(f->cancelled, PH_ERR_GONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -433,6 +558,10 @@ int main(void)
         WITH_APP(a_handler_that_blocks_leaves_threads_to_others),
         WITH_APP(one_that_stands_in_line_can_go),
         WITH_APP(free_while_some_stand_in_line),
+        WITH_APP(deferred_event_is_answered_from_another_thread),
+        WITH_APP(handler_on_the_loop_defers),
+        WITH_APP(deferred_event_is_cancelled),
+        WITH_APP(broker_ends_before_the_answer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

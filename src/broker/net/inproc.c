@@ -12,6 +12,7 @@
 struct job {
     struct job *next, *previous; /* of all jobs of the lane; `next` also of the spare ones */
     struct job *behind;          /* in line, or among what a worker has done */
+    struct job *answer_behind;   /* among those whose deferred answers have come */
     struct lane *lane;
     struct exchange *exchange;    /* NULL: nobody waits for the result */
     const struct ph_event *event; /* the sender's */
@@ -19,6 +20,9 @@ struct job {
     const char *why;              /* there is none */
     struct ph_response *response; /* NULL: on the loop one is enough */
     bool taken;                   /* by a worker */
+    bool deferred;                /* the handler will answer later */
+    bool waits;                   /* the loop has heard of that */
+    bool answered;                /* and of the answer */
 };
 
 /* Works through a lane's line on a thread of the pool. */
@@ -50,8 +54,11 @@ struct inproc {
     struct ph_log *log;
     exchange_report_fn *report;
     void *ctx;
-    struct ph_response *response; /* of the handler on the loop */
+    struct ph_response *response; /* of the handler on the loop; NULL: make one */
     bool closing;
+    uv_async_t answers;                    /* deferred events have been answered, on any thread: */
+    uv_mutex_t lock;                       /* of these */
+    struct job *answered, **last_answered; /* by `behind` */
 };
 
 /* --- Lanes ---------------------------------------------------------------------- */
@@ -223,29 +230,13 @@ static void hand_over(struct job *job, struct ph_response *res)
     job->event = NULL;
 }
 
-static void wake(struct ph_response *res, void *arg)
-{
-    (void)res;
-    uv_sem_post(arg);
-}
-
-static void ask(struct job *job, struct ph_response *res)
-{
-    uv_sem_t later;
-
-    uv_sem_init(&later, 0);
-    if (!app__dispatch(job->lane->app, job->copy, res, wake, &later))
-        uv_sem_wait(&later);
-    uv_sem_destroy(&later);
-}
-
 static void report(struct job *job, const struct ph_response *res)
 {
     struct inproc *in = job->lane->owner;
     struct exchange *x = job->exchange;
     struct exchange_result result = {.failure = FAILURE_OTHER};
 
-    if (job->copy)
+    if (res && job->copy)
         result.response = &res->http;
     else
         result.why = job->why ? job->why : "out of memory";
@@ -254,6 +245,96 @@ static void report(struct job *job, const struct ph_response *res)
         in->report(in->ctx, x, &result);
     }
     end(job);
+}
+
+/* --- Deferred replies ------------------------------------------------------------------- */
+
+/* Any thread. The loop may be gone as soon as it has the last answer, so it is woken under the
+ * lock. */
+static void on_answer(struct ph_response *res, void *arg)
+{
+    struct job *job = arg;
+    struct inproc *in = job->lane->owner;
+
+    (void)res;
+    uv_mutex_lock(&in->lock);
+    job->answer_behind = NULL;
+    *in->last_answered = job;
+    in->last_answered = &job->answer_behind;
+    uv_async_send(&in->answers);
+    uv_mutex_unlock(&in->lock);
+}
+
+static void ask(struct job *job)
+{
+    job->deferred = !app__dispatch(job->lane->app, job->copy, job->response, on_answer, job);
+}
+
+/* A job of a handler on the loop gives its response back. */
+static void report_answer(struct job *job)
+{
+    struct lane *lane = job->lane;
+    struct inproc *in = lane->owner;
+    struct ph_response *res = job->response;
+
+    if (!lane->on_loop) {
+        report(job, res);
+        return;
+    }
+    job->response = NULL;
+    report(job, res);
+    if (in->response)
+        ph_response_free(res);
+    else
+        in->response = res;
+}
+
+/* Its exchange is over: true if the job is too, false if its answer is just being made. */
+static bool withdraw(struct job *job)
+{
+    if (!app__withdraw(job->response))
+        return false;
+    job->copy = NULL;
+    report_answer(job);
+    return true;
+}
+
+static void wait_for_answer(struct job *job)
+{
+    job->waits = true;
+    if (job->answered)
+        report_answer(job);
+    else if (!job->exchange)
+        withdraw(job);
+}
+
+static struct job *take_answered(struct inproc *in)
+{
+    struct job *first;
+
+    uv_mutex_lock(&in->lock);
+    first = in->answered;
+    in->answered = NULL;
+    in->last_answered = &in->answered;
+    uv_mutex_unlock(&in->lock);
+    return first;
+}
+
+static void free_if_done(struct inproc *in);
+
+static void on_answers(uv_async_t *handle)
+{
+    struct inproc *in = handle->data;
+    struct job *job, *behind;
+
+    for (job = take_answered(in); job; job = behind) {
+        behind = job->answer_behind;
+        job->answered = true;
+        if (job->waits)
+            report_answer(job);
+    }
+    if (in->closing)
+        free_if_done(in);
 }
 
 /* --- On the loop -------------------------------------------------------------------- */
@@ -274,19 +355,33 @@ static void call_handler(struct job *job)
     struct lane *lane = job->lane;
     uint64_t start = uv_hrtime(), took;
 
-    ask(job, lane->owner->response);
+    ask(job);
     took = (uv_hrtime() - start) / NS_PER_MS;
     if (took > INPROC_SLOW_MS)
         tell_slow(lane, job, took);
 }
 
+/* A handler that defers keeps the response. */
 static void serve_on_loop(struct job *job)
 {
-    struct ph_response *res = job->lane->owner->response;
+    struct inproc *in = job->lane->owner;
+    struct ph_response *res = in->response ? in->response : ph_response_new();
 
+    in->response = NULL;
+    if (!res) {
+        report(job, NULL);
+        return;
+    }
+    job->response = res;
     hand_over(job, res);
     if (job->copy)
         call_handler(job);
+    if (job->deferred) {
+        wait_for_answer(job);
+        return;
+    }
+    job->response = NULL;
+    in->response = res;
     report(job, res);
 }
 
@@ -301,7 +396,7 @@ static void work(uv_work_t *w)
 
     while ((job = take_next(worker->lane))) {
         if (job->copy)
-            ask(job, job->response);
+            ask(job);
         *worker->last = job;
         worker->last = &job->behind;
         if (uv_hrtime() - start > WORKER_NS)
@@ -345,8 +440,6 @@ static void send_workers(struct lane *lane)
     }
 }
 
-static void free_if_done(struct inproc *in);
-
 static void worked(uv_work_t *w, int status)
 {
     struct worker *worker = w->data;
@@ -360,13 +453,30 @@ static void worked(uv_work_t *w, int status)
     send_workers(lane);
     while ((job = done)) {
         done = job->behind;
-        report(job, job->response);
+        if (job->deferred)
+            wait_for_answer(job);
+        else
+            report(job, job->response);
     }
     if (in->closing)
         free_if_done(in);
 }
 
 /* --- Life ------------------------------------------------------------------------------- */
+
+/* Nothing that the loop waits for, until the end. */
+static bool open_answers(struct inproc *in, uv_loop_t *loop)
+{
+    if (uv_mutex_init(&in->lock) != 0)
+        return false;
+    if (uv_async_init(loop, &in->answers, on_answers) != 0) {
+        uv_mutex_destroy(&in->lock);
+        return false;
+    }
+    in->answers.data = in;
+    uv_unref((uv_handle_t *)&in->answers);
+    return true;
+}
 
 struct inproc *inproc__new(uv_loop_t *loop, unsigned threads, struct ph_log *log,
                            exchange_report_fn *report_fn, void *ctx)
@@ -375,8 +485,8 @@ struct inproc *inproc__new(uv_loop_t *loop, unsigned threads, struct ph_log *log
 
     if (!in)
         return NULL;
-    in->response = ph_response_new();
-    if (!in->response) {
+    in->last_answered = &in->answered;
+    if (!open_answers(in, loop)) {
         free(in);
         return NULL;
     }
@@ -400,20 +510,28 @@ static void lane_free(struct lane *lane)
     free(lane);
 }
 
-static void free_if_done(struct inproc *in)
+static void on_closed(uv_handle_t *handle)
 {
+    struct inproc *in = handle->data;
     struct lane *lane;
 
-    for (lane = in->lanes; lane; lane = lane->next) {
-        if (lane->busy > 0)
-            return;
-    }
     while ((lane = in->lanes)) {
         in->lanes = lane->next;
         lane_free(lane);
     }
     ph_response_free(in->response);
+    uv_mutex_destroy(&in->lock);
     free(in);
+}
+
+static void free_if_done(struct inproc *in)
+{
+    for (struct lane *lane = in->lanes; lane; lane = lane->next) {
+        if (lane->busy > 0 || lane->jobs)
+            return;
+    }
+    if (!uv_is_closing((uv_handle_t *)&in->answers))
+        uv_close((uv_handle_t *)&in->answers, on_closed);
 }
 
 /* The result of one that runs is dropped; one that stands in line goes. */
@@ -424,6 +542,8 @@ static void drop(struct job *job)
     job->exchange = NULL;
     if (leave_line(job))
         end(job);
+    else if (job->waits && !job->answered)
+        withdraw(job);
 }
 
 static void close_lane(struct lane *lane)
@@ -445,6 +565,7 @@ void inproc__free(struct inproc *in)
     if (!in)
         return;
     in->closing = true;
+    uv_ref((uv_handle_t *)&in->answers);
     for (struct lane *lane = in->lanes; lane; lane = lane->next)
         close_lane(lane);
     free_if_done(in);
