@@ -1,5 +1,7 @@
 #include "base/json.h"
 
+#include "base/utf8.h"
+
 #include <locale.h>
 #include <math.h>
 #include <setjmp.h>
@@ -260,22 +262,35 @@ static int on_number(void *ctx, const char *digits, size_t len)
 }
 
 /* yajl hands over bytes of the text itself, unless there was an escape among them. */
-static bool is_view(const struct parser *p, const unsigned char *text)
+static bool is_of_text(const struct parser *p, const unsigned char *text)
 {
-    return p->limits->views && (uintptr_t)text - (uintptr_t)p->text.ptr < p->text.len;
+    return (uintptr_t)text - (uintptr_t)p->text.ptr < p->text.len;
+}
+
+/* An escape such as \udc00 is half of a character, for which there is no UTF-8. yajl writes it
+ * all the same; here it becomes U+FFFD, which has as many bytes. */
+static void replace_halves(char *text, size_t len)
+{
+    for (size_t i = 0; i + 2 < len; i++) {
+        if ((unsigned char)text[i] == 0xed && (unsigned char)text[i + 1] >= 0xa0)
+            memcpy(text + i, "\xef\xbf\xbd", 3);
+    }
 }
 
 static int copy_string(struct parser *p, struct str *out, const unsigned char *text, size_t len)
 {
+    bool escaped = !is_of_text(p, text);
     char *copy;
 
-    if (is_view(p, text)) {
+    if (p->limits->views && !escaped) {
         *out = str__n(text, len);
         return 1;
     }
     copy = arena__dup(p->arena, text, len);
     if (!copy)
         return stop(p, PH_ERR_MEMORY);
+    if (escaped)
+        replace_halves(copy, len);
     *out = str__n(copy, len);
     return 1;
 }
@@ -412,6 +427,15 @@ static enum ph_err check_white_space(struct str text, struct diag *diag)
     return PH_OK;
 }
 
+/* yajl lets overlong forms pass, such as 0xc0 0x80 for NUL, and halves of characters. Most texts
+ * are ASCII, which is quickly seen. */
+static enum ph_err check_utf8(struct str text, struct diag *diag)
+{
+    if (str__is_ascii(text) || utf8__valid(text))
+        return PH_OK;
+    return diag__set(diag, PH_ERR_SYNTAX, "not valid JSON: the text is not UTF-8");
+}
+
 /* Has yajl said all that it has to say? A number at the very end may go on, for all it knows. */
 static bool is_complete(const struct parser *p)
 {
@@ -462,6 +486,8 @@ static enum ph_err run_in_room(struct parser *p, const yajl_callbacks *calls, st
     enum ph_err err = check_white_space(p->text, diag);
     struct room room;
 
+    if (err == PH_OK)
+        err = check_utf8(p->text, diag);
     if (err != PH_OK)
         return err;
     room.blocks = NULL;

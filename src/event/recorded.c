@@ -1,6 +1,7 @@
 #include "base/base64.h"
 #include "event/attribute.h"
 #include "event/body.h"
+#include "event/mqtt.h"
 
 #define MAX_MEMBERS 4096
 
@@ -90,6 +91,31 @@ static void write_metadata(struct record *out, const struct metadata *metadata)
     record__close(out, '}');
 }
 
+/* Of user events; those of others are in the body. Names are names of headers, without ':'. */
+static void write_mqtt(struct record *out, const struct ph_event *ev)
+{
+    if (ev->kind != PH_EVENT_USER || !mqtt__is_client(ev))
+        return;
+    if (ev->content_type.ptr)
+        record__text(out, "contentType", ev->content_type);
+    if (ev->mqtt_properties.count == 0)
+        return;
+    record__open(out, "mqttProperties", '[');
+    for (size_t i = 0; i < ev->mqtt_properties.count; i++) {
+        const struct http_header *property = &ev->mqtt_properties.items[i];
+        struct buf line;
+
+        buf__init(&line, property->name.len + property->value.len + 2);
+        buf__str(&line, property->name);
+        buf__str(&line, STR(": "));
+        buf__str(&line, property->value);
+        record__text(out, NULL, buf__view(&line));
+        out->text.failed |= line.failed;
+        buf__free(&line);
+    }
+    record__close(out, ']');
+}
+
 void recorded__write(struct record *out, const struct ph_event *ev)
 {
     write_type(out, ev);
@@ -103,6 +129,7 @@ void recorded__write(struct record *out, const struct ph_event *ev)
         record__text(out, "origin", ev->origin);
     write_data(out, ev);
     write_metadata(out, &ev->metadata);
+    write_mqtt(out, ev);
 }
 
 /* --- reading -------------------------------------------------------------------------- */
@@ -175,12 +202,40 @@ static enum ph_err read_metadata(struct reader *r, const struct json *member)
     return PH_OK;
 }
 
+static enum ph_err read_content_type(struct reader *r, const struct json *member)
+{
+    if (member->type != JSON_STRING)
+        return wrong(r, member, "a string");
+    r->ev->content_type = member->string;
+    return PH_OK;
+}
+
+static enum ph_err read_mqtt_properties(struct reader *r, const struct json *member)
+{
+    if (member->type != JSON_ARRAY)
+        return wrong(r, member, "an array of \"name: value\"");
+    for (const struct json *item = member->child; item; item = item->next) {
+        struct str value = item->string, name;
+
+        if (item->type != JSON_STRING || !str__split(&value, ':', &name) || !value.ptr)
+            return wrong(r, member, "an array of \"name: value\"");
+        if (!http__add(r->arena, &r->ev->mqtt_properties, name, str__trim(value)))
+            return diag__set(r->diag, PH_ERR_MEMORY, "out of memory");
+    }
+    return PH_OK;
+}
+
 static const struct {
     struct str name;
     enum ph_err (*read)(struct reader *r, const struct json *member);
 } members[] = {
-    {{"type", 4}, read_type},     {{"dataType", 8}, read_data_type}, {{"data", 4}, read_data},
-    {{"origin", 6}, read_origin}, {{"metadata", 8}, read_metadata},
+    {{"type", 4}, read_type},
+    {{"dataType", 8}, read_data_type},
+    {{"data", 4}, read_data},
+    {{"origin", 6}, read_origin},
+    {{"metadata", 8}, read_metadata},
+    {{"contentType", 11}, read_content_type},
+    {{"mqttProperties", 14}, read_mqtt_properties},
 };
 
 static enum ph_err read_attribute(struct reader *r, const struct json *member)

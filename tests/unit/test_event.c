@@ -805,6 +805,41 @@ static void memory_may_run_out_anywhere(void **state)
     }
 }
 
+/* In a file and back: all that decodes, MQTT clients' too. */
+static void recorded_events_are_the_same(void **state)
+{
+    static const char *const names[] = {"ok-connect.http",
+                                        "ok-disconnected.http",
+                                        "ok-joined.http",
+                                        "ok-left.http",
+                                        "ok-text.http",
+                                        "ok-binary.http",
+                                        "ok-metadata.http",
+                                        "ok-user-utf8.http",
+                                        "ok-mqtt-connect.http",
+                                        "ok-mqtt-user.http",
+                                        "ok-mqtt-disconnected.http",
+                                        "ok-mqtt-user-no-type.http",
+                                        "ok-mqtt-user-json.http"};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        const struct ph_event *ev = decode_vector(f, names[i]);
+        struct ph_event again;
+        struct record record;
+
+        record__begin(&record);
+        recorded__write(&record, ev);
+        assert_true(record__end(&record));
+        if (recorded__read(&f->arena, buf__view(&record.text), &limits, &again, &f->diag) != PH_OK)
+            fail_msg("%s: %s", names[i], f->diag.text);
+        expect_event(&again, ev);
+        if (ev->kind == PH_EVENT_USER && ph_event_is_mqtt(ev))
+            expect_same(again.content_type, ev->content_type);
+        record__free(&record);
+    }
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 /* event-handler sections 2.1 and 3.8 */
@@ -860,6 +895,7 @@ int main(void)
         TEST(what_a_header_cannot_hold_is_not_encoded),
         TEST(media_types_without_case_and_parameters),
         TEST(memory_may_run_out_anywhere),
+        TEST(recorded_events_are_the_same),
         TEST(mqtt_connect_is_read_whole),
         TEST(mqtt_end_is_read_whole),
         TEST(mqtt_user_events_have_any_type_and_properties),

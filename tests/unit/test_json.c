@@ -263,7 +263,28 @@ static void a_cut_text_is_refused(void **state)
     }
     assert_int_equal(parse(STR("1 2")), PH_ERR_SYNTAX);
     assert_int_equal(parse(STR("\"\xff\"")), PH_ERR_SYNTAX);
+    assert_int_equal(parse(STR("\"\xc0\xa0\"")), PH_ERR_SYNTAX);
+    assert_int_equal(parse(STR("\"\xed\xa0\x80\"")), PH_ERR_SYNTAX);
     assert_int_equal(parse(STR(" 12 ")), PH_OK);
+}
+
+/* "\\udc00" alone is half of a character; what is read must be UTF-8 all the same. */
+static void halves_of_characters_are_replaced(void **state)
+{
+    static const char text[] = "[\"a\\udc00b\",{\"\\uDFFF\":1},\"\\ud83d\\ude00\",\"\\ud800\"]";
+    struct ph_json_doc *doc;
+    const struct ph_json *root;
+
+    (void)state;
+    assert_int_equal(ph_json_parse(text, strlen(text), &doc, NULL), PH_OK);
+    root = ph_json_root(doc);
+    expect_text_at(root, "/0",
+                   "a\xef\xbf\xbd"
+                   "b");
+    assert_int_equal(ph_json_int(root, "/1/\xef\xbf\xbd", 0), 1);
+    expect_text_at(root, "/2", "\xf0\x9f\x98\x80");
+    expect_text_at(root, "/3", "?"); /* as yajl has it */
+    ph_json_free(doc);
 }
 
 static void events_are_parsed_once(void **state)
@@ -583,6 +604,7 @@ int main(void)
         cmocka_unit_test(nothing_happens_to_null),
         cmocka_unit_test(what_is_parsed_is_limited),
         cmocka_unit_test(a_cut_text_is_refused),
+        cmocka_unit_test(halves_of_characters_are_replaced),
         cmocka_unit_test(events_are_parsed_once),
         cmocka_unit_test(doubles_are_short_and_read_the_same),
         cmocka_unit_test(what_is_put_wrongly_is_never_sent),
