@@ -69,6 +69,29 @@ test("manual pages that are named exist", () => {
   }
 });
 
+const folderText = (folder, ending) =>
+  readdirSync(path.join(sourceDir, folder)).filter((name) => ending.test(name)).map((name) => text(`${folder}/${name}`)).join("\n");
+
+test("functions, types and constants that are named exist", () => {
+  const known = new Set(folderText("include/pubhook", /\.h$/).match(/\b(?:ph|PH)_\w+/g));
+  for (const name of documents) {
+    for (const [word] of text(name).matchAll(/\b(?:ph|PH)_\w+\b(?!\.{3})/g)) {
+      assert.ok(known.has(word) || word.endsWith("_"), `${name}: ${word}`);
+    }
+  }
+});
+
+test("options that are named exist", () => {
+  const manual = folderText("man", /\.1$/).replaceAll("\\-", "-");
+  const scripts = `${folderText("scripts", /./)}\n${text("tests/bench/run")}`;
+  const all = `${manual}\n${scripts}\n${text("configure.ac").replaceAll("AC_ARG_ENABLE([", "--enable-")}`;
+  for (const name of documents) {
+    for (const [, option] of text(name).matchAll(/`[^`\n]*?(--[a-z][a-z-]+)/g)) {
+      assert.ok(all.includes(option), `${name}: ${option}`);
+    }
+  }
+});
+
 test("README.md: every command and file of it works", async (t) => {
   const modules = path.join(sourceDir, "tests/e2e/node_modules");
   await follow(t, "README.md", {
