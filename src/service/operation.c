@@ -585,7 +585,9 @@ static bool write_head(struct arena *a, const struct ph_service_request *r, stru
     out->request_id = r->request_id ? arena__strdup(a, str__of(r->request_id)) : make_id(a);
     return out->request_id && add_header(a, out, "x-ms-client-request-id", out->request_id) &&
            (str__eq(out->http.method, STR("HEAD")) || /* which is answered without a body */
-            add_header(a, out, "Accept", "application/json"));
+            add_header(a, out, "Accept",
+                       r->operation == PH_SERVICE_GENERATE_TOKEN ? "application/json, text/json"
+                                                                 : "application/json"));
 }
 
 enum ph_err operation__write(struct arena *a, const struct ph_service_request *request,

@@ -19,9 +19,9 @@ static const struct ph_token_options anonymous;
 static const struct protocol {
     const char *path, *client_type;
 } protocols[] = {
-    [PH_CLIENT_DEFAULT] = {"/client/hubs/", "Default"},
-    [PH_CLIENT_MQTT] = {"/clients/mqtt/hubs/", "MQTT"},
-    [PH_CLIENT_SOCKETIO] = {"/clients/socketio/hubs/", "SocketIO"},
+    [PH_CLIENT_DEFAULT] = {"/client/hubs/", NULL},
+    [PH_CLIENT_MQTT] = {"/clients/mqtt/hubs/", "mqtt"},
+    [PH_CLIENT_SOCKETIO] = {"/clients/socketio/hubs/", "socketio"},
 };
 
 static bool is_protocol(enum ph_client_protocol protocol)

@@ -18,6 +18,7 @@ bool token__check(const struct ph_token_options *options);
 /* `scheme`: http for the audience, ws for the client. */
 void token__write_url(struct buf *out, const char *scheme, const struct connection_string *service,
                       struct str hub, const struct ph_token_options *options);
+/* What PH_SERVICE_GENERATE_TOKEN calls the protocol; NULL: the default, which has no name. */
 const char *token__client_type(const struct ph_token_options *options);
 
 #endif

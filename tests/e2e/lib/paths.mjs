@@ -44,6 +44,11 @@ export function clientDriver() {
   return must(path.join(buildDir, "tests/client/driver"), "run make check in the build folder");
 }
 
+// The service client's requests, one after the other.
+export function serviceWire() {
+  return must(path.join(buildDir, "tests/service/wire"), "run make check in the build folder");
+}
+
 // A new folder that goes away with the test (or test file) that asked for it.
 export function temporaryFolder(t) {
   const folder = mkdtempSync(path.join(tmpdir(), "pubhook-"));
