@@ -72,8 +72,8 @@ static const struct failure failures[] = {
     {CURLE_SSL_CACERT_BADFILE, TRY_FINAL, PH_ERR_CONFIG,
      "ca_file must be a PEM file that can be read"},
     {CURLE_URL_MALFORMAT, TRY_FINAL, PH_ERR_ARGUMENT, "is the endpoint a URL?"},
-    {CURLE_UNSUPPORTED_PROTOCOL, TRY_FINAL, PH_ERR_ARGUMENT,
-     "the endpoint must begin with https:// or http://"},
+    {CURLE_UNSUPPORTED_PROTOCOL, TRY_UNKNOWN, PH_ERR_SYNTAX, "does an HTTP server listen there?"},
+    {CURLE_FILESIZE_EXCEEDED, TRY_FINAL, PH_ERR_LIMIT, "its answer is larger than max_answer"},
     {CURLE_OUT_OF_MEMORY, TRY_FINAL, PH_ERR_MEMORY, NULL},
     {CURLE_WEIRD_SERVER_REPLY, TRY_UNKNOWN, PH_ERR_SYNTAX, "does an HTTP server listen there?"},
 };
