@@ -81,6 +81,16 @@ static enum ph_err wrong(struct ph_keys *keys, unsigned line, enum ph_err err, c
     return diag__set(&keys->why, err, "line %u: %s", line, why);
 }
 
+static enum ph_err add_key(struct ph_keys *keys, struct str host, struct str key, unsigned line)
+{
+    enum ph_err err = keys__add(keys, host, key);
+
+    if (err == PH_ERR_ARGUMENT)
+        return wrong(keys, line, PH_ERR_SYNTAX,
+                     "expected a host name such as contoso.webpubsub.azure.com for the key");
+    return err == PH_OK ? err : wrong(keys, line, err, ph_strerror(err));
+}
+
 static enum ph_err add_connection_string(struct ph_keys *keys, struct str text, unsigned line)
 {
     struct connection_string parsed;
@@ -88,7 +98,7 @@ static enum ph_err add_connection_string(struct ph_keys *keys, struct str text, 
 
     if (connection_string__parse(text, &parsed, &diag) != PH_OK)
         return wrong(keys, line, PH_ERR_SYNTAX, diag.text);
-    return keys__add(keys, parsed.host, parsed.access_key);
+    return add_key(keys, parsed.host, parsed.access_key, line);
 }
 
 static size_t first_blank(struct str s)
@@ -104,16 +114,11 @@ static enum ph_err add_line(struct ph_keys *keys, struct str text, unsigned line
 {
     size_t blank = first_blank(text);
     struct str key = str__trim(str__n(text.ptr + blank, text.len - blank));
-    enum ph_err err;
 
     if (str__has_control(key) || first_blank(key) < key.len)
         return wrong(keys, line, PH_ERR_SYNTAX, "expected KEY, HOST KEY or a connection string");
-    err = key.len > 0 ? keys__add(keys, str__n(text.ptr, blank), key)
-                      : keys__add(keys, STR_NONE, text);
-    if (err == PH_ERR_ARGUMENT)
-        return wrong(keys, line, PH_ERR_SYNTAX,
-                     "expected a host name such as contoso.webpubsub.azure.com before the key");
-    return err == PH_OK ? err : wrong(keys, line, err, ph_strerror(err));
+    return key.len > 0 ? add_key(keys, str__n(text.ptr, blank), key, line)
+                       : add_key(keys, STR_NONE, text, line);
 }
 
 static enum ph_err read_line(struct ph_keys *keys, struct str text, unsigned line)

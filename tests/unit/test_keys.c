@@ -182,6 +182,7 @@ static void keys_are_read_from_text(void **state)
         {"one\nhost two three\n", PH_ERR_SYNTAX, 1, "line 2: expected KEY, HOST KEY"},
         {"https://host secret\n", PH_ERR_SYNTAX, 0, "line 1: expected a host name"},
         {"* secret\n", PH_ERR_SYNTAX, 0, "line 1: expected a host name"},
+        {"Endpoint=*;AccessKey=secret\n", PH_ERR_SYNTAX, 0, "line 1: expected a host name"},
         {"Endpoint=https://host\n", PH_ERR_SYNTAX, 0, "line 1: AccessKey is missing"},
         {"Endpoint=https://host secret\n", PH_ERR_SYNTAX, 0, "line 1: AccessKey is missing"},
         {"sec\x01ret\n", PH_ERR_SYNTAX, 0, "line 1: it holds a control character"},
