@@ -66,8 +66,8 @@ PH_API struct ph_reply *ph_reply_protobuf(const void *data, size_t len);
 PH_API struct ph_reply *ph_reply_data(enum ph_data_type type, const void *data, size_t len);
 
 /** Bytes that a connection's state may have. It travels as one header line of every event and of
- *  its answer; web servers and proxies refuse lines much longer than this. */
-#define PH_STATE_MAX 8192
+ *  an answer; many web servers and proxies refuse lines of more than 8192 with the name. */
+#define PH_STATE_MAX 8000
 
 /**
  * Set the connection state that later events of this connection will carry: an

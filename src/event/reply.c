@@ -226,7 +226,7 @@ void ph_reply_set_state(struct ph_reply *reply, const char *state)
         reply__fail(reply, "connection state must be ASCII without control characters and without "
                            "white space at its ends");
     else if (strlen(state) > PH_STATE_MAX)
-        reply__fail(reply, "the connection state has more than 8192 bytes, which a header line "
+        reply__fail(reply, "the connection state has more than 8000 bytes, which a header line "
                            "cannot be relied on to hold; keep the data elsewhere, and a key to "
                            "it in the state");
     else if (reply->kind == REPLY_REJECT || reply->kind == REPLY_PASS)

@@ -327,7 +327,7 @@ void ph_reply_set_state_from(struct ph_reply *reply, const struct ph_state *stat
         ; /* nothing to put it into */
     else if (!state || state->failed || json.failed || text.failed)
         reply__fail(reply, "the connection state could not be written: out of memory, or far "
-                           "above its 8192 bytes");
+                           "above its 8000 bytes");
     else
         ph_reply_set_state(reply, buf__view(&text).ptr);
     buf__free(&json);

@@ -211,6 +211,14 @@ function messageTests(at, name) {
     assert.deepEqual(message.data, { sum: 42, first: { n: 1, "ü": "\n" } });
   });
 
+  test("state as large as it may be", { skip: official && "the handler is in C" }, async (t) => {
+    const socket = await openJson(t, at.broker, hub);
+    assert.equal((await event(socket, "remember", "text", "8000")).message.data, -1);
+    assert.equal((await event(socket, "remember", "text", "0")).message.data, 8000);
+    // lighttpd drops empty headers
+    assert.equal((await event(socket, "remember", "text", "1")).message.data, name === "lighttpd and CGI" ? 8000 : 0);
+  });
+
   test("state that was cleared is gone", { skip: official && "the middleware has no way to" }, async (t) => {
     const socket = await openJson(t, at.broker, hub);
     assert.deepEqual((await event(socket, "count", "text", "")).message.data, { count: 1 });

@@ -51,6 +51,14 @@ static void add_metadata(char *line, const struct ph_event *ev)
         add_member(line, "metadata", all);
 }
 
+/* One that would not leave room in the line for the rest is only named. */
+static const char *short_state(const struct ph_event *ev)
+{
+    const char *state = ph_event_state(ev);
+
+    return state && strlen(state) > LINE_MAX_BYTES / 2 ? "long" : state;
+}
+
 static void describe(const struct ph_event *ev, char *line)
 {
     static const char *const kinds[] = {"connect",      "connected", "user",
@@ -68,7 +76,7 @@ static void describe(const struct ph_event *ev, char *line)
     add_member(line, "connectionId", ph_event_connection_id(ev));
     add_member(line, "userId", ph_event_user_id(ev));
     add_member(line, "subprotocol", ph_event_subprotocol(ev));
-    add_member(line, "state", ph_event_state(ev));
+    add_member(line, "state", short_state(ev));
     add_member(line, "id", ph_event_id(ev));
     if (ph_event_kind(ev) == PH_EVENT_USER) {
         add_member(line, "type", types[ph_event_data_type(ev)]);
@@ -233,6 +241,23 @@ static struct ph_reply *sum(const struct ph_event *ev)
     return ph_reply_json_from(out);
 }
 
+/* Sets an opaque state of so many bytes, and tells how many there were. */
+static struct ph_reply *remember(const struct ph_event *ev)
+{
+    const char *state = ph_event_state(ev);
+    struct ph_json_writer *out = ph_json_writer_new();
+    size_t bytes = (size_t)atoi(ph_event_data(ev, NULL));
+    char *text = calloc(bytes + 1, 1);
+    struct ph_reply *reply;
+
+    ph_json_put_int(out, state ? (int64_t)strlen(state) : -1);
+    reply = ph_reply_json_from(out);
+    if (text)
+        ph_reply_set_state(reply, memset(text, 'x', bytes));
+    free(text);
+    return reply;
+}
+
 static struct ph_reply *forget(const struct ph_event *ev)
 {
     struct ph_state *state = ph_state_from_event(ev);
@@ -248,9 +273,9 @@ static const struct {
     const char *name;
     struct ph_reply *(*answer)(const struct ph_event *ev);
 } user_events[] = {
-    {"whoami", whoami}, {"count", count},   {"quiet", quiet},      {"refuse", refuse},
-    {"message", echo},  {"tag", tag},       {"tagOnly", tag_only}, {"cookies", cookies},
-    {"sum", sum},       {"forget", forget},
+    {"whoami", whoami}, {"count", count},   {"quiet", quiet},       {"refuse", refuse},
+    {"message", echo},  {"tag", tag},       {"tagOnly", tag_only},  {"cookies", cookies},
+    {"sum", sum},       {"forget", forget}, {"remember", remember},
 };
 
 static struct ph_reply *on_user_event(const struct ph_event *ev, void *arg)

@@ -164,7 +164,7 @@ static void opaque_state_has_the_same_limit(void **state)
         text[len] = 'x';
         assert_int_equal(reply->failed == NULL, len <= PH_STATE_MAX);
         if (reply->failed)
-            assert_non_null(strstr(reply->failed, "8192"));
+            assert_non_null(strstr(reply->failed, "8000"));
         ph_reply_free(reply);
     }
 }

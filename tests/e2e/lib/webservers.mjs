@@ -116,6 +116,7 @@ server.bind = "127.0.0.1"
 server.port = ${port}
 server.document-root = "${folder}/www"
 server.upload-dirs = ("${folder}")
+server.max-request-field-size = 65536
 alias.url = ("/eventhandler" => "${script}")
 cgi.assign = (".cgi" => "")
 `,
