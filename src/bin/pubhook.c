@@ -12,6 +12,7 @@
 #define HELP_MAX 65536
 
 const struct verb *const verbs[] = {
+    &verb_connect,
     &verb_token,
     &verb_url,
     &verb_send,

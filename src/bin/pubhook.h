@@ -33,6 +33,7 @@ struct verb {
 #define PUBHOOK_OPTIONS(table) .options = (table), .option_count = sizeof(table) / sizeof(*(table))
 
 extern const struct verb verb_completion;
+extern const struct verb verb_connect;
 extern const struct verb verb_connection_close;
 extern const struct verb verb_connection_close_all;
 extern const struct verb verb_connection_exists;

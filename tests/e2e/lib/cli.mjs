@@ -36,10 +36,10 @@ export function environment(service, env = {}) {
 }
 
 // The same on a terminal, with what a person would see in `stdout`.
-export async function onTerminal(args, { service, env = {} } = {}) {
+export async function onTerminal(args, { service, env = {}, input = "" } = {}) {
   const quoted = [program("pubhook"), ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
   const child = spawn("script", ["-qefc", quoted, "/dev/null"], { env: environment(service, { TERM: "xterm", ...env }), stdio: "pipe" });
-  return ended(child, "");
+  return ended(child, input);
 }
 
 // Success, and what it printed.
