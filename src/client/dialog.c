@@ -11,7 +11,11 @@
 #define MAX_CONTROL 512              /* a frame of our own: sequence ack, ping, cancel */
 #define MAX_FRAME_ARENA (256u << 20) /* what decoding may take: bounded by the frame's size */
 #define MAX_URL (64u << 10)
+#define TIMERS 7    /* of the dialog itself */
 #define MAX_NACKS 3 /* of one stream, without progress */
+/* Operations without an answer on a socket that follows a lost one; each answer makes it one
+ * more. Where sockets live briefly, a flood would use up each of them before one answer. */
+#define FIRST_WINDOW 8
 
 enum dialog_state {
     STOPPED,
@@ -40,6 +44,8 @@ struct dialog {
     bool flushing;                      /* what waits goes out whatever the room */
     unsigned attempts;                  /* to connect that failed */
     size_t rejoins;                     /* that have no answer yet */
+    size_t in_flight;                   /* operations in `sent` */
+    size_t window;                      /* how many there may be */
     struct op *start;                   /* whom to tell that it is connected, or not */
     struct link stops;                  /* and stopped */
     struct link waiting, sent, delayed; /* operations */
@@ -115,11 +121,21 @@ static uint32_t pause_ms(struct dialog *d, const struct ph_client_retry *r, unsi
 
 static void announce(struct dialog *d);
 
+/* Off the list that it is on. */
+static void take_out(struct dialog *d, struct op *op)
+{
+    list__remove(&op->link);
+    d->in_flight -= op->in_flight;
+    op->in_flight = false;
+}
+
 static void finish(struct dialog *d, struct op *op, const struct ph_client_result *result)
 {
     bool rejoin = op->rejoin;
 
-    list__remove(&op->link);
+    if (op->in_flight && d->window < SIZE_MAX)
+        d->window++;
+    take_out(d, op);
     if (op->has_room) {
         clear_timer(d, &op->timer);
         deadlines__release(&d->deadlines);
@@ -173,7 +189,7 @@ static bool say(struct dialog *d, const struct frame_request *r)
 static void pump(struct dialog *d, int64_t now_ms)
 {
     while (d->state == CONNECTED && !list__empty(&d->waiting) &&
-           (d->flushing || d->ops->has_room(d->ctx))) {
+           (d->flushing || (d->in_flight < d->window && d->ops->has_room(d->ctx)))) {
         struct op *op = op_of(d->waiting.next);
         struct ph_client_result done = success();
 
@@ -183,10 +199,13 @@ static void pump(struct dialog *d, int64_t now_ms)
         }
         op->was_sent = true;
         list__remove(&op->link);
-        if (op->kind == OP_NOTICE)
+        if (op->kind == OP_NOTICE) {
             finish(d, op, &done);
-        else
-            list__append(&d->sent, &op->link);
+            continue;
+        }
+        op->in_flight = true;
+        d->in_flight++;
+        list__append(&d->sent, &op->link);
     }
 }
 
@@ -196,9 +215,10 @@ static void requeue(struct dialog *d)
     while (!list__empty(&d->sent)) {
         struct link *last = d->sent.prev;
 
-        list__remove(last);
+        take_out(d, op_of(last));
         list__append(d->waiting.next, last);
     }
+    d->window = FIRST_WINDOW;
 }
 
 /* --- Streams (client-and-rest section 2.4) ------------------------------------------------ */
@@ -278,7 +298,7 @@ static void take_stream_nack(struct dialog *d, const struct answer *a, int64_t n
         next = l->next;
         if (op_of(l)->stream != s || op_of(l)->stream_sequence_id < a->expected_sequence_id)
             continue;
-        list__remove(l);
+        take_out(d, op_of(l));
         list__append(before, l); /* in front of `before` */
     }
     pump(d, now_ms);
@@ -416,10 +436,11 @@ static void connect_anew(struct dialog *d, int64_t now_ms);
 
 static void clear_timers(struct dialog *d)
 {
-    struct dialog_timer *const all[] = {&d->connect_by, &d->recover, &d->give_up,     &d->retry,
-                                        &d->ping,       &d->silence, &d->sequence_ack};
+    struct dialog_timer *const all[TIMERS] = {&d->connect_by,  &d->recover, &d->give_up,
+                                              &d->retry,       &d->ping,    &d->silence,
+                                              &d->sequence_ack};
 
-    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+    for (size_t i = 0; i < TIMERS; i++)
         clear_timer(d, all[i]);
 }
 
@@ -705,8 +726,7 @@ static void expired(struct dialog *d, struct dialog_timer *t, int64_t now_ms)
         fail(d, op, PH_ERR_TIMEOUT, "no answer came in time");
         return;
     }
-    op->delayed = false;
-    list__remove(&op->link);
+    take_out(d, op); /* of those that are tried later */
     list__append(&d->waiting, &op->link);
     set_timer(d, t, op->expires_ms);
     pump(d, now_ms);
@@ -780,6 +800,18 @@ static void greet(struct dialog *d, int64_t now_ms)
     pump(d, now_ms);
 }
 
+/* What has come need not be sent again: on a bad network, sockets may live too briefly for
+ * an acknowledgement in its time. The answer to the ping proves the socket when nothing else
+ * does. */
+static bool say_where_we_are(struct dialog *d)
+{
+    if (d->sequence_id > 0 &&
+        !say(d, &(struct frame_request){.kind = FRAME_SEQUENCE_ACK, .sequence_id = d->sequence_id}))
+        return false;
+    d->unacked = 0;
+    return say_ping(d);
+}
+
 /* The socket of a recovery is not known to be accepted before something comes; the service
  * closes it with DIALOG_CLOSE_REFUSED otherwise. What is sent until then is sent again. */
 void dialog__opened(struct dialog *d, int64_t now_ms)
@@ -792,11 +824,9 @@ void dialog__opened(struct dialog *d, int64_t now_ms)
         d->opening = false;
         d->unproven = true;
         begin_sending(d, now_ms);
-        if (d->unacked > 0)
-            set_timer(d, &d->sequence_ack, now_ms + SEQUENCE_ACK_MS);
         if (!d->announced && d->rejoins == 0)
             announce(d);
-        if (say_ping(d)) /* its answer proves the socket when nothing else comes */
+        if (say_where_we_are(d))
             pump(d, now_ms);
         else
             out_of_memory(d, now_ms);
@@ -838,8 +868,7 @@ static bool try_later(struct dialog *d, struct op *op, const struct answer *a, i
         !has_retries(&d->settings->resend, op->attempts + 1))
         return false;
     op->attempts++;
-    op->delayed = true;
-    list__remove(&op->link);
+    take_out(d, op);
     list__append(&d->delayed, &op->link);
     at_ms = now_ms + pause_ms(d, &d->settings->resend, op->attempts);
     set_timer(d, &op->timer, at_ms < op->expires_ms ? at_ms : op->expires_ms);
@@ -980,12 +1009,14 @@ void dialog__take(struct dialog *d, bool binary, struct str frame, int64_t now_m
     }
     arena__init(&arena, room, sizeof(room), MAX_FRAME_ARENA);
     err = frames__decode(&arena, frame, &answer, &diag);
-    if (err == PH_OK)
+    if (err == PH_OK) {
         take_answer(d, &answer, now_ms);
-    else if (err == PH_ERR_MEMORY)
+        pump(d, now_ms);
+    } else if (err == PH_ERR_MEMORY) {
         out_of_memory(d, now_ms);
-    else
+    } else {
         d->ops->complain(d->ctx, diag.text);
+    }
     arena__free(&arena);
 }
 
@@ -1126,25 +1157,17 @@ void dialog__submit(struct dialog *d, struct op *op, int64_t now_ms)
 /* --- Begin and end
  * ---------------------------------------------------------------------------------- */
 
-struct dialog *dialog__new(const struct dialog_settings *settings, const struct dialog_ops *ops,
-                           void *ctx, const struct map_seed *seed)
+/* What can be made without memory. */
+static void init(struct dialog *d)
 {
-    struct dialog *d = calloc(1, sizeof(*d));
-    struct dialog_timer *const timers[] = {&d->connect_by, &d->recover, &d->give_up,     &d->retry,
-                                           &d->ping,       &d->silence, &d->sequence_ack};
     struct link *const lists[] = {&d->stops, &d->waiting, &d->sent, &d->delayed, &d->streams};
     struct buf *const texts[] = {&d->url, &d->connection_id, &d->user_id, &d->token, &d->reason};
 
-    if (!d)
-        return NULL;
-    d->settings = settings;
-    d->ops = ops;
-    d->ctx = ctx;
     for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
         list__init(lists[i]);
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
         buf__init(texts[i], MAX_URL);
-    map__init(&d->groups, group_key, seed);
+    d->window = SIZE_MAX;
     d->connect_by.ring = connect_too_slow;
     d->recover.ring = recover_again;
     d->give_up.ring = recovery_over;
@@ -1152,7 +1175,21 @@ struct dialog *dialog__new(const struct dialog_settings *settings, const struct 
     d->ping.ring = ping;
     d->silence.ring = too_silent;
     d->sequence_ack.ring = acknowledge;
-    for (size_t i = 0; i < sizeof(timers) / sizeof(*timers); i++) {
+}
+
+struct dialog *dialog__new(const struct dialog_settings *settings, const struct dialog_ops *ops,
+                           void *ctx, const struct map_seed *seed)
+{
+    struct dialog *d = calloc(1, sizeof(*d));
+
+    if (!d)
+        return NULL;
+    d->settings = settings;
+    d->ops = ops;
+    d->ctx = ctx;
+    map__init(&d->groups, group_key, seed);
+    init(d);
+    for (size_t i = 0; i < TIMERS; i++) {
         if (!deadlines__reserve(&d->deadlines)) {
             deadlines__free(&d->deadlines);
             free(d);

@@ -43,7 +43,7 @@ struct op {
     bool rejoin;       /* a join of our own */
     bool has_room;     /* its deadline is reserved */
     bool was_sent;     /* on any socket */
-    bool delayed;      /* waits before it is tried again */
+    bool in_flight;    /* sent on this socket, without an answer */
     unsigned attempts; /* that failed */
     uint64_t ack_id;   /* 0: none */
     uint64_t stream_sequence_id;

@@ -74,6 +74,7 @@ export async function statusOf(t, port, request) {
 export class CuttableProxy {
   #pairs = new Set();
   cuts = 0;
+  life = undefined; // () => after how many bytes, both ways together, a new connection is cut
 
   static async start(t, targetPort) {
     const proxy = new CuttableProxy();
@@ -96,9 +97,23 @@ export class CuttableProxy {
       client.destroy();
       target.destroy();
     };
-    client.on("data", (bytes) => target.write(bytes));
-    target.on("data", (bytes) => this.#forward(bytes, client, end));
+    pair.left = this.life?.() ?? Infinity;
+    client.on("data", (bytes) => this.#count(pair, bytes, target, end) && target.write(bytes));
+    target.on("data", (bytes) => this.#count(pair, bytes, client, end) && this.#forward(bytes, client, end));
     for (const socket of [client, target]) socket.on("error", end).on("close", end);
+  }
+
+  // Of a connection with a life of so many bytes, both ways together. False: it is over.
+  #count(pair, bytes, to, end) {
+    if (pair.left <= 0) return false;
+    if (bytes.length < pair.left) {
+      pair.left -= bytes.length;
+      return true;
+    }
+    to.write(bytes.subarray(0, pair.left), end);
+    pair.left = 0;
+    this.cuts++;
+    return false;
   }
 
   #forward(bytes, client, end) {

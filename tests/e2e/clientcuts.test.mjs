@@ -1,0 +1,168 @@
+// The client library in C where the network is bad: its connections are cut at random points
+// while they send and receive, and nothing is lost, doubled or out of order on the reliable
+// protocol. Beside it, the official client in the same groups.
+
+process.env.PUBHOOK_TEST_CLIENT = "c";
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { CuttableProxy } from "./lib/net.mjs";
+import { startBroker } from "./lib/pubhook.mjs";
+import { Random } from "./lib/random.mjs";
+import { startNginxBroker } from "./lib/webservers.mjs";
+
+const { accessUrl, allRoles, Inbox, jsonProtocol, openJson, reliableProtocol, serviceClient, startClient } =
+  await import("./lib/clients.mjs");
+
+const numbers = (count) => [...Array(count).keys()];
+const through = (broker, proxy) =>
+  ({ ...broker, connectionString: broker.connectionString.replace(`:${broker.port};`, `:${proxy.port};`) });
+
+// What each sender said, in the order in which a receiver got it.
+function bySender(messages) {
+  const said = {};
+  for (const { data } of messages) (said[data.from] ??= []).push(data.n);
+  return said;
+}
+
+const rounds = 4;
+const perRound = 150;
+
+for (const loop of [false, true]) {
+  describe(loop ? "in the program's loop" : "in a thread of its own", () => {
+    test("cut at random points under load", async (t) => {
+      const random = new Random(t);
+      const broker = await startBroker(t, { threads: 2 });
+      const proxy = await CuttableProxy.start(t, broker.port);
+      proxy.life = () => 1500 + random.below(30_000);
+      const url = () => accessUrl(through(broker, proxy), "chat", { roles: allRoles, groups: ["g"] });
+      const clients = [];
+      for (const from of ["a", "b", "c"]) {
+        clients.push({ from, ...(await startClient(t, url, { protocol: reliableProtocol, loop })) });
+      }
+      const witness = await openJson(t, broker, "chat", { groups: ["g"] });
+      const lost = [];
+      for (const { client } of clients) client.on("disconnected", (event) => lost.push(event));
+      const got = clients.map(() => []);
+      for (let round = 0; round < rounds; round++) {
+        const acks = clients.flatMap(({ client, from }) => numbers(perRound).map((i) =>
+          client.sendToGroup("g", { from, n: round * perRound + i, pad: "x".repeat(random.below(200)) }, "json")));
+        await Promise.all(acks);
+        for (const [i, { inbox }] of clients.entries()) got[i].push(...(await inbox.take(3 * perRound, 60_000)));
+      }
+      const all = Object.fromEntries(clients.map(({ from }) => [from, numbers(rounds * perRound)]));
+      for (const messages of got) assert.deepEqual(bySender(messages), all);
+      const seen = (await witness.inbox.take(3 * rounds * perRound)).map((frame) => JSON.parse(frame));
+      assert.deepEqual(bySender(seen), all, "what others see of them");
+      assert.deepEqual(lost, [], "each connection was recovered");
+      assert.ok(proxy.cuts >= 10, `${proxy.cuts} cuts`);
+      for (const { inbox } of clients) assert.deepEqual(inbox.rest, []);
+    });
+  });
+}
+
+test("streams go on through cuts at random points", async (t) => {
+  const random = new Random(t);
+  const broker = await startBroker(t, { threads: 2 });
+  const proxy = await CuttableProxy.start(t, broker.port);
+  proxy.life = () => 1500 + random.below(5000);
+  const url = (options) => () => accessUrl(through(broker, proxy), "chat", { roles: allRoles, ...options });
+  const publisher = await startClient(t, url({}));
+  const reader = await startClient(t, url({ groups: ["g"] }));
+  const writers = await Promise.all(["x", "y"].map((streamId) => publisher.client.openGroupStream("g", { streamId })));
+  for (const writer of writers) writer.onError((error) => assert.fail(error.message));
+  for (let n = 0; n < 400; n++) for (const writer of writers) await writer.write({ from: writer.streamId, n }, "json");
+  await Promise.all(writers.map((writer) => writer.end()));
+  const messages = await reader.inbox.take(802, 60_000);
+  const fragments = messages.filter(({ stream }) => !stream.endOfStream);
+  assert.deepEqual(bySender(fragments), { x: numbers(400), y: numbers(400) });
+  assert.deepEqual(messages.slice(-2).map(({ stream }) => stream.error), [undefined, undefined]);
+  assert.ok(proxy.cuts >= 10, `${proxy.cuts} cuts`);
+});
+
+test("the plain JSON protocol: cuts end connections, groups are joined again, requests are sent again", async (t) => {
+  const random = new Random(t);
+  const broker = await startBroker(t, { threads: 2 });
+  const proxy = await CuttableProxy.start(t, broker.port);
+  const url = () => accessUrl(through(broker, proxy), "chat", { roles: allRoles });
+  const one = await startClient(t, url, { protocol: jsonProtocol, reconnectRetryOptions: { retryDelayInMs: 20 } });
+  const witness = await openJson(t, broker, "chat", { groups: ["g"] });
+  await one.client.joinGroup("h");
+  proxy.life = () => 3000 + random.below(10_000);
+  proxy.cut();
+  for (let n = 0; n < 300; n += 20) {
+    await Promise.all(numbers(20).map((i) => one.client.sendToGroup("g", { from: "one", n: n + i }, "json")));
+  }
+  proxy.life = undefined;
+  const service = serviceClient(broker, "chat");
+  await one.client.sendToGroup("g", { from: "end" }, "json");
+  const seen = [];
+  for (;;) {
+    const { data } = await witness.nextJson();
+    if (data.from === "end") break;
+    seen.push(data.n);
+  }
+  assert.deepEqual([...new Set(seen)].sort((a, b) => a - b), numbers(300), "nothing is lost; what had no answer may come twice");
+  await service.group("h").sendToAll("in h again", { contentType: "text/plain" });
+  assert.equal((await one.inbox.next()).data, "in h again");
+});
+
+test("C and JavaScript in one group, and every type of data", async (t) => {
+  const broker = await startBroker(t, { threads: 2 });
+  const { WebPubSubClient } = await import("@azure/web-pubsub-client");
+  const getClientAccessUrl = () => accessUrl(broker, "chat", { userId: "js", roles: allRoles });
+  const js = new WebPubSubClient({ getClientAccessUrl }, { keepAliveTimeoutInMs: 0, keepAliveIntervalInMs: 0 });
+  const heard = new Inbox("official client");
+  js.on("group-message", ({ message }) => heard.put(message));
+  await js.start();
+  t.after(() => js.stop());
+  const c = await startClient(t, () => accessUrl(broker, "chat", { userId: "c", roles: allRoles }));
+  await Promise.all([js.joinGroup("g"), c.client.joinGroup("g")]);
+  const bytes = new Uint8Array([0, 1, 128, 255]).buffer;
+  const samples = [["text", "hé\u0000\"llo\n"], ["json", { a: [1, null, "x"] }], ["binary", bytes], ["protobuf", bytes]];
+  for (const [type, data] of samples) {
+    await c.client.sendToGroup("g", data, type, { noEcho: true });
+    const message = await heard.next();
+    assert.deepEqual([message.fromUserId, message.dataType, message.data], ["c", type, data]);
+    await js.sendToGroup("g", data, type, { noEcho: true });
+    const got = await c.inbox.next();
+    assert.deepEqual([got.fromUserId, got.dataType, got.data], ["js", type, data]);
+  }
+});
+
+test("over TLS: a private issuer is trusted when it is named, else the certificate is refused", async (t) => {
+  const broker = await startBroker(t);
+  const { url, certificateFile } = await startNginxBroker(t, broker);
+  const secure = { ...broker, connectionString: broker.connectionString.replace(broker.url, url) };
+  const getUrl = () => accessUrl(secure, "chat", { userId: "ann", roles: allRoles });
+  await assert.rejects(startClient(t, getUrl), ({ message }) => /certificate/.test(message) && !/token/.test(message));
+  const { client, inbox, userId } = await startClient(t, getUrl, { driver: { caFile: certificateFile } });
+  assert.equal(userId, "ann");
+  await client.joinGroup("g");
+  const long = "x".repeat(300_000);
+  for (let n = 0; n < 5; n++) await client.sendToGroup("g", `${n}${long}`, "text");
+  assert.deepEqual((await inbox.take(5)).map(({ data }) => data.length), numbers(5).map(() => 300_001));
+});
+
+test("refused: wrong token, wrong place, nobody there", async (t) => {
+  const broker = await startBroker(t);
+  const err = async (url) => {
+    const { message, err: code } = await startClient(t, url).then(() => assert.fail("it started"), (error) => error);
+    assert.doesNotMatch(message, /secret/);
+    return code;
+  };
+  assert.equal(await err(`ws://${broker.host}/client/hubs/chat?access_token=secret`), 202);
+  assert.equal(await err(`ws://${broker.host}/nowhere?access_token=secret`), 205);
+  assert.equal(await err("ws://127.0.0.1:1/client/hubs/chat?access_token=secret"), 301);
+});
+
+test("bounds: pending requests and a frame's size fail at once", async (t) => {
+  const broker = await startBroker(t);
+  const { client } = await startClient(t, () => accessUrl(broker, "chat", { roles: allRoles }), { driver: { maxPending: 3 } });
+  const sends = await Promise.allSettled(numbers(50).map((n) => client.sendToGroup("g", n, "json")));
+  assert.ok(sends.every(({ status, reason }) => status === "fulfilled" || reason.err === 201));
+  assert.ok(sends.some(({ status }) => status === "rejected") && sends[0].status === "fulfilled");
+  await assert.rejects(client.sendToGroup("g", "x".repeat(1_100_000), "text"), { err: 201 });
+  await assert.rejects(client.sendToGroup("", "x", "text"), { err: 100 });
+  await client.sendToGroup("g", "fine", "text");
+});

@@ -1,0 +1,656 @@
+/* The dialog of a client with the service, without a socket or a clock: what it does is
+ * written down, a line for each thing, and compared. */
+#include "client/dialog.h"
+#include "memory_kit.h"
+#include "unit.h"
+
+#include <stdio.h>
+
+#define CONNECTED                                                                                  \
+    "{\"type\":\"system\",\"event\":\"connected\",\"userId\":\"ann\",\"connectionId\":\"c1\","     \
+    "\"reconnectionToken\":\"t/1\"}"
+#define PING "> {\"type\":\"ping\"}\n"
+
+struct shell {
+    struct dialog *dialog;
+    struct dialog_settings settings;
+    struct map_seed seed;
+    struct buf log;
+    size_t room; /* frames that fit */
+    uint64_t ack_id;
+    int64_t now;
+    bool quiet; /* nobody reads the log */
+};
+
+#define NOTE(s, ...)                                                                               \
+    do {                                                                                           \
+        if (!(s)->quiet)                                                                           \
+            buf__printf(&(s)->log, __VA_ARGS__);                                                   \
+    } while (0)
+
+static void need_url(void *ctx)
+{
+    NOTE((struct shell *)ctx, "need url\n");
+}
+
+static void open_socket(void *ctx, struct str url)
+{
+    NOTE((struct shell *)ctx, "open %.*s\n", STR_FMT(url));
+}
+
+static void close_socket(void *ctx)
+{
+    NOTE((struct shell *)ctx, "close\n");
+}
+
+static void drop_socket(void *ctx)
+{
+    NOTE((struct shell *)ctx, "drop\n");
+}
+
+static bool write_frame(void *ctx, bool binary, struct str frame)
+{
+    struct shell *s = ctx;
+
+    NOTE(s, "%s %.*s\n", binary ? ">>" : ">", STR_FMT(frame));
+    if (s->room != SIZE_MAX && s->room > 0)
+        s->room--;
+    return true;
+}
+
+static bool write_ping(void *ctx)
+{
+    NOTE((struct shell *)ctx, "> ping\n");
+    return true;
+}
+
+static bool has_room(void *ctx)
+{
+    return ((struct shell *)ctx)->room > 0;
+}
+
+static uint64_t new_ack_id(void *ctx)
+{
+    return ++((struct shell *)ctx)->ack_id;
+}
+
+static uint32_t chance(void *ctx)
+{
+    (void)ctx;
+    return 0;
+}
+
+static void finished(void *ctx, struct op *op, const struct ph_client_result *r)
+{
+    struct shell *s = ctx;
+
+    NOTE(s, "done %s: %d%s%s%s\n", (const char *)op->arg, r->err, r->duplicate ? " duplicate" : "",
+         r->name[0] ? " " : "", r->name);
+    op__free(op);
+}
+
+static void connected(void *ctx, struct str id, struct str user)
+{
+    NOTE((struct shell *)ctx, "connected %.*s %.*s\n", STR_FMT(id), STR_FMT(user));
+}
+
+static void disconnected(void *ctx, struct str id, struct str reason)
+{
+    NOTE((struct shell *)ctx, "disconnected %.*s: %.*s\n", STR_FMT(id), STR_FMT(reason));
+}
+
+static void stopped(void *ctx)
+{
+    NOTE((struct shell *)ctx, "stopped\n");
+}
+
+static void message(void *ctx, const struct answer *a)
+{
+    NOTE((struct shell *)ctx, "message %.*s\n", STR_FMT(a->data));
+}
+
+static void rejoin_failed(void *ctx, struct str group, const struct ph_client_result *r)
+{
+    NOTE((struct shell *)ctx, "rejoin failed %.*s: %d\n", STR_FMT(group), r->err);
+}
+
+static void stream_opened(void *ctx, struct ph_client_stream *stream)
+{
+    (void)ctx;
+    stream->refs++;
+}
+
+static void stream_ended(void *ctx, struct ph_client_stream *stream,
+                         const struct ph_client_result *r)
+{
+    NOTE((struct shell *)ctx, "stream %.*s ended: %d %s\n", STR_FMT(stream->id), r->err, r->name);
+    stream->refs--;
+}
+
+static void complain(void *ctx, const char *what)
+{
+    (void)what;
+    NOTE((struct shell *)ctx, "complaint\n");
+}
+
+static const struct dialog_ops ops = {
+    need_url, open_socket, close_socket,  drop_socket,   write_frame,  write_ping,
+    has_room, new_ack_id,  chance,        finished,      connected,    disconnected,
+    stopped,  message,     rejoin_failed, stream_opened, stream_ended, complain,
+};
+
+/* --- What tests say ------------------------------------------------------------------ */
+
+static void expect_at(struct shell *s, const char *want, int line)
+{
+    if (!s->quiet && !str__eq(buf__view(&s->log), str__of(want)))
+        fail_msg("line %d: got\n%.*swant\n%s", line, STR_FMT(buf__view(&s->log)), want);
+    buf__reset(&s->log);
+}
+
+#define expect(s, want) expect_at(s, want, __LINE__)
+
+static void ask(struct shell *s, enum op_kind kind, const char *name, uint64_t ack_id,
+                const char *frame)
+{
+    struct op *op = op__new(kind, str__of(name), 4096);
+
+    if (!op)
+        return;
+    op->arg = (void *)name;
+    op->ack_id = ack_id;
+    op->timeout_ms = 30000;
+    buf__append(&op->frame, frame, strlen(frame));
+    if (op->frame.failed)
+        op__free(op);
+    else
+        dialog__submit(s->dialog, op, s->now);
+}
+
+static void hear(struct shell *s, const char *frame)
+{
+    dialog__take(s->dialog, false, str__of(frame), s->now);
+}
+
+static void pass(struct shell *s, int64_t ms)
+{
+    s->now += ms;
+    dialog__tick(s->dialog, s->now);
+}
+
+static void lose(struct shell *s, uint16_t code)
+{
+    dialog__closed(s->dialog, code, code == 1006 ? PH_ERR_CLOSED : PH_OK, STR("cut"), s->now);
+}
+
+static void opened(struct shell *s)
+{
+    dialog__opened(s->dialog, s->now);
+}
+
+static void begin(struct shell *s, enum ph_client_subprotocol protocol)
+{
+    *s = (struct shell){.room = SIZE_MAX, .ack_id = 100};
+    s->settings = (struct dialog_settings){
+        .protocol = protocol,
+        .url = STR("ws://h/client/hubs/chat?access_token=x"),
+        .reconnects = true,
+        .rejoins = true,
+        .reconnect = {UINT32_MAX, 1000, 4000, PH_CLIENT_BACKOFF_EXPONENTIAL},
+        .resend = {1, 1000, 30000, PH_CLIENT_BACKOFF_FIXED},
+        .keep_alive_ms = 20000,
+        .keep_alive_timeout_ms = 120000,
+        .connect_timeout_ms = 30000,
+        .recovery_ms = 30000,
+    };
+    buf__init(&s->log, 1u << 20);
+    s->dialog = dialog__new(&s->settings, &ops, s, &s->seed);
+}
+
+static void connect_first(struct shell *s)
+{
+    ask(s, OP_START, "start", 0, "");
+    opened(s);
+    hear(s, CONNECTED);
+    expect(s, "open ws://h/client/hubs/chat?access_token=x\nconnected c1 ann\ndone start: 0\n");
+}
+
+static void finish(struct shell *s)
+{
+    dialog__free(s->dialog);
+    buf__free(&s->log);
+}
+
+#define RECOVERY                                                                                   \
+    "open ws://h/client/hubs/chat?access_token=x&awps_connection_id=c1&"                           \
+    "awps_reconnection_token=t%2F1\n"
+
+/* --- Tests ---------------------------------------------------------------------------- */
+
+static void test_recovery_sends_again_under_the_same_id(void **state)
+{
+    struct shell s;
+
+    (void)state;
+    begin(&s, PH_CLIENT_RELIABLE);
+    connect_first(&s);
+    ask(&s, OP_SEND, "one", 1, "one");
+    ask(&s, OP_SEND, "two", 2, "two");
+    ask(&s, OP_NOTICE, "note", 0, "note");
+    hear(&s, "{\"type\":\"ack\",\"ackId\":1,\"success\":true}");
+    expect(&s, "> one\n> two\n> note\ndone note: 0\ndone one: 0\n");
+    lose(&s, 1006);
+    ask(&s, OP_SEND, "three", 3, "three");
+    expect(&s, RECOVERY);
+    lose(&s, 1006); /* not even open */
+    expect(&s, "");
+    pass(&s, 999);
+    expect(&s, "");
+    pass(&s, 1);
+    expect(&s, RECOVERY);
+    opened(&s);
+    expect(&s, PING "> two\n> three\n");
+    hear(&s, "{\"type\":\"ack\",\"ackId\":2,\"success\":false,\"error\":{\"name\":\"Duplicate\","
+             "\"message\":\"\"}}");
+    hear(&s, "{\"type\":\"ack\",\"ackId\":3,\"success\":true}");
+    hear(&s, "{\"type\":\"ack\",\"ackId\":3,\"success\":true}");
+    expect(&s, "done two: 0 duplicate\ndone three: 0\n");
+    finish(&s);
+}
+
+static void test_a_refused_recovery_is_a_new_connection(void **state)
+{
+    struct shell s;
+
+    (void)state;
+    begin(&s, PH_CLIENT_RELIABLE);
+    connect_first(&s);
+    ask(&s, OP_JOIN, "g", 1, "join g");
+    hear(&s, "{\"type\":\"ack\",\"ackId\":1,\"success\":true}");
+    ask(&s, OP_JOIN, "left", 2, "join left");
+    hear(&s, "{\"type\":\"ack\",\"ackId\":2,\"success\":true}");
+    ask(&s, OP_LEAVE, "left", 3, "leave left");
+    hear(&s, "{\"type\":\"ack\",\"ackId\":3,\"success\":true}");
+    ask(&s, OP_SEND, "x", 4, "x");
+    expect(&s, "> join g\ndone g: 0\n> join left\ndone left: 0\n> leave left\ndone left: 0\n> x\n");
+    lose(&s, 1006);
+    opened(&s);
+    lose(&s, 1008);
+    expect(&s, RECOVERY PING "> x\ndisconnected c1: cut\n"
+                             "open ws://h/client/hubs/chat?access_token=x\n");
+    opened(&s);
+    hear(&s, CONNECTED);
+    expect(&s, "> {\"type\":\"joinGroup\",\"group\":\"g\",\"ackId\":101}\n> x\n");
+    hear(&s, "{\"type\":\"ack\",\"ackId\":101,\"success\":true}");
+    expect(&s, "done (null): 0\nconnected c1 ann\n");
+    lose(&s, 1008); /* the second time, and there is one retry */
+    expect(&s, "done x: 208\ndisconnected c1: cut\nopen ws://h/client/hubs/chat?access_token=x\n");
+    finish(&s);
+}
+
+static void test_a_group_that_cannot_be_joined_again(void **state)
+{
+    struct shell s;
+
+    (void)state;
+    begin(&s, PH_CLIENT_JSON);
+    connect_first(&s);
+    ask(&s, OP_JOIN, "g", 1, "join g");
+    hear(&s, "{\"type\":\"ack\",\"ackId\":1,\"success\":true}");
+    lose(&s, 1006);
+    opened(&s);
+    hear(&s, CONNECTED);
+    expect(&s, "> join g\ndone g: 0\ndisconnected c1: cut\n"
+               "open ws://h/client/hubs/chat?access_token=x\n"
+               "> {\"type\":\"joinGroup\",\"group\":\"g\",\"ackId\":101}\n");
+    hear(&s,
+         "{\"type\":\"ack\",\"ackId\":101,\"success\":false,\"error\":{\"name\":\"Forbidden\"}}");
+    expect(&s, "rejoin failed g: 203\ndone (null): 203 Forbidden\nconnected c1 ann\n");
+    finish(&s);
+}
+
+static void say_message(struct shell *s, unsigned n)
+{
+    char frame[128];
+
+    snprintf(frame, sizeof(frame),
+             "{\"sequenceId\":%u,\"type\":\"message\",\"from\":\"server\",\"dataType\":\"json\","
+             "\"data\":%u}",
+             n, n);
+    hear(s, frame);
+}
+
+static void test_sequence_ids(void **state)
+{
+    struct shell s;
+
+    (void)state;
+    begin(&s, PH_CLIENT_RELIABLE);
+    connect_first(&s);
+    say_message(&s, 1);
+    say_message(&s, 2);
+    say_message(&s, 2);
+    say_message(&s, 1);
+    expect(&s, "message 1\nmessage 2\n");
+    pass(&s, 999);
+    expect(&s, "");
+    pass(&s, 1);
+    expect(&s, "> {\"type\":\"sequenceAck\",\"sequenceId\":2}\n");
+    pass(&s, 5000);
+    expect(&s, "");
+    for (unsigned n = 3; n < 302; n++)
+        say_message(&s, n);
+    buf__reset(&s.log);
+    say_message(&s, 302);
+    expect(&s, "message 302\n> {\"type\":\"sequenceAck\",\"sequenceId\":302}\n");
+    say_message(&s, 303);
+    lose(&s, 1006);
+    opened(&s);
+    expect(&s, "message 303\n" RECOVERY "> {\"type\":\"sequenceAck\",\"sequenceId\":303}\n" PING);
+    say_message(&s, 303); /* it was on its way already */
+    say_message(&s, 304);
+    expect(&s, "message 304\n");
+    finish(&s);
+}
+
+static void test_what_the_service_could_not_do_is_tried_again(void **state)
+{
+    static const char failed[] = "{\"type\":\"ack\",\"ackId\":1,\"success\":false,\"error\":{"
+                                 "\"name\":\"InternalServerError\"}}";
+    struct shell s;
+
+    (void)state;
+    begin(&s, PH_CLIENT_JSON);
+    connect_first(&s);
+    ask(&s, OP_SEND, "x", 1, "x");
+    hear(&s, failed);
+    ask(&s, OP_SEND, "y", 2, "y");
+    hear(&s, "{\"type\":\"ack\",\"ackId\":2,\"success\":false,\"error\":{\"name\":\"Forbidden\"}}");
+    expect(&s, "> x\n> y\ndone y: 203 Forbidden\n");
+    pass(&s, 1000);
+    expect(&s, "> x\n");
+    hear(&s, failed);
+    expect(&s, "done x: 209 InternalServerError\n");
+    ask(&s, OP_SEND, "late", 3, "late");
+    pass(&s, 29999);
+    hear(&s, "{\"type\":\"pong\"}");
+    buf__reset(&s.log);
+    pass(&s, 1);
+    expect(&s, "done late: 206\n");
+    finish(&s);
+}
+
+static void test_invocations(void **state)
+{
+    struct shell s;
+
+    (void)state;
+    begin(&s, PH_CLIENT_RELIABLE);
+    connect_first(&s);
+    ask(&s, OP_INVOKE, "a", 0, "a");
+    ask(&s, OP_INVOKE, "b", 0, "b");
+    ask(&s, OP_INVOKE, "c", 0, "c");
+    hear(&s, "{\"type\":\"invokeResponse\",\"invocationId\":\"b\",\"success\":false,\"error\":"
+             "{\"name\":\"NotFound\",\"message\":\"m\"}}");
+    ask(&s, OP_CANCEL, "a", 0, "");
+    expect(&s,
+           "> a\n> b\n> c\ndone b: 205 NotFound\n"
+           "> {\"type\":\"cancelInvocation\",\"invocationId\":\"a\"}\ndone a: 210\ndone a: 0\n");
+    lose(&s, 1006);
+    expect(&s, "done c: 208\n" RECOVERY);
+    opened(&s);
+    ask(&s, OP_INVOKE, "d", 0, "d");
+    expect(&s, PING "> d\n");
+    hear(&s, "{\"type\":\"pong\"}");
+    pass(&s, 30000);
+    expect(&s, PING "> {\"type\":\"cancelInvocation\",\"invocationId\":\"d\"}\ndone d: 206\n");
+    finish(&s);
+}
+
+static void test_keep_alive(void **state)
+{
+    struct shell s;
+
+    (void)state;
+    begin(&s, PH_CLIENT_RELIABLE);
+    connect_first(&s);
+    for (int i = 0; i < 5; i++)
+        pass(&s, 20000);
+    expect(&s, PING PING PING PING PING);
+    hear(&s, "{\"type\":\"pong\"}");
+    for (int i = 0; i < 5; i++)
+        pass(&s, 20000);
+    buf__reset(&s.log);
+    pass(&s, 20000);
+    expect(&s, "drop\n" RECOVERY);
+    finish(&s);
+}
+
+static void test_recovering_is_given_up(void **state)
+{
+    struct shell s;
+
+    (void)state;
+    begin(&s, PH_CLIENT_RELIABLE);
+    connect_first(&s);
+    lose(&s, 1006);
+    for (int i = 0; i < 29; i++) { /* open each time, but never a word */
+        opened(&s);
+        lose(&s, 1000);
+        pass(&s, 1000);
+    }
+    buf__reset(&s.log);
+    pass(&s, 1000);
+    expect(&s, "drop\ndisconnected c1: cut\nopen ws://h/client/hubs/chat?access_token=x\n");
+    finish(&s);
+}
+
+static void test_reconnecting_waits_longer_each_time(void **state)
+{
+    static const int64_t pauses[] = {1000, 2000, 4000, 4000};
+    struct shell s;
+
+    (void)state;
+    begin(&s, PH_CLIENT_JSON);
+    connect_first(&s);
+    lose(&s, 1006);
+    expect(&s, "disconnected c1: cut\nopen ws://h/client/hubs/chat?access_token=x\n");
+    for (size_t i = 0; i < sizeof(pauses) / sizeof(*pauses); i++) {
+        lose(&s, 1006);
+        pass(&s, pauses[i] - 1);
+        expect(&s, "");
+        pass(&s, 1);
+        expect(&s, "open ws://h/client/hubs/chat?access_token=x\n");
+    }
+    ask(&s, OP_STOP, "stop", 0, "");
+    expect(&s, "drop\nstopped\ndone stop: 0\n");
+    finish(&s);
+}
+
+static void test_start_fails(void **state)
+{
+    struct shell s;
+
+    (void)state;
+    begin(&s, PH_CLIENT_JSON);
+    s.settings.url = STR_NONE;
+    ask(&s, OP_START, "start", 0, "");
+    ask(&s, OP_START, "again", 0, "");
+    ask(&s, OP_SEND, "x", 1, "x");
+    ask(&s, OP_URL, "ws://other", 0, "");
+    expect(&s, "need url\ndone again: 101\nopen ws://other\ndone ws://other: 0\n");
+    dialog__closed(s.dialog, 1006, PH_ERR_AUTH, STR("401"), s.now);
+    expect(&s, "done x: 208\ndone start: 202\n");
+    ask(&s, OP_SEND, "x", 1, "x");
+    expect(&s, "done x: 208\n");
+    ask(&s, OP_START, "start", 0, "");
+    pass(&s, 30000);
+    expect(&s, "need url\ndrop\ndone start: 206\n");
+    finish(&s);
+}
+
+static void test_stop_lets_out_what_waits(void **state)
+{
+    struct shell s;
+
+    (void)state;
+    begin(&s, PH_CLIENT_RELIABLE);
+    connect_first(&s);
+    s.room = 1;
+    ask(&s, OP_SEND, "x", 1, "x");
+    ask(&s, OP_NOTICE, "note", 0, "note");
+    expect(&s, "> x\n");
+    ask(&s, OP_STOP, "stop", 0, "");
+    ask(&s, OP_SEND, "late", 2, "late");
+    expect(&s, "> note\ndone note: 0\nclose\ndone late: 208\n");
+    lose(&s, 1005);
+    expect(&s, "done x: 208\ndisconnected c1: \nstopped\ndone stop: 0\n");
+    finish(&s);
+}
+
+static struct ph_client_stream *new_stream(void)
+{
+    struct ph_client_stream *stream = calloc(1, sizeof(*stream));
+
+    assert_non_null(stream);
+    list__init(&stream->link);
+    stream->id = STR("s");
+    return stream;
+}
+
+static void ask_stream(struct shell *s, struct ph_client_stream *stream, enum op_kind kind,
+                       const char *name, uint64_t sequence_id)
+{
+    struct op *op = op__new(kind, STR(""), 4096);
+
+    assert_non_null(op);
+    op->arg = (void *)name;
+    op->stream = stream;
+    op->stream_sequence_id = sequence_id;
+    op->timeout_ms = 30000;
+    buf__append(&op->frame, name, strlen(name));
+    dialog__submit(s->dialog, op, s->now);
+}
+
+static void test_streams(void **state)
+{
+    struct ph_client_stream *stream = new_stream();
+    struct shell s;
+
+    (void)state;
+    begin(&s, PH_CLIENT_RELIABLE);
+    connect_first(&s);
+    ask_stream(&s, stream, OP_STREAM_OPEN, "open", 0);
+    ask_stream(&s, stream, OP_STREAM_DATA, "a", 1);
+    ask_stream(&s, stream, OP_STREAM_DATA, "b", 2);
+    hear(&s, "{\"type\":\"streamAck\",\"streamId\":\"s\",\"expectedSequenceId\":2}");
+    expect(&s, "> open\n> a\n> b\ndone open: 0\ndone a: 0\n");
+    ask_stream(&s, stream, OP_STREAM_DATA, "c", 3);
+    ask(&s, OP_SEND, "x", 9, "x");
+    hear(&s,
+         "{\"type\":\"streamNack\",\"streamId\":\"s\",\"name\":\"InvalidSequenceId\",\"message\":"
+         "\"\",\"expectedSequenceId\":2}");
+    expect(&s, "> c\n> x\n> b\n> c\n");
+    lose(&s, 1006);
+    opened(&s);
+    expect(&s, RECOVERY PING "> x\n> b\n> c\n");
+    ask_stream(&s, stream, OP_STREAM_END, "end", UINT64_MAX - 1);
+    hear(&s, "{\"type\":\"streamClosed\",\"streamId\":\"s\"}");
+    expect(&s, "> end\ndone b: 0\ndone c: 0\ndone end: 0\nstream s ended: 0 \n");
+    ask_stream(&s, stream, OP_STREAM_DATA, "late", 4);
+    expect(&s, "done late: 208\n");
+    ask_stream(&s, stream, OP_STREAM_OPEN, "open", 0);
+    hear(&s, "{\"type\":\"streamClosed\",\"streamId\":\"s\",\"error\":{\"name\":\"Forbidden\"}}");
+    expect(&s, "> open\ndone open: 203 Forbidden\nstream s ended: 203 Forbidden\n");
+    assert_int_equal(stream->refs, 0);
+    finish(&s);
+    free(stream);
+}
+
+static void test_raw(void **state)
+{
+    struct shell s;
+
+    (void)state;
+    begin(&s, PH_CLIENT_RAW);
+    ask(&s, OP_START, "start", 0, "");
+    opened(&s);
+    ask(&s, OP_NOTICE, "hi", 0, "hi");
+    hear(&s, "not JSON");
+    pass(&s, 20000);
+    expect(&s, "open ws://h/client/hubs/chat?access_token=x\nconnected  \ndone start: 0\n> hi\n"
+               "done hi: 0\nmessage not JSON\n> ping\n");
+    finish(&s);
+}
+
+static void test_malformed_frames_are_passed_over(void **state)
+{
+    struct shell s;
+
+    (void)state;
+    begin(&s, PH_CLIENT_JSON);
+    connect_first(&s);
+    hear(&s, "{");
+    hear(&s, "{\"type\":\"ack\",\"ackId\":99,\"success\":true}");
+    hear(&s, "{\"type\":\"streamAck\",\"streamId\":\"?\",\"expectedSequenceId\":1}");
+    hear(&s, "{\"type\":\"news\"}");
+    expect(&s, "complaint\n");
+    finish(&s);
+}
+
+/* All of it again, each allocation failing in turn: no crash, no leak. */
+static void whole_life(void *ctx)
+{
+    struct shell s;
+
+    (void)ctx;
+    begin(&s, PH_CLIENT_RELIABLE);
+    s.quiet = true;
+    if (s.dialog) {
+        ask(&s, OP_START, "start", 0, "");
+        opened(&s);
+        hear(&s, CONNECTED);
+        ask(&s, OP_JOIN, "g", 1, "join g");
+        hear(&s, "{\"type\":\"ack\",\"ackId\":1,\"success\":true}");
+        ask(&s, OP_SEND, "x", 2, "x");
+        say_message(&s, 1);
+        lose(&s, 1006);
+        opened(&s);
+        lose(&s, 1008);
+        pass(&s, 1000);
+        opened(&s);
+        hear(&s, CONNECTED);
+        hear(&s, "{\"type\":\"ack\",\"ackId\":101,\"success\":true}");
+        pass(&s, 30000);
+    }
+    finish(&s);
+}
+
+static void test_memory(void **state)
+{
+    (void)state;
+    memory_kit__each_fails(whole_life, NULL, 15);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_recovery_sends_again_under_the_same_id),
+        cmocka_unit_test(test_a_refused_recovery_is_a_new_connection),
+        cmocka_unit_test(test_a_group_that_cannot_be_joined_again),
+        cmocka_unit_test(test_sequence_ids),
+        cmocka_unit_test(test_what_the_service_could_not_do_is_tried_again),
+        cmocka_unit_test(test_invocations),
+        cmocka_unit_test(test_keep_alive),
+        cmocka_unit_test(test_recovering_is_given_up),
+        cmocka_unit_test(test_reconnecting_waits_longer_each_time),
+        cmocka_unit_test(test_start_fails),
+        cmocka_unit_test(test_stop_lets_out_what_waits),
+        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_raw),
+        cmocka_unit_test(test_malformed_frames_are_passed_over),
+        cmocka_unit_test(test_memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
