@@ -100,34 +100,36 @@ static const char *read_rules(struct auth *a, const struct ph_plugin_config *con
     return NULL;
 }
 
-static const char *read_status(struct auth *a, const struct ph_plugin_config *config)
-{
-    const char *value = ph_plugin_config_get(config, "status");
-    char *end;
-    long n = value ? strtol(value, &end, 10) : 401;
-
-    if (value && (*end || n < 400 || n > 499))
-        return "status must be a number from 400 to 499";
-    a->status = (int)n;
-    return NULL;
-}
-
 static enum ph_err open_auth(struct ph_plugin_config *config, void **state)
 {
     struct auth *a = calloc(1, sizeof(*a));
     const char *why = a ? read_rules(a, config) : "out of memory";
 
-    if (!why)
-        why = read_status(a, config);
     if (why) {
         if (a)
             close_auth(a);
         return ph_plugin_config_fail(config, why);
     }
+    a->status = (int)ph_plugin_config_int(config, "status");
     ph_plugin_config_never_blocks(config);
     *state = a;
     return PH_OK;
 }
+
+static const struct ph_plugin_option options[] = {
+    {.name = "users", .help = "names with commas between them: the user id is one of these"},
+    {.name = "claim", .help = "the client's access token has this claim ..."},
+    {.name = "claim-equals", .help = "... and one of its values is this"},
+    {.name = "query", .help = "the client's URL has this query parameter ..."},
+    {.name = "query-equals", .help = "... and one of its values is this"},
+    {.name = "status",
+     .type = PH_OPTION_INTEGER,
+     .help = "answer to a client that breaks a rule",
+     .preset = "401",
+     .least = 400,
+     .most = 499},
+    {.name = NULL},
+};
 
 static const struct ph_plugin_handler handlers[] = {
     {PH_EVENT_CONNECT, NULL, on_connect},
@@ -135,7 +137,7 @@ static const struct ph_plugin_handler handlers[] = {
 };
 
 static const struct ph_plugin plugin = {
-    PH_PLUGIN_HEAD, "auth", PH_VERSION, open_auth, close_auth, handlers,
+    PH_PLUGIN_HEAD, "auth", PH_VERSION, open_auth, close_auth, handlers, options,
 };
 
 PH_PLUGIN(plugin)

@@ -194,6 +194,14 @@ static const struct ph_plugin_handler handlers[] = {
     {0, NULL, NULL},
 };
 
+static const struct ph_plugin_option options[] = {
+    {.name = "greeting",
+     .help = "what everybody is sent when a client has connected",
+     .least = 0,
+     .most = GREETING_MAX},
+    {.name = NULL},
+};
+
 static enum ph_err open_chat(struct ph_plugin_config *config, void **state)
 {
     const char *greeting = ph_plugin_config_get(config, "greeting");
@@ -201,10 +209,6 @@ static enum ph_err open_chat(struct ph_plugin_config *config, void **state)
 
     if (!chat)
         return PH_ERR_MEMORY;
-    if (greeting && strlen(greeting) > GREETING_MAX) {
-        free(chat);
-        return ph_plugin_config_fail(config, "greeting: expected at most 1000 bytes");
-    }
     if (greeting)
         strcpy(chat->greeting, greeting);
     *state = chat;
@@ -218,7 +222,7 @@ static void close_chat(void *state)
 }
 
 static const struct ph_plugin plugin = {
-    PH_PLUGIN_HEAD, "chat", PH_VERSION, open_chat, close_chat, handlers,
+    PH_PLUGIN_HEAD, "chat", PH_VERSION, open_chat, close_chat, handlers, options,
 };
 
 PH_PLUGIN(plugin)

@@ -26,6 +26,9 @@ static const struct ph_plugin_handler handlers[] = {
     {0, NULL, NULL},
 };
 
+/* There is nothing to configure. */
+static const struct ph_plugin_option options[] = {{.name = NULL}};
+
 static enum ph_err open_echo(struct ph_plugin_config *config, void **state)
 {
     (void)state;
@@ -34,7 +37,7 @@ static enum ph_err open_echo(struct ph_plugin_config *config, void **state)
 }
 
 static const struct ph_plugin plugin = {
-    PH_PLUGIN_HEAD, "echo", PH_VERSION, open_echo, NULL, handlers,
+    PH_PLUGIN_HEAD, "echo", PH_VERSION, open_echo, NULL, handlers, options,
 };
 
 PH_PLUGIN(plugin)

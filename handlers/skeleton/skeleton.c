@@ -94,17 +94,25 @@ static struct ph_reply *on_other(const struct ph_event *ev, void *self)
     return reply;
 }
 
+/* What may stand behind the '?' of the command line; the host refuses all else before it calls
+ * open_skeleton, and prints this for `pubhookd --describe --plugin skeleton.so`. */
+static const struct ph_plugin_option options[] = {
+    {.name = "greeting",
+     .type = PH_OPTION_TEXT,
+     .help = "what the event \"greet\" is answered with",
+     .preset = "hello",
+     .least = 1,
+     .most = 1000},
+    {.name = NULL},
+};
+
 static enum ph_err open_skeleton(struct ph_plugin_config *config, void **state)
 {
-    const char *greeting = ph_plugin_config_get(config, "greeting");
-    struct skeleton *s;
+    struct skeleton *s = calloc(1, sizeof(*s));
 
-    if (greeting && !*greeting)
-        return ph_plugin_config_fail(config, "greeting is empty, expected a text");
-    s = calloc(1, sizeof(*s));
     if (!s)
         return ph_plugin_config_fail(config, "out of memory");
-    s->greeting = strdup(greeting ? greeting : "hello");
+    s->greeting = strdup(ph_plugin_config_get(config, "greeting"));
     s->log = ph_plugin_config_log(config);
     atomic_init(&s->connections, 0);
     if (!s->greeting) {
@@ -139,7 +147,7 @@ static const struct ph_plugin_handler handlers[] = {
 };
 
 static const struct ph_plugin plugin = {
-    PH_PLUGIN_HEAD, "skeleton", "1.0", open_skeleton, close_skeleton, handlers,
+    PH_PLUGIN_HEAD, "skeleton", "1.0", open_skeleton, close_skeleton, handlers, options,
 };
 
 PH_PLUGIN(plugin)

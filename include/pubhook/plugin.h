@@ -13,7 +13,7 @@
  *         {0, NULL, NULL},
  *     };
  *     static const struct ph_plugin plugin = {
- *         PH_PLUGIN_HEAD, "hello", "1.0", NULL, NULL, handlers,
+ *         PH_PLUGIN_HEAD, "hello", "1.0", NULL, NULL, handlers, NULL,
  *     };
  *     PH_PLUGIN(plugin)
  *
@@ -269,7 +269,11 @@ struct ph_plugin_config;
     ROW(void, service_list_free, (struct ph_service_list *))                                       \
     ROW(enum ph_err, service_list_next, (struct ph_service_list *, const char **, const char **))  \
     ROW(const struct ph_service_result *, service_list_result, (const struct ph_service_list *))   \
-    ROW(void, token_free, (char *))
+    ROW(void, token_free, (char *))                                                                \
+    ROW(int64_t, plugin_config_int, (const struct ph_plugin_config *, const char *))               \
+    ROW(int, plugin_config_bool, (const struct ph_plugin_config *, const char *))                  \
+    ROW(int, plugin_config_choice, (const struct ph_plugin_config *, const char *))                \
+    ROW(int, plugin_config_is_given, (const struct ph_plugin_config *, const char *))
 
 /** What the host hands to the plugin. */
 struct ph_host {
@@ -286,6 +290,32 @@ struct ph_plugin_handler {
     enum ph_event_kind kind;
     const char *pattern; /* event names for PH_EVENT_USER (see ph_app_on_event); else NULL */
     ph_handler_fn *fn;   /* gets the plugin's state as its argument */
+};
+
+/** What a value in a plugin's configuration must be. */
+enum ph_option_type {
+    PH_OPTION_TEXT,    /* with bounds: of its bytes */
+    PH_OPTION_INTEGER, /* a whole number; with bounds: of the number */
+    PH_OPTION_BOOLEAN, /* true or false, yes or no, on or off, 1 or 0 */
+    PH_OPTION_CHOICE,  /* one of the words in `choices` */
+    PH_OPTION_FILE,    /* the path of a file that can be read */
+    PH_OPTION_DURATION /* 500ms, 30s, 5m, 2h, 1d; with bounds: of the milliseconds */
+};
+
+/**
+ * One key of a plugin's configuration; the array ends with a NULL `name`. The host refuses
+ * keys that are not in the table, values that are none of their type and required keys that
+ * are missing, before `open` is called; and shows the table to whoever asks (pubhookd --describe).
+ */
+struct ph_plugin_option {
+    const char *name; /* letters, digits, '-', '_', '.'; not "hub", which is the host's */
+    enum ph_option_type type;
+    const char *help;    /* a line for people; may be NULL */
+    const char *preset;  /* the value when the key is not given; NULL: none */
+    int required;        /* the key must be given */
+    int64_t least, most; /* bounds; both 0: none */
+    const char *choices; /* "red|green|blue" for PH_OPTION_CHOICE */
+    int secret;          /* its value is never shown */
 };
 
 /** What the plugin hands back: a constant. */
@@ -308,6 +338,9 @@ struct ph_plugin {
      */
     void (*close)(void *state);
     const struct ph_plugin_handler *handlers;
+    /** What the configuration may hold; NULL: what `open` asks for, as text. Since interface 1.4;
+     *  the table of an older plugin ends before it. */
+    const struct ph_plugin_option *options;
 };
 
 #define PH_PLUGIN_HEAD PH_ABI_MAJOR, PH_ABI_MINOR, sizeof(struct ph_plugin)
@@ -320,11 +353,22 @@ typedef const struct ph_plugin *ph_plugin_entry_fn(const struct ph_host *host);
 PH_API const struct ph_plugin *ph_plugin_entry(const struct ph_host *host);
 
 /**
- * Value of a key from the plugin's configuration ("FILE.so?key=value&..."), NULL if
- * it was not given. Only while `open` runs; copy what you keep. The key `hub` is the
- * host's: it names the hub that the handlers are for.
+ * Value of a key from the plugin's configuration ("FILE.so?key=value&..."): its default, or
+ * NULL, if it was not given. Only while `open` runs, which also goes for the functions below;
+ * copy what you keep. The key `hub` is the host's: it names the hub that the handlers are for.
+ * A plugin that has a table of options may only ask for those; if it asks for another, it is
+ * not loaded.
  */
 const char *ph_plugin_config_get(const struct ph_plugin_config *config, const char *key);
+/** The value of a PH_OPTION_INTEGER, or of a PH_OPTION_DURATION in milliseconds; 0 without a
+ *  value. */
+int64_t ph_plugin_config_int(const struct ph_plugin_config *config, const char *key);
+/** The value of a PH_OPTION_BOOLEAN: 1 or 0; 0 without a value. */
+int ph_plugin_config_bool(const struct ph_plugin_config *config, const char *key);
+/** The value of a PH_OPTION_CHOICE: its place among the choices, from 0; -1 without a value. */
+int ph_plugin_config_choice(const struct ph_plugin_config *config, const char *key);
+/** 1 when the key was given, whatever its default. */
+int ph_plugin_config_is_given(const struct ph_plugin_config *config, const char *key);
 /** Records why `open` fails and returns PH_ERR_CONFIG. */
 enum ph_err ph_plugin_config_fail(struct ph_plugin_config *config, const char *why);
 /** The host's log, for ph_log_write; may be NULL, outlives the plugin's state. */
@@ -470,6 +514,10 @@ extern const struct ph_host *ph_plugin_host __attribute__((visibility("hidden"))
 #define ph_state_set_json(...) (ph_plugin_host->state_set_json(__VA_ARGS__))
 #define ph_state_remove(...) (ph_plugin_host->state_remove(__VA_ARGS__))
 #define ph_plugin_config_get(...) (ph_plugin_host->plugin_config_get(__VA_ARGS__))
+#define ph_plugin_config_int(...) (ph_plugin_host->plugin_config_int(__VA_ARGS__))
+#define ph_plugin_config_bool(...) (ph_plugin_host->plugin_config_bool(__VA_ARGS__))
+#define ph_plugin_config_choice(...) (ph_plugin_host->plugin_config_choice(__VA_ARGS__))
+#define ph_plugin_config_is_given(...) (ph_plugin_host->plugin_config_is_given(__VA_ARGS__))
 #define ph_plugin_config_fail(...) (ph_plugin_host->plugin_config_fail(__VA_ARGS__))
 #define ph_plugin_config_log(...) (ph_plugin_host->plugin_config_log(__VA_ARGS__))
 #define ph_plugin_config_never_blocks(...) (ph_plugin_host->plugin_config_never_blocks(__VA_ARGS__))

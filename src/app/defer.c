@@ -439,7 +439,8 @@ const struct ph_event *ph_deferred_event(const struct ph_deferred *token)
 
 static bool is_answer(const struct ph_reply *reply)
 {
-    return !reply || (reply->kind != REPLY_PASS && reply->kind != REPLY_DEFERRED);
+    return !reply ||
+           (reply__is_genuine(reply) && reply->kind != REPLY_PASS && reply->kind != REPLY_DEFERRED);
 }
 
 enum ph_err ph_deferred_answer(struct ph_deferred *token, struct ph_reply *reply)

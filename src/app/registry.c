@@ -190,7 +190,7 @@ struct ph_reply *registry__dispatch(const struct registry *r, const struct ph_ev
         if (!handles(h, ev))
             continue;
         reply = ask(h, ev, turn);
-        if (!reply || reply->kind != REPLY_PASS) {
+        if (!reply || !reply__is_genuine(reply) || reply->kind != REPLY_PASS) {
             turn->decided = true;
             return reply;
         }

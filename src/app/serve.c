@@ -324,6 +324,12 @@ static bool ask(struct app_call *call)
         call->counts = turn.counts;
         call->asked_us = turn.asked_us;
     }
+    if (reply && !reply__is_genuine(reply)) {
+        log_failure(call, 500,
+                    "the handler has returned what is no reply: freed, returned before, or not "
+                    "made by ph_reply_...()");
+        reply = NULL;
+    }
     if (reply && reply->kind == REPLY_DEFERRED && defer(call, &reply))
         return false;
     if (turn.decided)

@@ -15,6 +15,7 @@
 
 #define DEFAULT_LISTEN "127.0.0.1:8090"
 #define MAX_PLUGINS 64
+#define MAX_DESCRIPTION (1u << 20) /* bytes, of all plugins */
 #define MAX_NAMES 32
 #define WATCH_SECONDS 1 /* a file that changes is read within two */
 
@@ -28,7 +29,8 @@ struct settings {
     enum ph_log_format format;
     const char *plugins[MAX_PLUGINS];
     size_t plugin_count;
-    bool watch; /* load plugins again when they change */
+    bool describe; /* the plugins, and nothing else */
+    bool watch;    /* load plugins again when they change */
     struct plugin_watch *watcher;
     bool has_sources; /* files that may change while it runs */
     struct ph_entra_options entra;
@@ -250,12 +252,25 @@ static enum ph_err set_watch(void *settings, const char *value, struct diag *dia
     return PH_OK;
 }
 
+static enum ph_err set_describe(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+
+    (void)value, (void)diag;
+    s->describe = true;
+    return PH_OK;
+}
+
 static const struct cli_option options[] = {
     {"plugin", "SPEC",
      "FILE.so or FILE.so?key=value&...; may be repeated. A FILE without\n"
      "a slash is looked for here and among the installed handlers. The\n"
      "key hub says which hub the handlers are for (default: any)",
      add_plugin},
+    {"describe", NULL,
+     "print what each plugin handles and what its configuration may\n"
+     "hold, and end; SPEC FILE.so?help does the same",
+     set_describe},
     {"watch", NULL,
      "load plugins again when their files change, and on SIGHUP, without\n"
      "dropping a request",
@@ -509,12 +524,42 @@ static int serve(const struct settings *s)
     return EXIT_SUCCESS;
 }
 
+/* FILE.so?help */
+static bool asks_for_help(const struct settings *s)
+{
+    for (size_t i = 0; i < s->plugin_count; i++) {
+        const char *mark = strchr(s->plugins[i], '?');
+
+        if (mark && strcmp(mark, "?help") == 0)
+            return true;
+    }
+    return false;
+}
+
+static int describe(const struct settings *s)
+{
+    struct buf text;
+    struct diag diag;
+    int status = EXIT_SUCCESS;
+
+    buf__init(&text, MAX_DESCRIPTION);
+    for (size_t i = 0; i < s->plugin_count && status == EXIT_SUCCESS; i++) {
+        if (plugin__describe(s->plugins[i], &text, &diag))
+            status = fail(diag.text);
+    }
+    fputs(buf__view(&text).ptr, stdout);
+    buf__free(&text);
+    return status;
+}
+
 static int run(struct settings *s)
 {
     struct ph_server *metrics = NULL;
     struct ph_log *log;
     int status;
 
+    if (s->plugin_count > 0 && !ph_is_cgi() && (s->describe || asks_for_help(s)))
+        return describe(s);
     if (complete(s) != CLI_RUN)
         return CLI_EXIT_USAGE;
     log = ph_log_new(s->level, s->format);

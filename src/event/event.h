@@ -187,6 +187,7 @@ struct reply_pairs {
 };
 
 struct ph_reply {
+    uintptr_t mark;     /* see reply__is_genuine */
     struct arena arena; /* first bytes are the tail of the reply's own allocation */
     const char *failed; /* why something could not be added (a constant): answer 500 */
     enum reply_kind kind;
@@ -211,6 +212,10 @@ struct ph_reply {
     struct str content_type; /* REPLY_DATA to an MQTT client; absent: that of `type` */
     struct reply_pairs headers, mqtt_properties;
 };
+
+/* Handlers may return anything. False: no constructor has made this, or it was freed (which
+ * cannot be told once another stands in its place). */
+bool reply__is_genuine(const struct ph_reply *reply);
 
 struct ph_reply *reply__deferred(struct ph_deferred *deferred,
                                  void (*unref)(struct ph_deferred *deferred));

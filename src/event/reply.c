@@ -14,6 +14,17 @@ void reply__fail(struct ph_reply *reply, const char *why)
         reply->failed = why;
 }
 
+/* Says where it is, so that a copy has the wrong one; the first that a free overwrites. */
+static uintptr_t mark_of(const struct ph_reply *reply)
+{
+    return (uintptr_t)reply ^ (uintptr_t)0x5068526570ca11edu;
+}
+
+bool reply__is_genuine(const struct ph_reply *reply)
+{
+    return (uintptr_t)reply % _Alignof(struct ph_reply) == 0 && reply->mark == mark_of(reply);
+}
+
 struct ph_reply *reply__new(enum reply_kind kind, size_t data_len)
 {
     size_t tail = REPLY_TAIL + (data_len < REPLY_MAX_BYTES ? data_len : 0);
@@ -21,15 +32,16 @@ struct ph_reply *reply__new(enum reply_kind kind, size_t data_len)
 
     if (!reply)
         return NULL;
-    *reply = (struct ph_reply){.kind = kind};
+    *reply = (struct ph_reply){.mark = mark_of(reply), .kind = kind};
     arena__init(&reply->arena, reply + 1, tail, REPLY_MAX_BYTES);
     return reply;
 }
 
 void ph_reply_free(struct ph_reply *reply)
 {
-    if (!reply)
+    if (!reply || !reply__is_genuine(reply))
         return;
+    reply->mark = 0;
     if (reply->deferred)
         reply->unref(reply->deferred);
     arena__free(&reply->arena);

@@ -52,25 +52,91 @@ static bool is_repeated(const struct ph_plugin_config *c, size_t at)
     return false;
 }
 
+static bool is_hub(struct str name)
+{
+    return str__eq(name, HUB_KEY);
+}
+
+static const char *given(const struct ph_plugin_config *c, const char *key)
+{
+    return url__query_get(&c->keys, str__of(key), false).ptr;
+}
+
+/* The host's key, and what holds for every other. */
+static enum ph_err check_key(const struct ph_plugin_config *c, size_t i, struct diag *diag)
+{
+    struct str name = c->keys.params[i].name;
+
+    if (is_hub(name))
+        return names__valid_hub(c->keys.params[i].value)
+                   ? PH_OK
+                   : diag__set(diag, PH_ERR_PLUGIN, "%s: \"%s\" is no name of a hub", c->file.ptr,
+                               c->keys.params[i].value.ptr);
+    if (is_repeated(c, i))
+        return diag__set(diag, PH_ERR_PLUGIN, "%s: the key \"%.*s\" was given twice", c->file.ptr,
+                         STR_FMT(name));
+    return PH_OK;
+}
+
+static enum ph_err unknown(const struct ph_plugin_config *c, struct str name, const char *known,
+                           struct diag *diag)
+{
+    return diag__set(diag, PH_ERR_PLUGIN,
+                     "%s: the plugin does not know the key \"%.*s\"; it reads: hub%s", c->file.ptr,
+                     STR_FMT(name), known);
+}
+
+static enum ph_err read_given(struct ph_plugin_config *c, size_t i, struct diag *diag)
+{
+    const struct url_param *param = &c->keys.params[i];
+    const struct ph_plugin_option *option = options__find(c->options, param->name.ptr);
+    enum ph_err err = check_key(c, i, diag);
+    struct option_value value;
+
+    if (err || is_hub(param->name))
+        return err;
+    if (option)
+        return options__read(option, param->value.ptr, &value, c->file.ptr, diag);
+    options__names(c->options, c->known, sizeof(c->known));
+    return unknown(c, param->name, c->known, diag);
+}
+
+enum ph_err plugin_config__read(struct ph_plugin_config *c, const struct ph_plugin_option *options,
+                                struct diag *diag)
+{
+    enum ph_err err = options__check(options, c->file.ptr, diag);
+
+    c->options = options;
+    if (err || !options)
+        return err;
+    for (size_t i = 0; !err && i < c->keys.count; i++)
+        err = read_given(c, i, diag);
+    for (const struct ph_plugin_option *o = options; !err && o->name; o++) {
+        if (o->required && !given(c, o->name))
+            err = diag__set(diag, PH_ERR_PLUGIN, "%s: the key \"%s\" is missing%s%s", c->file.ptr,
+                            o->name, o->help ? ": " : "", o->help ? o->help : "");
+    }
+    return err;
+}
+
 enum ph_err plugin_config__check(const struct ph_plugin_config *c, struct diag *diag)
 {
-    for (size_t i = 0; i < c->keys.count; i++) {
+    enum ph_err err = PH_OK;
+
+    if (c->stray[0])
+        return diag__set(diag, PH_ERR_PLUGIN,
+                         "%s: the plugin asks for the key \"%s\", which is not in its table of "
+                         "options",
+                         c->file.ptr, c->stray);
+    if (c->options)
+        return PH_OK;
+    for (size_t i = 0; !err && i < c->keys.count; i++) {
         struct str name = c->keys.params[i].name;
 
-        if (str__eq(name, HUB_KEY) && names__valid_hub(c->keys.params[i].value))
-            continue;
-        if (str__eq(name, HUB_KEY))
-            return diag__set(diag, PH_ERR_PLUGIN, "%s: \"%s\" is no name of a hub", c->file.ptr,
-                             c->keys.params[i].value.ptr);
-        if (!c->asked[i])
-            return diag__set(diag, PH_ERR_PLUGIN,
-                             "%s: the plugin does not know the key \"%.*s\"; it reads: hub%s",
-                             c->file.ptr, STR_FMT(name), c->known);
-        if (is_repeated(c, i))
-            return diag__set(diag, PH_ERR_PLUGIN, "%s: the key \"%.*s\" was given twice",
-                             c->file.ptr, STR_FMT(name));
+        err =
+            is_hub(name) || c->asked[i] ? check_key(c, i, diag) : unknown(c, name, c->known, diag);
     }
-    return PH_OK;
+    return err;
 }
 
 static bool is_known(const struct ph_plugin_config *c, struct str key)
@@ -92,14 +158,17 @@ static void remember(struct ph_plugin_config *c, const char *key)
         snprintf(c->known + used, sizeof(c->known) - used, ", %s", key);
 }
 
-const char *plugin_config__get(const struct ph_plugin_config *config, const char *key)
+/* Asking is remembered: the host's own notes, not the configuration. */
+static struct ph_plugin_config *notes_of(const struct ph_plugin_config *config)
 {
-    /* asking is remembered: the host's own notes, not the configuration */
-    struct ph_plugin_config *c = (struct ph_plugin_config *)(uintptr_t)config;
+    return (struct ph_plugin_config *)(uintptr_t)config;
+}
+
+static const char *ask(const struct ph_plugin_config *config, const char *key)
+{
+    struct ph_plugin_config *c = notes_of(config);
     const char *value = NULL;
 
-    if (!key)
-        return NULL;
     remember(c, key);
     for (size_t i = 0; i < c->keys.count; i++) {
         if (!str__eq(c->keys.params[i].name, str__of(key)))
@@ -110,8 +179,73 @@ const char *plugin_config__get(const struct ph_plugin_config *config, const char
     return value;
 }
 
+/* The row of the table, which has been read without a mistake. */
+static const struct ph_plugin_option *option_of(const struct ph_plugin_config *c, const char *key)
+{
+    const struct ph_plugin_option *option = options__find(c->options, key);
+
+    if (!option)
+        snprintf(notes_of(c)->stray, sizeof(c->stray), "%s", key);
+    return option;
+}
+
+/* NULL: none was given, and there is no default. */
+static const char *value_of(const struct ph_plugin_config *c, const char *key,
+                            const struct ph_plugin_option **option)
+{
+    const char *text = NULL;
+
+    *option = key && !c->shut ? option_of(c, key) : NULL;
+    if (*option)
+        text = given(c, key);
+    return *option && !text ? (*option)->preset : text;
+}
+
+static int64_t number_of(const struct ph_plugin_config *c, const char *key, int64_t otherwise)
+{
+    const struct ph_plugin_option *option;
+    struct option_value value = {NULL, otherwise};
+    const char *text = value_of(c, key, &option);
+
+    if (text && options__read(option, text, &value, "", NULL) != PH_OK)
+        return otherwise;
+    return value.number;
+}
+
+const char *plugin_config__get(const struct ph_plugin_config *config, const char *key)
+{
+    const struct ph_plugin_option *option;
+
+    if (!key || config->shut)
+        return NULL;
+    return config->options ? value_of(config, key, &option) : ask(config, key);
+}
+
+int64_t plugin_config__int(const struct ph_plugin_config *c, const char *key)
+{
+    return number_of(c, key, 0);
+}
+
+int plugin_config__bool(const struct ph_plugin_config *c, const char *key)
+{
+    return (int)number_of(c, key, 0);
+}
+
+int plugin_config__choice(const struct ph_plugin_config *c, const char *key)
+{
+    return (int)number_of(c, key, -1);
+}
+
+int plugin_config__is_given(const struct ph_plugin_config *c, const char *key)
+{
+    return key && !c->shut &&
+           (c->options ? option_of(c, key) && given(c, key) : ask(c, key) != NULL);
+}
+
 enum ph_err plugin_config__fail(struct ph_plugin_config *c, const char *why)
 {
+    if (c->shut)
+        return PH_ERR_CONFIG;
     snprintf(c->failure, sizeof(c->failure), "%s", why ? why : "");
     return PH_ERR_CONFIG;
 }
@@ -123,5 +257,6 @@ struct ph_log *plugin_config__log(const struct ph_plugin_config *c)
 
 void plugin_config__never_blocks(struct ph_plugin_config *c)
 {
-    c->never_blocks = true;
+    if (!c->shut)
+        c->never_blocks = true;
 }

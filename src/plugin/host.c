@@ -4,6 +4,10 @@
 
 /* The names of pubhook/plugin.h that are the host's alone. */
 #define ph_plugin_config_get plugin_config__get
+#define ph_plugin_config_int plugin_config__int
+#define ph_plugin_config_bool plugin_config__bool
+#define ph_plugin_config_choice plugin_config__choice
+#define ph_plugin_config_is_given plugin_config__is_given
 #define ph_plugin_config_fail plugin_config__fail
 #define ph_plugin_config_log plugin_config__log
 #define ph_plugin_config_never_blocks plugin_config__never_blocks

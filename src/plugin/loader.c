@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #define MAX_HANDLERS 256
+#define FIRST_TABLE_SIZE offsetof(struct ph_plugin, options) /* of interface 1.0 */
 
 /* A plugin in use: one shared object, one state. Each registered handler holds a
  * reference; when the last one goes it is closed, here or in the yard. */
@@ -18,11 +19,10 @@ struct plugin {
     atomic_size_t refs;
     struct yard *yard; /* NULL: closed by whoever lets go last */
     struct object object;
+    struct ph_plugin_config config; /* stays, for plugins that keep what they must not */
     const struct ph_plugin *table;
     void *state;
     bool opened;
-    bool never_blocks;
-    struct ph_log *log;
 };
 
 /* What is registered with the application. */
@@ -39,9 +39,10 @@ static void destroy(struct wreck *wreck)
     if (p->opened && p->table->close)
         p->table->close(p->state);
     if (p->opened && yard)
-        log__info(p->log, LOG_FIELDS("version", p->table->version),
+        log__info(p->config.log, LOG_FIELDS("version", p->table->version),
                   "plugin %s closed: nobody uses this build any more", p->table->name);
     object__close(&p->object);
+    plugin_config__free(&p->config);
     free(p);
     yard__unref(yard);
 }
@@ -121,11 +122,11 @@ static enum ph_err check_version(const struct ph_plugin *table, const char *file
                          "%s: needs plugin interface %u.%u, this is %d.%d; update pubhook, or "
                          "build the plugin with the headers of pubhook " PH_VERSION,
                          file, table->abi_major, table->abi_minor, PH_ABI_MAJOR, PH_ABI_MINOR);
-    if (table->size < sizeof(struct ph_plugin))
+    if (table->size < FIRST_TABLE_SIZE)
         return diag__set(diag, PH_ERR_PLUGIN,
                          "%s: its table has %zu bytes, expected %zu or more; begin it with "
                          "PH_PLUGIN_HEAD",
-                         file, table->size, sizeof(struct ph_plugin));
+                         file, table->size, FIRST_TABLE_SIZE);
     return PH_OK;
 }
 
@@ -150,6 +151,8 @@ static enum ph_err check_handlers(const struct ph_plugin *table, const char *fil
                              "%s: handler %zu: pattern is NULL, expected the name of an event or "
                              "\"*\"",
                              file, n + 1);
+        if (h->pattern && !*h->pattern)
+            return diag__set(diag, PH_ERR_PLUGIN, "%s: handler %zu: pattern is empty", file, n + 1);
     }
     return n ? PH_OK
              : diag__set(diag, PH_ERR_PLUGIN, "%s: no handlers, expected at least one", file);
@@ -193,10 +196,18 @@ static enum ph_err get_table(struct plugin *p, const char *file, struct diag *di
     return err;
 }
 
+static const struct ph_plugin_option *options_of(const struct ph_plugin *table)
+{
+    return table->size >= sizeof(*table) ? table->options : NULL;
+}
+
 static enum ph_err open_plugin(struct plugin *p, struct ph_plugin_config *c, struct diag *diag)
 {
-    enum ph_err err = p->table->open ? p->table->open(c, &p->state) : PH_OK;
+    enum ph_err err = plugin_config__read(c, options_of(p->table), diag);
 
+    if (err)
+        return err;
+    err = p->table->open ? p->table->open(c, &p->state) : PH_OK;
     if (err)
         return diag__set(diag, PH_ERR_PLUGIN, "%s: %s %s does not open: %s", c->file.ptr,
                          p->table->name, p->table->version,
@@ -221,7 +232,7 @@ static enum ph_err register_one(struct ph_app *app, struct registry *fresh, cons
         .arg = e,
         .free_fn = free_entry,
         .owner = owner,
-        .never_blocks = p->never_blocks,
+        .never_blocks = p->config.never_blocks,
         .counts = app__counts(app, p->table->name, h->kind, hub, pattern),
     };
 
@@ -273,8 +284,29 @@ static enum ph_err publish(struct ph_app *app, struct plugin *p, const struct ph
     return err;
 }
 
-static enum ph_err load(struct ph_app *app, const struct plugin_order *order,
-                        struct ph_plugin_config *c, struct diag *diag)
+static enum ph_err load(struct ph_app *app, struct plugin *p, const struct plugin_order *order,
+                        struct diag *diag)
+{
+    struct ph_plugin_config *c = &p->config;
+    enum ph_err err = plugin_config__parse(c, order->spec, order->log, diag);
+
+    if (!err)
+        err = open_object(p, c, order->copied, diag);
+    if (!err)
+        err = get_table(p, c->file.ptr, diag);
+    if (!err)
+        err = open_plugin(p, c, diag);
+    c->shut = true;
+    p->yard = yard__ref(order->yard);
+    if (!err)
+        err = publish(app, p, c, order->owner, diag);
+    if (!err)
+        log__info(c->log, LOG_FIELDS("file", c->file.ptr, "version", p->table->version),
+                  "plugin %s %s", p->table->name, order->again ? "loaded again" : "loaded");
+    return err;
+}
+
+enum ph_err plugin__bring(struct ph_app *app, const struct plugin_order *order, struct diag *diag)
 {
     struct plugin *p = calloc(1, sizeof(*p));
     enum ph_err err;
@@ -282,30 +314,57 @@ static enum ph_err load(struct ph_app *app, const struct plugin_order *order,
     if (!p)
         return diag__set(diag, PH_ERR_MEMORY, "out of memory");
     atomic_init(&p->refs, 1);
-    p->log = order->log;
-    err = open_object(p, c, order->copied, diag);
-    if (!err)
-        err = get_table(p, c->file.ptr, diag);
-    if (!err)
-        err = open_plugin(p, c, diag);
-    p->never_blocks = c->never_blocks;
-    p->yard = yard__ref(order->yard);
-    if (!err)
-        err = publish(app, p, c, order->owner, diag);
-    if (!err)
-        log__info(c->log, LOG_FIELDS("file", c->file.ptr, "version", p->table->version),
-                  "plugin %s %s", p->table->name, order->again ? "loaded again" : "loaded");
+    err = load(app, p, order, diag);
     unref(p);
     return err;
 }
 
-enum ph_err plugin__bring(struct ph_app *app, const struct plugin_order *order, struct diag *diag)
+/* --- Description ------------------------------------------------------------------------ */
+
+static void describe_handler(const struct ph_plugin_handler *h, struct buf *out)
+{
+    static const char *const kinds[] = {
+        [PH_EVENT_CONNECT] = "connect",           [PH_EVENT_CONNECTED] = "connected",
+        [PH_EVENT_USER] = "user event",           [PH_EVENT_DISCONNECTED] = "disconnected",
+        [PH_EVENT_JOINED] = "joined (of groups)", [PH_EVENT_LEFT] = "left (of groups)",
+    };
+
+    buf__printf(out, "  %s", kinds[h->kind]);
+    if (h->kind == PH_EVENT_USER)
+        buf__printf(out, " %s", h->pattern);
+    buf__byte(out, '\n');
+}
+
+static void describe(const struct ph_plugin *table, const char *file, struct buf *out)
+{
+    buf__printf(out, "%s %s (%s), for plugin interface %u.%u\nhandlers, in this order:\n",
+                table->name, table->version, file, table->abi_major, table->abi_minor);
+    for (const struct ph_plugin_handler *h = table->handlers; h->fn; h++)
+        describe_handler(h, out);
+    buf__str(out, STR("configuration:\n"
+                      "  hub=NAME              the hub that the handlers are for; may be repeated\n"
+                      "                        (default: any)\n"));
+    if (options_of(table))
+        options__describe(options_of(table), out);
+    else
+        buf__str(out, STR("  others: its own, which it has no table of\n"));
+}
+
+enum ph_err plugin__describe(const char *spec, struct buf *out, struct diag *diag)
 {
     struct ph_plugin_config config;
-    enum ph_err err = plugin_config__parse(&config, order->spec, order->log, diag);
+    struct plugin p = {.refs = 1};
+    enum ph_err err = plugin_config__parse(&config, spec, NULL, diag);
 
     if (!err)
-        err = load(app, order, &config, diag);
+        err = open_object(&p, &config, false, diag);
+    if (!err)
+        err = get_table(&p, config.file.ptr, diag);
+    if (!err)
+        err = options__check(options_of(p.table), config.file.ptr, diag);
+    if (!err)
+        describe(p.table, config.file.ptr, out);
+    object__close(&p.object);
     plugin_config__free(&config);
     return err;
 }

@@ -2,6 +2,7 @@
 #ifndef PLUGIN_PLUGIN_H
 #define PLUGIN_PLUGIN_H
 
+#include "base/buf.h"
 #include "base/diag.h"
 #include "base/log.h"
 #include "pubhook/app.h"
@@ -21,7 +22,10 @@
 enum ph_err plugin__load(struct ph_app *app, const char *spec, struct ph_log *log,
                          struct diag *diag);
 
-/* The same, in more detail. */
+/* Appends what the plugin says of itself: name, version, handlers, options; it is not opened. */
+enum ph_err plugin__describe(const char *spec, struct buf *out, struct diag *diag);
+
+/* plugin__load, in more detail. */
 struct yard;
 struct plugin_order {
     const char *spec;

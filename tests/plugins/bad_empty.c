@@ -6,7 +6,7 @@ static const struct ph_plugin_handler handlers[] = {
 };
 
 static const struct ph_plugin plugin = {
-    PH_PLUGIN_HEAD, "bad", "1", NULL, NULL, handlers,
+    PH_PLUGIN_HEAD, "bad", "1", NULL, NULL, handlers, NULL,
 };
 
 PH_PLUGIN(plugin)

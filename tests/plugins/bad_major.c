@@ -7,7 +7,8 @@ static const struct ph_plugin_handler handlers[] = {
 };
 
 static const struct ph_plugin plugin = {
-    PH_ABI_MAJOR + 1, PH_ABI_MINOR, sizeof(struct ph_plugin), "bad", "1", NULL, NULL, handlers,
+    PH_ABI_MAJOR + 1, PH_ABI_MINOR, sizeof(struct ph_plugin), "bad", "1", NULL, NULL,
+    handlers,         NULL,
 };
 
 PH_PLUGIN(plugin)

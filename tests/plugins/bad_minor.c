@@ -8,6 +8,7 @@ static const struct ph_plugin_handler handlers[] = {
 
 static const struct ph_plugin plugin = {
     PH_ABI_MAJOR, PH_ABI_MINOR + 1, sizeof(struct ph_plugin), "bad", "1", NULL, NULL, handlers,
+    NULL,
 };
 
 PH_PLUGIN(plugin)

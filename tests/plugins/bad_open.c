@@ -19,7 +19,7 @@ static void close_bad(void *state)
 }
 
 static const struct ph_plugin plugin = {
-    PH_PLUGIN_HEAD, "bad", "1.2", open_bad, close_bad, handlers,
+    PH_PLUGIN_HEAD, "bad", "1.2", open_bad, close_bad, handlers, NULL,
 };
 
 PH_PLUGIN(plugin)

@@ -7,7 +7,8 @@ static const struct ph_plugin_handler handlers[] = {
 };
 
 static const struct ph_plugin plugin = {
-    PH_ABI_MAJOR, PH_ABI_MINOR, sizeof(struct ph_plugin) - 1, "bad", "1", NULL, NULL, handlers,
+    PH_ABI_MAJOR, PH_ABI_MINOR, offsetof(struct ph_plugin, options) - 1, "bad", "1", NULL, NULL,
+    handlers,     NULL,
 };
 
 PH_PLUGIN(plugin)

@@ -127,7 +127,7 @@ static const struct ph_plugin_handler handlers[] = {
 };
 
 static const struct ph_plugin plugin = {
-    PH_PLUGIN_HEAD, "build", BUILD, open_build, close_build, handlers,
+    PH_PLUGIN_HEAD, "build", BUILD, open_build, close_build, handlers, NULL,
 };
 
 PH_PLUGIN(plugin)

@@ -102,7 +102,7 @@ static enum ph_err open_caller(struct ph_plugin_config *config, void **state)
 }
 
 static const struct ph_plugin plugin = {
-    PH_PLUGIN_HEAD, "caller", PH_VERSION, open_caller, NULL, handlers,
+    PH_PLUGIN_HEAD, "caller", PH_VERSION, open_caller, NULL, handlers, NULL,
 };
 
 PH_PLUGIN(plugin)

@@ -323,6 +323,6 @@ static const struct ph_plugin_handler handlers[] = {
 };
 
 static const struct ph_plugin plugin = {
-    PH_PLUGIN_HEAD, "witness", "1.0", open_witness, close_witness, handlers,
+    PH_PLUGIN_HEAD, "witness", "1.0", open_witness, close_witness, handlers, NULL,
 };
 PH_PLUGIN(plugin)

@@ -76,13 +76,25 @@ static void bad_plugins_are_refused_with_file_and_reason(void **state)
         {PLUGINS_DIR "/bad_pattern.so", "handler 1: pattern is NULL"},
         {PLUGINS_DIR "/bad_kind.so", "handler 1: unknown kind 99"},
         {PLUGINS_DIR "/bad_open.so", "bad 1.2 does not open: the moon is in the wrong phase"},
+        {PLUGINS_DIR "/bad_many.so", "more than 256 handlers"},
+        {PLUGINS_DIR "/bad_empty_pattern.so", "handler 1: pattern is empty"},
+        {PLUGINS_DIR "/bad_options.so", "option 2, \"colour\": another one has this name"},
+        {PLUGINS_DIR "/bad_asks.so", "the key \"size\" is missing: how large"},
+        {PLUGINS_DIR "/bad_asks.so?size=1", "asks for the key \"color\", which is not in"},
+        {PLUGINS_DIR "/bad_asks.so?size=x", "the key \"size\" is \"x\", expected a whole number"},
+        {PLUGINS_DIR "/bad_asks.so?size=1&colour=blue", "is \"blue\", expected one of red, green"},
+        {PLUGINS_DIR "/bad_asks.so?size=1&size=2", "given twice"},
+        {PLUGINS_DIR "/bad_asks.so?size=1&shape=round", "it reads: hub, colour, size"},
+        {PLUGINS_DIR "/bad_asks.so?size=1&hub=2", "is no name of a hub"},
+        {PLUGINS_DIR "/old_table.so?shape=round", "it reads: hub, colour"},
         {HANDLERS_BUILD_DIR "/echo.so?a=%zz", "malformed"},
         {HANDLERS_BUILD_DIR "/echo.so?colour=red", "does not know the key \"colour\""},
         {HANDLERS_BUILD_DIR "/skeleton.so?greetin=x", "it reads: hub, greeting"},
         {HANDLERS_BUILD_DIR "/skeleton.so?greeting=a&greeting=b", "given twice"},
         {HANDLERS_BUILD_DIR "/echo.so?hub=", "\"\" is no name of a hub"},
         {HANDLERS_BUILD_DIR "/echo.so?hub=chat&hub=2nd", "\"2nd\" is no name of a hub"},
-        {HANDLERS_BUILD_DIR "/skeleton.so?greeting=", "greeting is empty"},
+        {HANDLERS_BUILD_DIR "/skeleton.so?greeting=",
+         "the key \"greeting\" is \"\", expected a text of 1 to 1000 bytes"},
         {HANDLERS_BUILD_DIR "/auth.so", "no rule"},
         {HANDLERS_BUILD_DIR "/auth.so?claim-equals=a&users=b", "claim-equals needs claim"},
         {HANDLERS_BUILD_DIR "/auth.so?query-equals=a&users=b", "query-equals needs query"},
@@ -102,6 +114,82 @@ static void bad_plugins_are_refused_with_file_and_reason(void **state)
             fail_msg("row %zu: \"%s\" does not say \"%s\"", i, diag.text, rows[i].reason);
         ph_app_free(app);
     }
+}
+
+static void an_old_plugin_has_no_table_of_options(void **state)
+{
+    struct ph_app *app = load(PLUGINS_DIR "/old_table.so?colour=any");
+    struct ph_event ev = webhook__user_event("message", PH_DATA_TEXT, "a");
+
+    (void)state;
+    expect(webhook__post(app, &ev), 204, NULL);
+    ph_app_free(app);
+}
+
+/* Whatever a handler does, the host answers. */
+static void hostile_handlers_are_contained(void **state)
+{
+    static const struct {
+        const char *event;
+        int status;
+        const char *body, *logged;
+    } rows[] = {
+        {"nothing", 500, "", "event failed"},
+        {"foreign", 500, "", "what is no reply"},
+        {"crooked", 500, "", "what is no reply"},
+        {"copied", 500, "", "what is no reply"},
+        {"wrong", 500, "", "ph_reply_accept"},
+        {"twice", 200, "first", ""},
+        {"byforeign", 200, "own", ""},
+        {"never", 504, "", "not answered within 20 ms"},
+        {"dropped", 500, "", "event failed"},
+        {"config", 200, "none", ""},
+    };
+    struct ph_app *app = load(PLUGINS_DIR "/hostile.so?key=value");
+    struct ph_event connected = webhook__event(PH_EVENT_CONNECTED, "connected");
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct ph_event ev = webhook__user_event(rows[i].event, PH_DATA_TEXT, "");
+        struct webhook_log log;
+
+        webhook__log_open(&log);
+        ph_app_set_log(app, log.log);
+        expect(webhook__post(app, &ev), rows[i].status, rows[i].body);
+        if (!strstr(log.text, rows[i].logged))
+            fail_msg("%s: \"%s\" does not say \"%s\"", rows[i].event, log.text, rows[i].logged);
+        ph_app_set_log(app, NULL);
+        webhook__log_close(&log);
+    }
+    expect(webhook__post(app, &connected), 500, NULL);
+    assert_false(app__never_blocks(app));
+    ph_app_free(app);
+}
+
+static void plugins_describe_themselves(void **state)
+{
+    static const char *const lines[] = {
+        "auth 0.1.0 (",
+        ", for plugin interface 1.",
+        "\n  connect\n",
+        "  hub=NAME  ",
+        "  status=N              answer to a client that breaks a rule\n",
+        "a whole number from 400 to 499; default: 401\n",
+    };
+    struct diag diag = {""};
+    struct buf text;
+
+    (void)state;
+    buf__init(&text, 65536);
+    assert_int_equal(plugin__describe(HANDLERS_BUILD_DIR "/auth.so?help", &text, &diag), PH_OK);
+    for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+        if (!strstr(text.data, lines[i]))
+            fail_msg("no \"%s\" in:\n%s", lines[i], text.data);
+    }
+    buf__reset(&text);
+    assert_int_equal(plugin__describe(PLUGINS_DIR "/bad_options.so", &text, &diag), PH_ERR_PLUGIN);
+    assert_int_equal(text.len, 0);
+    buf__free(&text);
 }
 
 static void plugins_say_whether_they_block(void **state)
@@ -312,6 +400,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_plugins_are_refused_with_file_and_reason),
         cmocka_unit_test(the_keys_that_a_plugin_reads_are_listed),
+        cmocka_unit_test(an_old_plugin_has_no_table_of_options),
+        cmocka_unit_test(hostile_handlers_are_contained),
+        cmocka_unit_test(plugins_describe_themselves),
         cmocka_unit_test(plugins_say_whether_they_block),
         cmocka_unit_test(echo_answers_with_the_same_data),
         cmocka_unit_test(hub_keys_say_what_the_handlers_are_for),

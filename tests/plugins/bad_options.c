@@ -1,0 +1,19 @@
+/* Its table of options says the same twice. */
+#include "bad.h"
+
+static const struct ph_plugin_option options[] = {
+    {.name = "colour"},
+    {.name = "colour"},
+    {.name = NULL},
+};
+
+static const struct ph_plugin_handler handlers[] = {
+    {PH_EVENT_USER, "*", bad_handler},
+    {0, NULL, NULL},
+};
+
+static const struct ph_plugin plugin = {
+    PH_PLUGIN_HEAD, "bad", "1", NULL, NULL, handlers, options,
+};
+
+PH_PLUGIN(plugin)
