@@ -8,6 +8,7 @@ struct loop_curl {
     struct loop *loop;
     CURLM *multi;
     struct loop_timer timer; /* curl's */
+    CURL *unwatched;         /* memory was out for its socket */
     void (*done)(void *ctx, CURL *easy, CURLcode code);
     void *ctx;
 };
@@ -17,12 +18,17 @@ struct loop_curl {
 /* `done` may add and remove transfers, so each message is fetched anew. */
 static void report_ended(struct loop_curl *c)
 {
+    CURL *unwatched = c->unwatched;
     CURLMsg *message;
     int left;
 
     while ((message = curl_multi_info_read(c->multi, &left))) {
         if (message->msg == CURLMSG_DONE)
             c->done(c->ctx, message->easy_handle, message->data.result);
+    }
+    if (unwatched && unwatched == c->unwatched) { /* it has not ended by itself */
+        c->unwatched = NULL;
+        c->done(c->ctx, unwatched, CURLE_OUT_OF_MEMORY);
     }
 }
 
@@ -75,28 +81,34 @@ static int forget_socket(struct loop_curl *c, curl_socket_t socket, struct loop_
     return 0;
 }
 
+static bool watch_new(struct loop_curl *c, curl_socket_t socket, unsigned events)
+{
+    struct loop_watch *w = malloc(sizeof(*w));
+
+    if (!w)
+        return false;
+    *w = (struct loop_watch){socket_ready, c, -1};
+    if (!loop__watch(c->loop, w, socket, events)) {
+        free(w);
+        return false;
+    }
+    curl_multi_assign(c->multi, socket, w);
+    return true;
+}
+
 static int watch_socket(CURL *easy, curl_socket_t socket, int what, void *arg, void *assigned)
 {
     struct loop_curl *c = arg;
     struct loop_watch *w = assigned;
     unsigned events = 0;
 
-    (void)easy;
     if (what == CURL_POLL_REMOVE)
         return forget_socket(c, socket, w);
     events |= what & CURL_POLL_IN ? EPOLLIN : 0u;
     events |= what & CURL_POLL_OUT ? EPOLLOUT : 0u;
-    if (w)
-        return loop__rewatch(c->loop, w, events) ? 0 : -1;
-    w = malloc(sizeof(*w));
-    if (!w)
-        return -1;
-    *w = (struct loop_watch){socket_ready, c, -1};
-    if (!loop__watch(c->loop, w, socket, events)) {
-        free(w);
-        return -1;
-    }
-    curl_multi_assign(c->multi, socket, w);
+    /* -1 would be something that libcurl (7.88) does not survive. */
+    if (w ? !loop__rewatch(c->loop, w, events) : !watch_new(c, socket, events))
+        c->unwatched = easy;
     return 0;
 }
 
@@ -155,5 +167,7 @@ bool loop_curl__add(struct loop_curl *c, CURL *easy)
 
 void loop_curl__remove(struct loop_curl *c, CURL *easy)
 {
+    if (c->unwatched == easy)
+        c->unwatched = NULL;
     curl_multi_remove_handle(c->multi, easy);
 }
