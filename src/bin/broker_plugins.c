@@ -35,8 +35,8 @@ static enum ph_err load(struct event_handler *h, struct plugin_watch *watch, str
         /* Nobody but this process can call it, and the keys may change while it runs. */
         ph_app_allow_unsigned(app);
         ph_app_set_log(app, log);
-        err = watch ? plugin_watch__load(watch, app, spec, diag)
-                    : plugin__load(app, spec, log, diag);
+        err =
+            watch ? plugin_watch__load(watch, app, spec, diag) : plugin__load(app, spec, log, diag);
     } else {
         err = diag__set(diag, PH_ERR_MEMORY, "out of memory");
     }
@@ -44,8 +44,8 @@ static enum ph_err load(struct event_handler *h, struct plugin_watch *watch, str
     return err;
 }
 
-enum ph_err broker_plugins__load(struct settings *s, struct plugin_watch *watch,
-                                 struct ph_log *log, struct diag *diag)
+enum ph_err broker_plugins__load(struct settings *s, struct plugin_watch *watch, struct ph_log *log,
+                                 struct diag *diag)
 {
     size_t hub = 0, row = 0;
     struct event_handler *h;

@@ -7,8 +7,8 @@
 
 /* Loads the plugins that the settings name, into them. On failure those that were loaded
  * are to be unloaded too. `watch`, which may be NULL, remembers them. */
-enum ph_err broker_plugins__load(struct settings *s, struct plugin_watch *watch,
-                                 struct ph_log *log, struct diag *diag);
+enum ph_err broker_plugins__load(struct settings *s, struct plugin_watch *watch, struct ph_log *log,
+                                 struct diag *diag);
 /* Lets their handlers call the broker that runs them, at HOST:PORT and with this key; again
  * when the key has changed. */
 void broker_plugins__connect(struct settings *s, const char *host, struct str key,

@@ -6,6 +6,7 @@
 #include "bin/show.h"
 #include "bin/tally.h"
 #include "bin/trigger_event.h"
+#include "event/mqtt.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -65,6 +66,30 @@ VERB_NUMBER(set_rate, rate, 1, MAX_RATE)
 VERB_NUMBER(set_connections, connections, 1, LOAD_MAX_CONNECTIONS)
 VERB_NUMBER(set_timeout, timeout_s, 1, MAX_TIMEOUT)
 
+VERB_STRING(set_mqtt_username, event.mqtt_username)
+VERB_STRING(set_mqtt_password, event.mqtt_password)
+VERB_STRING(set_content_type, event.content_type)
+VERB_ADD(add_mqtt_property, event.mqtt_properties, values__add_pair)
+
+static enum ph_err set_mqtt(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+
+    s->event.mqtt = strcmp(value, "5") == 0       ? PH_MQTT_5
+                    : strcmp(value, "3.1.1") == 0 ? PH_MQTT_3_1_1
+                                                  : PH_MQTT_UNKNOWN;
+    return s->event.mqtt ? PH_OK
+                         : diag__set(diag, PH_ERR_ARGUMENT, "\"%s\" is none of 3.1.1, 5", value);
+}
+
+static enum ph_err set_mqtt_code(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+
+    s->event.has_mqtt_code = true;
+    return cli__number(value, 0, 255, &s->event.mqtt_code, diag);
+}
+
 static const struct cli_option options[] = {
     {"hub", "HUB", "the hub that the event is of", set_hub},
     {"connection", "ID", "connection id (default: a new one); {n} in it is the event's number",
@@ -87,6 +112,16 @@ static const struct cli_option options[] = {
      "host of the service (default: the endpoint's in the connection\n"
      "string, else localhost)",
      set_origin},
+    {"mqtt", "VERSION", "the client speaks MQTT: 3.1.1 or 5", set_mqtt},
+    {"mqtt-username", "NAME", "with --mqtt, connect: of the CONNECT packet", set_mqtt_username},
+    {"mqtt-password", "TEXT", "with --mqtt, connect: of the CONNECT packet", set_mqtt_password},
+    {"mqtt-property", "NAME=VALUE", "with --mqtt: a user property; may be repeated",
+     add_mqtt_property},
+    {"mqtt-code", "N",
+     "with --mqtt, disconnected: reason code of the client's\n"
+     "DISCONNECT packet (default: there was none)",
+     set_mqtt_code},
+    {"content-type", "TYPE", "with --mqtt: any content type of the data", set_content_type},
     {"user-event", NULL, "EVENT is a user event though it is called, say, connected",
      set_user_event},
     {"recorded", "FILE",
@@ -227,9 +262,11 @@ struct judgement {
 static void judge(struct arena *a, const struct ph_event *ev, const struct http_response *res,
                   struct judgement *out)
 {
-    out->problem = NULL;
-    if (response__decode(a, ev->kind, res, &out->answer, &out->diag) != PH_OK)
-        out->problem = out->diag.text;
+    enum ph_err err = mqtt__is_client(ev)
+                          ? response__decode_mqtt(a, ev, res, &out->answer, &out->diag)
+                          : response__decode(a, ev->kind, res, &out->answer, &out->diag);
+
+    out->problem = err ? out->diag.text : NULL;
 }
 
 static void show(const struct ph_event *ev, const struct load_call *call, const struct judgement *j)

@@ -148,8 +148,8 @@ static void describe_user(struct buf *out, const struct answer *a)
         buf__str(out, STR("the event succeeds; nothing is sent to the client"));
         return;
     }
-    buf__printf(out, "the event succeeds; the client is sent %zu bytes of %s", a->data.len,
-                event__data_type_name(a->type));
+    buf__printf(out, "the event succeeds; the client is sent %zu bytes of ", a->data.len);
+    buf__str(out, a->content_type.ptr ? a->content_type : str__of(event__data_type_name(a->type)));
     if (a->metadata.count > 0)
         buf__printf(out, " with %zu entries of metadata", a->metadata.count);
 }
@@ -181,6 +181,9 @@ static void describe_failure(struct buf *out, const struct ph_event *ev, const s
         buf__str(out, STR("the event fails: a raw client is closed, others get a failed ack"));
     else
         buf__str(out, STR("the failure is only logged"));
+    if (a->mqtt_code > 0)
+        buf__printf(out, "; its CONNACK has code %d%s%.*s", a->mqtt_code,
+                    a->mqtt_reason.len > 0 ? ": " : "", STR_FMT(a->mqtt_reason));
     if (problem)
         buf__printf(out, ", because %s", problem);
 }
@@ -213,6 +216,8 @@ static void record_data(struct record *r, const struct answer *a)
 
 void show__record_answer(struct record *r, const struct ph_event *ev, const struct answer *a)
 {
+    if (a->mqtt_code > 0)
+        record__number(r, "mqttCode", (uint64_t)a->mqtt_code);
     if (!a->success || is_notification(ev->kind))
         return;
     if (a->user_id.ptr)

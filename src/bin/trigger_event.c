@@ -147,6 +147,66 @@ static enum ph_err put_user(struct arena *a, struct event_options *o, struct ph_
     return put_metadata(a, &o->metadata, &ev->metadata) == PH_OK ? PH_OK : out_of_memory(diag);
 }
 
+/* --- MQTT ------------------------------------------------------------------------------------- */
+
+static enum ph_err put_properties(struct arena *a, const struct values *list,
+                                  struct http_headers *out)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct str name, value;
+
+        values__pair(list->items[i], &name, &value);
+        if (!http__add(a, out, name, value))
+            return PH_ERR_MEMORY;
+    }
+    return PH_OK;
+}
+
+/* The body of a user event says nothing of the client. */
+static enum ph_err put_mqtt_body(struct arena *a, const struct event_options *o,
+                                 struct ph_event *ev)
+{
+    struct event_mqtt *mqtt = arena__zalloc(a, sizeof(*mqtt));
+
+    if (!mqtt)
+        return PH_ERR_MEMORY;
+    if (ev->mqtt)
+        *mqtt = *ev->mqtt;
+    mqtt->version = o->mqtt;
+    mqtt->clean_start = true;
+    put(&mqtt->username, o->mqtt_username);
+    put(&mqtt->password, o->mqtt_password);
+    mqtt->has_packet = mqtt->initiated_by_client = o->has_mqtt_code;
+    mqtt->code = (int)o->mqtt_code;
+    if (ev->kind == PH_EVENT_CONNECT || ev->kind == PH_EVENT_DISCONNECTED)
+        ev->mqtt = mqtt;
+    return PH_OK;
+}
+
+static enum ph_err put_mqtt(struct arena *a, const struct event_options *o, struct ph_event *ev)
+{
+    static const struct str offered = {"mqtt", 4};
+    enum ph_err err;
+
+    if (!o->mqtt)
+        return PH_OK;
+    ev->subprotocol = offered;
+    if (!ev->physical_id.ptr)
+        ev->physical_id = STR("physical-1");
+    if (!ev->session_id.ptr && ev->kind != PH_EVENT_CONNECT)
+        ev->session_id = STR("session-1");
+    if (ev->kind == PH_EVENT_CONNECT && ev->subprotocol_count == 0) {
+        ev->subprotocols = &offered;
+        ev->subprotocol_count = 1;
+    }
+    put(&ev->content_type, o->content_type);
+    err = put_properties(a, &o->mqtt_properties, &ev->mqtt_properties);
+    return err ? err : put_mqtt_body(a, o, ev);
+}
+
+/* --- all of it -----------------------------------------------------------------------------------
+ */
+
 /* The service's counter begins at connect (event-handler section 2.1). */
 static struct str default_id(enum ph_event_kind kind)
 {
@@ -170,6 +230,8 @@ static enum ph_err put_all(struct arena *a, struct event_options *o, struct ph_e
         ev->id = default_id(ev->kind);
     if (ev->kind != PH_EVENT_CONNECT)
         put(&ev->subprotocol, o->subprotocols.items[0]);
+    if (put_mqtt(a, o, ev))
+        return out_of_memory(diag);
     if (ev->kind == PH_EVENT_CONNECT)
         return put_connect(a, o, ev) == PH_OK ? PH_OK : out_of_memory(diag);
     return ev->kind == PH_EVENT_USER ? put_user(a, o, ev, diag) : PH_OK;
@@ -200,6 +262,13 @@ static enum ph_err check_fit(const struct event_options *o, const struct ph_even
         {"--group", o->group, BIT(PH_EVENT_JOINED) | BIT(PH_EVENT_LEFT), "joined and left"},
         {"--metadata", is_list(&o->metadata), BIT(PH_EVENT_USER), "user events"},
         {"data", content__given(&o->content), BIT(PH_EVENT_USER), "user events"},
+        {"--content-type", o->content_type, BIT(PH_EVENT_USER), "user events"},
+        {"--mqtt-username", o->mqtt_username, BIT(PH_EVENT_CONNECT), "connect"},
+        {"--mqtt-password", o->mqtt_password, BIT(PH_EVENT_CONNECT), "connect"},
+        {"--mqtt-code", o->has_mqtt_code, BIT(PH_EVENT_DISCONNECTED), "disconnected"},
+        {"--mqtt-property", is_list(&o->mqtt_properties),
+         BIT(PH_EVENT_CONNECT) | BIT(PH_EVENT_DISCONNECTED) | BIT(PH_EVENT_USER),
+         "connect, disconnected and user events"},
     };
 
     for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++) {
@@ -207,6 +276,10 @@ static enum ph_err check_fit(const struct event_options *o, const struct ph_even
             return diag__set(diag, PH_ERR_ARGUMENT, "%s is for %s, not for %.*s", rules[i].option,
                              rules[i].expected, STR_FMT(ev->name));
     }
+    if (!o->mqtt && (o->content_type || o->mqtt_username || o->mqtt_password || o->has_mqtt_code ||
+                     is_list(&o->mqtt_properties)))
+        return diag__set(diag, PH_ERR_ARGUMENT,
+                         "--content-type, --mqtt-username and the like go with --mqtt VERSION");
     if (o->subprotocols.count > 1 && ev->kind != PH_EVENT_CONNECT)
         return diag__set(diag, PH_ERR_ARGUMENT,
                          "a connection has one --subprotocol; connect may offer many");

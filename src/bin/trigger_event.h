@@ -12,6 +12,12 @@ struct event_options {
     const char *hub, *connection, *user, *state, *id, *origin, *reason, *group;
     struct values subprotocols, claims, query, headers, metadata;
     struct content content;
+    /* of an MQTT client */
+    enum ph_mqtt_version mqtt; /* PH_MQTT_UNKNOWN: it is none */
+    const char *mqtt_username, *mqtt_password, *content_type;
+    struct values mqtt_properties;
+    unsigned mqtt_code;
+    bool has_mqtt_code;
 };
 
 /* Events and the memory that they are made of. */

@@ -78,6 +78,30 @@ test("trigger signs with every key, with none when told so, and sends a bearer t
   assert.deepEqual([none["ce-signature"], none.authorization], [undefined, "Bearer tok"]);
 });
 
+test("trigger fires the events of an MQTT client, and says what its CONNACK would be", async (t) => {
+  let answer = { status: 204 };
+  const hook = await startWebhook(t, () => answer);
+  const fire = async (...args) => {
+    const { stdout } = await pubhook(["trigger", ...args, "--hub", "chat", "--connection", "dev1", "--mqtt", "5", "--mqtt-property", "unit=C"], { service });
+    const { headers, body } = hook.requests.at(-1);
+    return { headers, body: body.toString(), stdout };
+  };
+  const connect = await fire("connect", hook.url, "--mqtt-username", "ann", "--mqtt-password", "pw");
+  assert.deepEqual([connect.headers["ce-physicalconnectionid"] !== undefined, connect.headers["ce-sessionid"]], [true, undefined]);
+  const { mqtt, subprotocols } = JSON.parse(connect.body);
+  assert.deepEqual(subprotocols, ["mqtt"]);
+  assert.deepEqual([mqtt.protocolVersion, mqtt.username, mqtt.password, mqtt.userProperties],
+    [5, "ann", Buffer.from("pw").toString("base64"), [{ name: "unit", value: "C" }]]);
+  const message = await fire("reading", hook.url, "--text", "21", "--content-type", "text/x-celsius");
+  assert.deepEqual([message.headers["content-type"], message.headers["mqtt-unit"], message.headers["ce-subprotocol"]], ["text/x-celsius", "C", "mqtt"]);
+  const gone = JSON.parse((await fire("disconnected", hook.url, "--mqtt-code", "4")).body);
+  assert.deepEqual([gone.mqtt.initiatedByClient, gone.mqtt.disconnectPacket.code], [true, 4]);
+  answer = { status: 401, body: '{"mqtt":{"code":138,"reason":"banned"}}' };
+  assert.match((await fire("connect", hook.url)).stdout, /refused with status 401; its CONNACK has code 138: banned/);
+  await isWrong(["trigger", "connect", hook.url, "--hub", "h", "--mqtt", "4"], /none of 3\.1\.1, 5/, { service });
+  await isWrong(["trigger", "connect", hook.url, "--hub", "h", "--mqtt-username", "a"], /go with --mqtt VERSION/, { service });
+});
+
 test("trigger puts hub and event into the URL's template", async (t) => {
   const seen = [];
   const server = createServer((request, response) => (seen.push(request.url), response.writeHead(204).end())).listen(0, "127.0.0.1");
