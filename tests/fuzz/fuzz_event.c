@@ -3,6 +3,7 @@
 #include "event/event.h"
 #include "http_text.h"
 #include "pubhook/event.h"
+#include "pubhook/json.h"
 #include "pubhook/mqtt.h"
 #include "pubhook/state.h"
 
@@ -60,8 +61,13 @@ static size_t read_all(const struct ph_event *ev)
         sum += read_fields(ev, (enum ph_field)field);
     for (size_t i = 0; ph_event_offered_subprotocol(ev, i); i++)
         sum += length(ph_event_offered_subprotocol(ev, i));
-    for (size_t i = 0; i < ph_event_certificate_count(ev); i++)
+    for (size_t i = 0; i < ph_event_certificate_count(ev); i++) {
         sum += length(ph_event_certificate_pem(ev, i));
+        for (int fact = PH_CERTIFICATE_SUBJECT; fact <= PH_CERTIFICATE_SHA256; fact++)
+            sum += length(ph_event_certificate_fact(ev, i, (enum ph_certificate_fact)fact));
+    }
+    CHECK(ph_event_data_type(ev) == PH_DATA_JSON || !ph_event_json(ev));
+    sum += ph_json_count(ph_event_json(ev));
     return sum;
 }
 

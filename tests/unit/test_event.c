@@ -178,6 +178,18 @@ static void connect_body_is_read_whole(void **state)
     assert_null(ph_event_http_header(ev, "x-none"));
 }
 
+static void certificates_that_cannot_be_read_fail_no_event(void **state)
+{
+    const struct ph_event *ev = decode_vector(*state, "ok-connect-certificate.http");
+
+    assert_int_equal(ph_event_certificate_count(ev), 2);
+    assert_string_equal(ph_event_certificate_fact(ev, 0, PH_CERTIFICATE_SERIAL), "badcafe01");
+    assert_string_equal(ph_event_certificate_thumbprint(ev, 0), "8cf2");
+    assert_null(ph_event_certificate_fact(ev, 1, PH_CERTIFICATE_SERIAL));
+    assert_string_equal(ph_event_certificate_pem(ev, 1), "none");
+    assert_null(ph_event_certificate_thumbprint(ev, 1));
+}
+
 static void absent_and_empty_are_told_apart(void **state)
 {
     const struct ph_event *ev = decode_vector(*state, "ok-text.http");
@@ -422,6 +434,22 @@ static bool is_of_the_way(struct str name)
     return str__eq_nocase(name, STR("ce-signature"));
 }
 
+/* A copy shares nothing with the event, and is the same. */
+static void keep(const struct ph_event *ev, const struct ph_event *decoded)
+{
+    struct arena a;
+    struct ph_event *copy;
+    struct diag diag = {""};
+
+    arena__init(&a, NULL, 0, 1u << 20);
+    if (event__keep(&a, ev, &limits, &copy, &diag) != PH_OK)
+        fail_msg("%s", diag.text);
+    expect_event(copy, decoded);
+    expect_same(copy->content_type, decoded->content_type);
+    assert_ptr_not_equal(copy->data.ptr, ev->data.ptr);
+    arena__free(&a);
+}
+
 /* What a handler in the same process gets is what one elsewhere would have decoded. */
 static void hand_over(const struct ph_event *ev, const struct ph_event *decoded)
 {
@@ -445,6 +473,8 @@ static void hand_over(const struct ph_event *ev, const struct ph_event *decoded)
     }
     assert_null(ph_event_http_header(got, "ce-signature"));
     assert_null(ph_event_http_header(got, "X-Nothing"));
+    keep(got, decoded);
+    keep(decoded, decoded);
     arena__free(&a);
 }
 
@@ -878,6 +908,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(vectors_decode_or_are_refused_for_the_right_reason),
         TEST(connect_body_is_read_whole),
+        TEST(certificates_that_cannot_be_read_fail_no_event),
         TEST(absent_and_empty_are_told_apart),
         TEST(reason_is_text_or_null),
         TEST(data_is_untouched_and_has_a_nul_behind_it),
