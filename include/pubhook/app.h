@@ -90,6 +90,26 @@ enum ph_limit {
 PH_API enum ph_err ph_app_set_limit(struct ph_app *app, enum ph_limit limit, size_t value);
 PH_API size_t ph_app_limit(const struct ph_app *app, enum ph_limit limit);
 
+/**
+ * Gives handlers that block (on a database, another service, a file) threads of their own, so
+ * that however long they take, the server's threads read and answer other requests. Without
+ * this call, handlers run on the threads of the server.
+ *
+ * Events stand in line for a thread in the order in which they came; with more than one thread
+ * they are handled side by side. The service sends the next event of a connection when the one
+ * before is answered (event-handler section 3.6), so those of one connection stay in order.
+ * Handlers of plugins that never block (ph_plugin_config_never_blocks) run on the threads of
+ * the server all the same. A handler that waits for something that calls back does better to
+ * defer its reply (pubhook/defer.h), which takes no thread at all.
+ *
+ * @param threads  1 to 256
+ * @param queue    events that may stand in line; one more is answered with 503, and the log
+ *                 says so. 0 for 1024
+ * PH_ERR_ARGUMENT: number of threads. PH_ERR_STATE: called before. PH_ERR_SYSTEM: the threads
+ * cannot be started. Before the application serves; not in a process that forks later.
+ */
+PH_API enum ph_err ph_app_set_workers(struct ph_app *app, unsigned threads, size_t queue);
+
 /* Defaults of ph_app_set_deduplication. */
 #define PH_DEDUPLICATION_ENTRIES 10000
 #define PH_DEDUPLICATION_BYTES (16u << 20)

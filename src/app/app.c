@@ -2,6 +2,7 @@
 #include "app/defer.h"
 #include "app/repeats.h"
 #include "app/settings.h"
+#include "app/workers.h"
 #include "base/connection_string.h"
 #include "base/url.h"
 #include "pubhook/metrics.h"
@@ -57,6 +58,7 @@ void ph_app_free(struct ph_app *app)
 {
     if (!app)
         return;
+    workers__free(app->workers);
     pending__close(app->pending);
     registry__unref(app->handlers);
     services__free(&app->services, app->log); /* plugins that were closed may have posted */
@@ -223,6 +225,19 @@ enum ph_err ph_app_set_limit(struct ph_app *app, enum ph_limit limit, size_t val
         return PH_ERR_ARGUMENT;
     app->limits[limit] = value;
     return PH_OK;
+}
+
+#define MAX_WORKERS 256
+#define DEFAULT_QUEUE 1024
+
+enum ph_err ph_app_set_workers(struct ph_app *app, unsigned threads, size_t queue)
+{
+    if (threads == 0 || threads > MAX_WORKERS)
+        return PH_ERR_ARGUMENT;
+    if (app->workers)
+        return PH_ERR_STATE;
+    app->workers = workers__new(threads, queue ? queue : DEFAULT_QUEUE, app__work);
+    return app->workers ? PH_OK : PH_ERR_SYSTEM;
 }
 
 size_t ph_app_limit(const struct ph_app *app, enum ph_limit limit)

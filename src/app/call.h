@@ -11,6 +11,8 @@
 void app__complete(struct app_call *call, struct ph_reply *reply);
 /* Completes the response with a failure that is nobody's reply; `why` is logged. */
 void app__fail(struct app_call *call, int status, const char *why);
+/* Asks the handlers on this thread, and reports unless they defer. */
+void app__work(struct app_call *call);
 /* The response is complete, and whoever waits for it is told. */
 void app__done(struct app_call *call);
 

@@ -169,6 +169,15 @@ static bool handles(const struct handler *h, const struct ph_event *ev)
            (!h->pattern || registry__matches(str__of(h->pattern), ev->name));
 }
 
+bool registry__may_block(const struct registry *r, const struct ph_event *ev)
+{
+    for (size_t i = 0; r->blocking > 0 && i < r->count; i++) {
+        if (!r->handlers[i]->is.never_blocks && handles(&r->handlers[i]->is, ev))
+            return true;
+    }
+    return false;
+}
+
 static struct ph_reply *ask(const struct handler *h, const struct ph_event *ev, struct turn *turn)
 {
     turn->counts = h->counts;

@@ -49,6 +49,9 @@ struct turn {
     int64_t asked_us;
 };
 
+/* May one of the handlers that match block? */
+bool registry__may_block(const struct registry *r, const struct ph_event *ev);
+
 /* Asks the matching handlers until one does not pass. Its reply, which may be NULL, is returned
  * and owned by the caller. */
 struct ph_reply *registry__dispatch(const struct registry *r, const struct ph_event *ev,

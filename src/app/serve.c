@@ -4,6 +4,7 @@
 #include "app/defer.h"
 #include "app/repeats.h"
 #include "app/settings.h"
+#include "app/workers.h"
 #include "base/clock.h"
 
 #include <errno.h>
@@ -285,10 +286,15 @@ static void release(struct app_call *call)
     call->handlers = NULL;
 }
 
-void app__done(struct app_call *call)
+static void settle(struct app_call *call)
 {
     count_end(call);
     release(call);
+}
+
+void app__done(struct app_call *call)
+{
+    settle(call);
     repeats__end(call);
     call->done(response_of(call), call->arg);
 }
@@ -312,14 +318,12 @@ static bool defer(struct app_call *call, struct ph_reply **reply)
     return deferred__wait(call, reply);
 }
 
-/* Asks the handlers. False: one of them has deferred its reply. */
-static bool ask(struct app_call *call)
+/* Asks the handlers, on this thread. False: one of them has deferred its reply. */
+static bool decide(struct app_call *call)
 {
-    struct ph_reply *reply;
     struct turn turn;
+    struct ph_reply *reply = registry__dispatch(call->handlers, call->ev, &turn);
 
-    call->handlers = app__handlers(call->app);
-    reply = registry__dispatch(call->handlers, call->ev, &turn);
     if (turn.decided) {
         call->counts = turn.counts;
         call->asked_us = turn.asked_us;
@@ -336,9 +340,44 @@ static bool ask(struct app_call *call)
         app__complete(call, reply);
     else
         do_without(call);
-    count_end(call);
-    release(call);
     return true;
+}
+
+void app__work(struct app_call *call)
+{
+    if (decide(call))
+        app__done(call);
+}
+
+/* False: the answer comes later. */
+static bool leave_to_workers(struct app_call *call)
+{
+    struct workers *workers = call->app->workers;
+    char why[128];
+
+    if (workers__give(workers, call))
+        return false;
+    snprintf(why, sizeof(why),
+             "all %u worker threads run handlers, and %zu events stand in line for one, which is "
+             "all that may",
+             workers__threads(workers), workers__queue(workers));
+    app__fail(call, 503, why);
+    return true;
+}
+
+/* Handlers that may block have threads of their own, if there are any. */
+static bool ask(struct app_call *call)
+{
+    bool answered;
+
+    call->handlers = app__handlers(call->app);
+    if (call->app->workers && registry__may_block(call->handlers, call->ev))
+        answered = leave_to_workers(call);
+    else
+        answered = decide(call);
+    if (answered)
+        settle(call);
+    return answered;
 }
 
 static struct app_call *begin(struct ph_app *app, struct ph_event *ev, struct ph_response *res,
@@ -372,11 +411,19 @@ static bool dispatch_once(struct ph_app *app, struct ph_event *ev, struct ph_res
     return true;
 }
 
+/* It stands in line for a worker, or its reply was deferred. */
+static bool take_back(struct app_call *call)
+{
+    struct workers *workers = call->app->workers;
+
+    return (workers && workers__take_back(workers, call)) || deferred__withdraw(call);
+}
+
 bool app__withdraw(struct ph_response *res)
 {
     if (repeats__withdraw(&res->call))
         return true;
-    if (!deferred__withdraw(&res->call))
+    if (!take_back(&res->call))
         return false;
     counts__ended(res->call.counts, COUNTS_GONE, clock__mono_us() - res->call.asked_us);
     release(&res->call);

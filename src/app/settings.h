@@ -21,6 +21,7 @@ struct ph_app {
     struct registry *handlers; /* those of now */
     atomic_bool never_blocks;  /* none of them does */
     struct pending *pending;   /* deferred events */
+    struct workers *workers;   /* NULL: handlers run where the event comes in */
     struct repeats *repeats;   /* NULL: each event is handled as often as it comes */
     struct services services;
     struct counts counts;

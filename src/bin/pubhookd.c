@@ -25,6 +25,7 @@ struct settings {
     const char *fastcgi;
     const char *metrics;
     unsigned threads;
+    unsigned workers, worker_queue; /* 0: none; the usual */
     enum ph_log_level level;
     enum ph_log_format format;
     const char *plugins[MAX_PLUGINS];
@@ -212,6 +213,20 @@ static enum ph_err set_threads(void *settings, const char *value, struct diag *d
     return cli__number(value, 1, SERVER_MAX_THREADS, &s->threads, diag);
 }
 
+static enum ph_err set_workers(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+
+    return cli__number(value, 1, 256, &s->workers, diag);
+}
+
+static enum ph_err set_worker_queue(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+
+    return cli__number(value, 1, 1000000, &s->worker_queue, diag);
+}
+
 static enum ph_err set_log_level(void *settings, const char *value, struct diag *diag)
 {
     struct settings *s = settings;
@@ -316,7 +331,13 @@ static const struct cli_option options[] = {
      set_deduplicate},
     {"metrics", "HOST:PORT", "serve counters for Prometheus there, at /metrics (default: nowhere)",
      set_metrics},
-    {"threads", "N", "worker threads (default: one per CPU)", set_threads},
+    {"threads", "N", "threads that serve (default: one per CPU)", set_threads},
+    {"workers", "N",
+     "threads for handlers that may block (default: none, they run on\n"
+     "the threads that serve)",
+     set_workers},
+    {"worker-queue", "N", "events that may wait for a worker (default 1024); then 503",
+     set_worker_queue},
     {"log-level", "LEVEL", "error, warn, info (default) or debug", set_log_level},
     {"log-format", "FORMAT", "text (default) or json", set_log_format},
 };
@@ -365,6 +386,8 @@ static enum cli_result complete(struct settings *s)
         return cli__wrong(&cli, "PUBHOOK_PLUGINS: %s", diag.text);
     if (s->plugin_count == 0)
         return cli__wrong(&cli, "nothing to run, expected --plugin FILE.so");
+    if (s->worker_queue > 0 && s->workers == 0)
+        return cli__wrong(&cli, "--worker-queue: expected --workers N with it");
     err = ph_app_use_connection_string(s->app, NULL);
     if (err && err != PH_ERR_NOT_FOUND)
         return cli__wrong(&cli,
@@ -503,6 +526,8 @@ static int serve(const struct settings *s)
 
     if (ph_is_cgi())
         return ph_serve_cgi(s->app, &why) ? fail(why) : EXIT_SUCCESS;
+    if (s->workers > 0 && ph_app_set_workers(s->app, s->workers, s->worker_queue))
+        return fail("the worker threads do not start");
     raise_descriptor_limit();
     err = s->fastcgi ? ph_serve_fastcgi(s->app, s->fastcgi, s->threads, &server, &why)
                      : ph_serve_http(s->app, s->listen ? s->listen : DEFAULT_LISTEN, s->threads,

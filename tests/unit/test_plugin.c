@@ -219,6 +219,49 @@ static void echo_answers_with_the_same_data(void **state)
     ph_app_free(app);
 }
 
+static void delay_answers_later(void **state)
+{
+    struct ph_app *app = load(HANDLERS_BUILD_DIR "/delay.so?ms=1");
+    struct ph_event ev = webhook__user_event("message", PH_DATA_JSON, "[1]");
+    struct ph_response *res = webhook__post(app, &ev);
+    size_t len;
+
+    (void)state;
+    assert_int_equal(ph_response_status(res), 200);
+    assert_memory_equal(ph_response_body(res, &len), "[1]", 3);
+    assert_int_equal(len, 3);
+    ph_response_free(res);
+    ph_app_free(app);
+}
+
+static void count_answer(struct ph_response *res, void *arg)
+{
+    int *status = arg;
+
+    *status = ph_response_status(res);
+}
+
+/* The plugin holds its token still when the application ends. */
+static void delay_is_closed_while_an_event_waits(void **state)
+{
+    struct ph_app *app = load(HANDLERS_BUILD_DIR "/delay.so?ms=60000");
+    struct ph_event ev = webhook__user_event("message", PH_DATA_TEXT, "hello");
+    struct ph_request *req = ph_request_new("POST", "/eventhandler");
+    struct ph_response *res = ph_response_new();
+    struct diag diag;
+    int status = 0;
+
+    (void)state;
+    assert_int_equal(event__encode(&req->arena, &ev, STR(WEBHOOK_SIGNATURE), &req->http, &diag),
+                     PH_OK);
+    assert_int_equal(ph_app_serve_async(app, req, res, count_answer, &status), PH_OK);
+    assert_int_equal(status, 0);
+    ph_app_free(app);
+    assert_int_equal(status, 503);
+    ph_response_free(res);
+    ph_request_free(req);
+}
+
 static void hub_keys_say_what_the_handlers_are_for(void **state)
 {
     struct ph_app *app = load(HANDLERS_BUILD_DIR "/echo.so?hub=chat&hub=Other");
@@ -405,6 +448,8 @@ int main(void)
         cmocka_unit_test(plugins_describe_themselves),
         cmocka_unit_test(plugins_say_whether_they_block),
         cmocka_unit_test(echo_answers_with_the_same_data),
+        cmocka_unit_test(delay_answers_later),
+        cmocka_unit_test(delay_is_closed_while_an_event_waits),
         cmocka_unit_test(hub_keys_say_what_the_handlers_are_for),
         cmocka_unit_test(chat_wants_a_user_and_gives_the_lobby),
         cmocka_unit_test(chat_counts_in_the_connection_state),
