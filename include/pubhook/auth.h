@@ -152,9 +152,10 @@ struct ph_entra_options {
  *
  * A thread of its own reads the keys: a file before this call returns, a URL from then on; again
  * after twelve hours, and when a token that is right in all else names a key that is not
- * known. Such an event waits for the reading, on its thread, so for wait_ms at the most, and 16
- * of them at the most; while keys cannot be read, events are answered with 503, and once
- * those that were read last are older than max_age_seconds, all are.
+ * known. Such an event waits for the reading, on its thread, for wait_ms at the most; 16 of
+ * them at the most, and none once one has waited in vain for the same reading. While keys
+ * cannot be read, such events are answered with 503, and once those that were read last are
+ * older than max_age_seconds, all are.
  *
  * @param why  gets what is wrong, valid until the next such call; may be NULL
  * PH_ERR_ARGUMENT: an option is missing or wrong. PH_ERR_STATE: called before. PH_ERR_SYSTEM: the

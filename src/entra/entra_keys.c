@@ -28,6 +28,7 @@ struct entra_keys {
     pthread_cond_t changed;  /* for the thread: there is something to do */
     pthread_cond_t settled;  /* for those who wait: a reading is over */
     unsigned waiting;        /* of those */
+    bool slow;               /* one of them has waited in vain for this reading */
     const struct jwks *keys; /* as they were read last, at ... */
     int64_t read_at;
     bool wanted, reading;
@@ -141,7 +142,7 @@ static void settle(struct entra_keys *k, struct jwks *keys)
 {
     int64_t now = clock__mono_ms(), pause = (int64_t)k->config.refresh_seconds * 1000;
 
-    k->wanted = false;
+    k->wanted = k->slow = false;
     if (keys) {
         jwks__unref(k->keys);
         k->keys = keys;
@@ -365,7 +366,7 @@ bool entra_keys__await(struct entra_keys *k, unsigned ms)
     bool settled = false;
 
     pthread_mutex_lock(&k->lock);
-    if (k->waiting < ENTRA_KEYS_MAX_WAITING) {
+    if (k->waiting < ENTRA_KEYS_MAX_WAITING && !k->slow) {
         const struct timespec at = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
         int code = 0;
 
@@ -373,6 +374,7 @@ bool entra_keys__await(struct entra_keys *k, unsigned ms)
         while ((k->reading || k->wanted) && code == 0)
             code = pthread_cond_timedwait(&k->settled, &k->lock, &at);
         settled = !k->reading && !k->wanted;
+        k->slow = !settled;
         k->waiting--;
     }
     pthread_mutex_unlock(&k->lock);

@@ -46,7 +46,8 @@ enum entra_keys_hope {
 };
 /* Any thread: those in `seen`, or none if it is NULL, do not do. */
 enum entra_keys_hope entra_keys__want(struct entra_keys *k, const struct jwks *seen);
-/* Any thread: waits until nothing is being read. False: it takes longer, or too many wait. */
+/* Any thread: waits until nothing is being read. False: it takes longer, as it did for somebody
+ * before, or too many wait. */
 bool entra_keys__await(struct entra_keys *k, unsigned ms);
 /* Any thread: the operator says that the source has changed. */
 void entra_keys__read_again(struct entra_keys *k);

@@ -99,6 +99,8 @@ static enum ph_err read_single(struct decoder *d, unsigned line, struct str *out
 
 static enum ph_err check_text(struct decoder *d, struct str name, struct str value)
 {
+    if (str__is_plain_value(value))
+        return PH_OK;
     if (str__has_control(value))
         return diag__set(d->diag, PH_ERR_SYNTAX, "header %.*s holds a control character",
                          STR_FMT(name));

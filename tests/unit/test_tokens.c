@@ -2,6 +2,7 @@
  * they are not where they were. */
 #include "base/base64.h"
 #include "base/jwt.h"
+#include "entra/entra_keys.h"
 #include "pubhook/auth.h"
 #include "rsa_kit.h"
 #include "unit.h"
@@ -633,6 +634,36 @@ static void without_keys_nothing_is_accepted(void **state)
     ph_app_free(app);
 }
 
+/* A server that hangs holds up nobody but the first. */
+static void who_comes_later_does_not_wait_in_vain(void **state)
+{
+    const struct jwks *keys;
+    struct entra_keys_config config = {.refresh_seconds = 1};
+    struct entra_keys *k;
+    struct provider p;
+    char url[64];
+
+    (void)state;
+    publish(first, "a");
+    provider_start(&p);
+    atomic_store(&p.hanging, true);
+    config.url = str__of(url_of(&p, url));
+    k = entra_keys__new(&config, NULL);
+    assert_non_null(k);
+    assert_true(entra_keys__start(k));
+    assert_int_equal(entra_keys__want(k, NULL), ENTRA_KEYS_COMING);
+    assert_false(entra_keys__await(k, 1));
+    for (int i = 0; i < 100; i++)
+        assert_false(entra_keys__await(k, 3600 * 1000)); /* else this takes its time */
+    atomic_store(&p.hanging, false);
+    while (!(keys = entra_keys__get(k)))
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    jwks__unref(keys);
+    assert_true(entra_keys__await(k, 3600 * 1000));
+    entra_keys__free(k);
+    provider_stop(&p);
+}
+
 static void a_file_of_keys_is_read_again(void **state)
 {
     struct ph_entra_options options = options_of(path);
@@ -664,6 +695,7 @@ int main(void)
         cmocka_unit_test(strangers_cannot_make_it_ask_often),
         cmocka_unit_test(while_the_provider_is_down_known_keys_stay_good),
         cmocka_unit_test(without_keys_nothing_is_accepted),
+        cmocka_unit_test(who_comes_later_does_not_wait_in_vain),
         cmocka_unit_test(a_file_of_keys_is_read_again),
     };
 
