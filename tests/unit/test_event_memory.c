@@ -2,12 +2,14 @@
  * certificates, with each allocation failing in turn: an error, no crash, no leak, and nothing
  * half-done is sent. */
 #include "app/app.h"
+#include "base/x509.h"
 #include "memory_kit.h"
 #include "pubhook/json.h"
 #include "pubhook/state.h"
 #include "unit.h"
 #include "webhook.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 
 #define LONG_TEXT 6000 /* more than a block of an arena */
@@ -135,8 +137,8 @@ static struct ph_event of_kind(enum ph_event_kind kind, const char *name, bool m
         ev.claims = ev.query = ev.headers = (struct event_fields){fields, 2};
         ev.subprotocols = offered;
         ev.subprotocol_count = 2;
-        ev.certificates = &certificate;
-        ev.certificate_count = 1;
+        ev.certificates = mqtt ? NULL : &certificate; /* once is enough: it takes a thousand */
+        ev.certificate_count = !mqtt;
     }
     if (kind == PH_EVENT_JOINED)
         ev.group = STR("g");
@@ -188,7 +190,8 @@ static struct ph_app *new_app(ph_handler_fn *connect)
     return NULL;
 }
 
-/* A failure is a status of 5xx and nothing else of the reply. */
+/* A failure is a status of 5xx and nothing else of the reply; 401 when OpenSSL could not compute
+ * the signature, which then fits none. */
 static void check_response(const struct ph_response *res, int status)
 {
     int got = ph_response_status(res);
@@ -196,7 +199,7 @@ static void check_response(const struct ph_response *res, int status)
     if (got == status)
         return;
     assert_true(memory_kit__failed());
-    assert_true(got >= 500);
+    assert_true(got >= 500 || got == 401);
     assert_null(webhook__header(res, "ce-connectionState"));
     assert_null(webhook__header(res, "Set-Cookie"));
 }
@@ -268,7 +271,8 @@ static void live(void *ctx)
         int status = !refused ? events[i].status : ev.mqtt ? 403 : 500;
 
         serve(app, &ev, status);
-        hand_over(app, &ev, status);
+        if (ev.certificate_count == 0)
+            hand_over(app, &ev, status);
     }
     ph_app_free(app);
 }
@@ -302,6 +306,47 @@ static void each_allocation_of_a_document_may_fail(void **state)
     memory_kit__each_fails(parse, NULL, 1);
 }
 
+/* Here OpenSSL's own allocations fail too, once it has set itself up. */
+static void *openssl_malloc(size_t size, const char *file, int line)
+{
+    (void)file, (void)line;
+    return malloc(size);
+}
+
+static void *openssl_realloc(void *old, size_t size, const char *file, int line)
+{
+    (void)file, (void)line;
+    return realloc(old, size);
+}
+
+static void openssl_free(void *block, const char *file, int line)
+{
+    (void)file, (void)line;
+    free(block);
+}
+
+static void read_certificate(void *ctx)
+{
+    struct x509_facts facts;
+    struct arena a;
+    bool read;
+
+    (void)ctx;
+    arena__init(&a, NULL, 0, 1 << 20);
+    read = x509__read(&a, certificate.pem, &facts);
+    assert_true(read || memory_kit__failed());
+    if (read)
+        assert_str(facts.texts[X509_SERIAL], "badcafe01");
+    arena__free(&a);
+}
+
+static void each_allocation_of_a_certificate_may_fail(void **state)
+{
+    (void)state;
+    read_certificate(NULL);
+    memory_kit__each_fails(read_certificate, NULL, 50);
+}
+
 static void read_pem(void)
 {
     FILE *file = fopen(VECTORS_DIR "/certificates/device.pem", "rb");
@@ -316,8 +361,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_allocation_of_an_event_may_fail),
         cmocka_unit_test(each_allocation_of_a_document_may_fail),
+        cmocka_unit_test(each_allocation_of_a_certificate_may_fail),
     };
 
+    CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free);
     memset(long_text, 'x', LONG_TEXT);
     read_pem();
     return cmocka_run_group_tests_name("events, out of memory", tests, NULL, NULL);
