@@ -269,6 +269,9 @@ static enum ph_err encode_data(struct encoder *e)
 
 static enum ph_err encode_kind(struct encoder *e)
 {
+    /* As an answer to connect, ok is an accept that sets nothing, but perhaps MQTT properties. */
+    if (e->reply->kind == REPLY_OK && e->ev->kind == PH_EVENT_CONNECT)
+        return encode_accept(e);
     switch (e->reply->kind) {
     case REPLY_ACCEPT:
         return encode_accept(e);

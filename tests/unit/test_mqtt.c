@@ -154,6 +154,13 @@ static void accept_has_properties_of_the_connack(void **state)
     expect_property(f, 1, "k", "w");
     answer(f, ph_reply_accept());
     assert_int_equal(f->res.status, 204);
+    reply = ph_reply_ok();
+    ph_reply_add_mqtt_property(reply, "k", "v");
+    answer(f, reply);
+    assert_true(f->answer.success);
+    expect_property(f, 0, "k", "v");
+    answer(f, ph_reply_ok());
+    assert_int_equal(f->res.status, 204);
 }
 
 static void user_replies_have_properties_and_any_content_type(void **state)
