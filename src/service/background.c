@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "curl/sigpipe.h"
 #include "loop/loop_curl.h"
 
 #include <pthread.h>
@@ -439,9 +440,13 @@ int background__fd(const struct background *b)
 
 void background__process(struct background *b)
 {
+    struct sigpipe sigpipe;
+
     if (b->has_thread || pthread_mutex_trylock(&b->turn) != 0)
         return;
+    sigpipe__hold(&sigpipe);
     loop__process(b->loop);
+    sigpipe__release(&sigpipe);
     pthread_mutex_unlock(&b->turn);
 }
 
@@ -457,11 +462,14 @@ static void wait_for_thread(struct background *b, int64_t until_ms)
 
 static void run_until(struct background *b, int64_t until_ms)
 {
+    struct sigpipe sigpipe;
     int64_t left;
 
     pthread_mutex_lock(&b->turn);
+    sigpipe__hold(&sigpipe);
     while (background__pending(b) > 0 && (left = until_ms - clock__mono_ms()) > 0)
         loop__run(b->loop, left < INT32_MAX ? (int)left : INT32_MAX);
+    sigpipe__release(&sigpipe);
     pthread_mutex_unlock(&b->turn);
 }
 
@@ -500,6 +508,18 @@ static bool make_locks(struct background *b)
     return made;
 }
 
+/* The program's signals are not for this thread. */
+static bool start_thread(struct background *b)
+{
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    b->has_thread = pthread_create(&b->thread, NULL, run, b) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return b->has_thread;
+}
+
 struct background *background__new(const struct background_config *config)
 {
     struct background *b = calloc(1, sizeof(*b));
@@ -515,8 +535,7 @@ struct background *background__new(const struct background_config *config)
     b->curl = b->loop ? loop_curl__new(b->loop, transfer_ended, b) : NULL;
     if (b->curl) {
         loop__on_wake(b->loop, woken, b);
-        b->has_thread = config->thread && pthread_create(&b->thread, NULL, run, b) == 0;
-        if (b->has_thread == config->thread)
+        if (!config->thread || start_thread(b))
             return b;
     }
     background__free(b);

@@ -1,5 +1,6 @@
 #include "service/engine.h"
 
+#include "curl/sigpipe.h"
 #include "pubhook/version.h"
 
 #include <stdio.h>
@@ -91,15 +92,19 @@ struct ph_service_result *engine__call(struct engine *e, struct str hub,
                                        const struct ph_service_request *request)
 {
     struct errand c;
+    struct sigpipe sigpipe;
     bool ready = errand__init(&c, &e->rules, engine__identity(e), hub, request);
 
-    if (ready && e->may_not_wait)
+    if (ready && e->may_not_wait) {
         result__fail(c.result, PH_ERR_STATE,
                      "%s: this handler runs on a loop that must not wait: use ph_service_post or "
                      "ph_service_start",
                      c.out.operation->name);
-    else if (ready)
+    } else if (ready) {
+        sigpipe__hold(&sigpipe);
         perform(e, &c);
+        sigpipe__release(&sigpipe);
+    }
     return errand__finish(&c);
 }
 

@@ -1,5 +1,6 @@
 /* The service client against a broker in this process: every operation, and what it does to
  * clients; threads; what is refused before it is sent. */
+#include "base/base64.h"
 #include "broker_kit.h"
 #include "pubhook/service.h"
 
@@ -21,6 +22,8 @@ static int setup(void **state)
 
     (void)state;
     broker_kit__init(&kit, 2);
+    kit.settings.entra = (struct entra_settings){.audience = STR("https://webpubsub.azure.com"),
+                                                 .allow_unvalidated = true};
     broker_kit__start(&kit);
     snprintf(connection_string, sizeof(connection_string),
              "Endpoint=http://127.0.0.1:%u;AccessKey=" KEY ";Version=1.0;", kit.port);
@@ -369,6 +372,56 @@ static void the_service_makes_none_for_a_key(void **state)
         ph_service_call(chat, &(struct ph_service_request){.operation = PH_SERVICE_GENERATE_TOKEN},
                         NULL),
         PH_ERR_AUTH);
+}
+
+/* One of Microsoft Entra, with a signature that this broker does not look at. */
+static enum ph_err give_token(void *arg, void (*give)(void *to, const char *token), void *to)
+{
+    struct buf token;
+    char claims[128];
+
+    snprintf(claims, sizeof(claims), "{\"aud\":\"https://webpubsub.azure.com\",\"exp\":%lld}",
+             (long long)time(NULL) + 60);
+    buf__init(&token, 1024);
+    base64__encode_url(&token, "{\"alg\":\"RS256\",\"typ\":\"JWT\"}", 27);
+    buf__byte(&token, '.');
+    base64__encode_url(&token, claims, strlen(claims));
+    buf__str(&token, STR(".c2lnbmF0dXJl"));
+    give(to, token.data);
+    buf__free(&token);
+    ++*(unsigned *)arg;
+    return PH_OK;
+}
+
+static void the_service_makes_tokens_for_callers_of_entra(void **state)
+{
+    static const char *const groups[] = {"g", NULL};
+    const struct ph_token_options ann = {.user_id = "ann", .groups = groups, .minutes = 5};
+    char endpoint[64], query[2048], *token;
+    unsigned asked = 0;
+    const struct ph_service_options options = {
+        .endpoint = endpoint, .token = give_token, .token_arg = &asked, .allow_plain_token = 1};
+    struct ph_service *s;
+    struct client client;
+    int exists;
+
+    (void)state;
+    snprintf(endpoint, sizeof(endpoint), "http://127.0.0.1:%u", kit.port);
+    assert_int_equal(ph_service_new(NULL, "chat", &options, &s, NULL), PH_OK);
+    MUST(ph_service_client_token(s, &ann, &token, &r));
+    snprintf(query, sizeof(query), "access_token=%s", token);
+    client__open(
+        &client, &kit,
+        &(struct client_options){.protocol = JSON_PROTOCOL, .no_token = true, .query = query});
+    assert_int_equal(client.status, 101);
+    assert_int_equal(ph_service_user_exists(s, "ann", &exists, NULL), PH_OK);
+    assert_int_equal(exists, 1);
+    assert_int_equal(ph_service_group_exists(s, "g", &exists, NULL), PH_OK);
+    assert_int_equal(exists, 1);
+    assert_int_equal(asked, 3);
+    ph_token_free(token);
+    client__close(&client);
+    ph_service_free(s);
 }
 
 /* --- Permissions --------------------------------------------------------------------- */
@@ -752,6 +805,7 @@ int main(void)
         cmocka_unit_test(a_group_is_walked),
         cmocka_unit_test(a_key_makes_tokens_here),
         cmocka_unit_test(the_service_makes_none_for_a_key),
+        cmocka_unit_test(the_service_makes_tokens_for_callers_of_entra),
         cmocka_unit_test(permissions_are_granted_checked_and_revoked),
         cmocka_unit_test(what_is_no_request_is_refused_before_it_is_sent),
         cmocka_unit_test(clients_that_cannot_be_made),

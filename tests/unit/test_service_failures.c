@@ -1,5 +1,6 @@
 /* The service client and a server that is broken, slow, or somebody else: what is tried again,
  * what is not, and what is told of it. No broker. */
+#include "curl/sigpipe.h"
 #include "pubhook/service.h"
 #include "rude_server.h"
 #include "service/retry.h"
@@ -7,6 +8,7 @@
 
 #include <poll.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define WAIT_MS 20000
 #define HEAD(status) "HTTP/1.1 " status "\r\n"
@@ -515,6 +517,29 @@ static void pauses_double_vary_and_end(void **state)
     assert_int_equal(retry__pause(&rules, true, &final, 1, 9999, 0), -1);
 }
 
+static void on_pipe(int number)
+{
+    (void)number;
+    fail_msg("SIGPIPE reached the program");
+}
+
+static void a_broken_pipe_does_not_reach_the_program(void **state)
+{
+    struct sigaction sa = {.sa_handler = on_pipe}, before;
+    struct sigpipe held;
+    int fds[2];
+
+    (void)state;
+    assert_int_equal(sigaction(SIGPIPE, &sa, &before), 0);
+    assert_int_equal(pipe(fds), 0);
+    close(fds[0]);
+    sigpipe__hold(&held);
+    assert_int_equal(write(fds[1], "x", 1), -1);
+    sigpipe__release(&held);
+    close(fds[1]);
+    sigaction(SIGPIPE, &before, NULL);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -543,6 +568,7 @@ int main(void)
         cmocka_unit_test(a_link_to_somebody_else_is_followed_at_the_endpoint),
         cmocka_unit_test(another_key_from_now_on),
         cmocka_unit_test(tokens_that_are_none),
+        cmocka_unit_test(a_broken_pipe_does_not_reach_the_program),
         cmocka_unit_test(pauses_double_vary_and_end),
     };
 
