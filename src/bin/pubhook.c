@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -61,17 +62,25 @@ static const char *printed(char *out, size_t size, const char *fmt, ...)
     return out;
 }
 
+/* The summary as a sentence, and what follows it. */
+static const char *about_of(const struct verb *verb)
+{
+    static char text[8192];
+    printed(text, sizeof(text), "%c%s.%s%s", toupper((unsigned char)*verb->summary),
+            verb->summary + 1, verb->about ? "\n\n" : "", verb->about ? verb->about : "");
+    return text;
+}
+
 const struct cli *verb__cli(const struct verb *verb)
 {
-    static char program[64], synopsis[256], about[8192], more[8192];
+    static char program[64], synopsis[256], more[8192];
     static struct cli cli;
 
     cli = (struct cli){
         .program = printed(program, sizeof(program), "pubhook %s", verb->name),
         .synopsis = printed(synopsis, sizeof(synopsis), "%s%s[OPTION]...", verb->operands,
                             *verb->operands ? " " : ""),
-        .about = printed(about, sizeof(about), "%s%s%s", verb->summary, verb->about ? "\n\n" : "",
-                         verb->about ? verb->about : ""),
+        .about = about_of(verb),
         .options = verb->options,
         .option_count = verb->option_count,
         .operands_first = true,

@@ -4,19 +4,17 @@
 
 #include <stdlib.h>
 
-#define MAX_PAGE 200
 #define MAX_TOP 100000000u
+
+struct settings {
+    struct rest rest;
+    bool all;
+    unsigned top;
+};
 
 /* --- add and remove -------------------------------------------------------------------- */
 
-static enum ph_err set_all(void *settings, const char *value, struct diag *diag)
-{
-    struct rest *r = settings;
-
-    (void)value, (void)diag;
-    r->all = true;
-    return PH_OK;
-}
+VERB_FLAG(set_all, all)
 
 static const struct cli_option member_options[] = {
     {"connection", "ID", "a connection", rest__set_connection},
@@ -32,16 +30,17 @@ struct members {
 };
 
 /* One group for a connection or a user, any number for a filter. */
-static int change(const struct rest *r, const struct members *operations)
+static int change(const struct settings *s, const struct members *operations)
 {
+    const struct rest *r = &s->rest;
     struct ph_service_request request = {.user_id = r->user, .connection_id = r->connection};
-    int ways = (r->user ? 1 : 0) + (r->connection ? 1 : 0) + (r->filter ? 1 : 0) + (r->all ? 1 : 0);
+    int ways = (r->user ? 1 : 0) + (r->connection ? 1 : 0) + (r->filter ? 1 : 0) + (s->all ? 1 : 0);
 
     if (ways != 1)
         return common__wrong(&r->common,
                              "who? Expected one of --connection ID, --user ID, --filter FILTER and "
                              "--all");
-    if (r->filter || r->all) {
+    if (r->filter || s->all) {
         request.operation = operations->many;
         request.filter = r->filter;
         request.groups = (const char *const *)(r->common.operands + 1);
@@ -79,7 +78,7 @@ const struct verb verb_group_add = {
     .examples = "  pubhook group add chat lobby --user alice\n"
                 "  pubhook group add chat lobby news --filter \"userId ne null\"",
     PUBHOOK_OPTIONS(member_options),
-    .settings_size = sizeof(struct rest),
+    .settings_size = sizeof(struct settings),
     .run = run_add,
 };
 
@@ -90,7 +89,7 @@ const struct verb verb_group_remove = {
     .examples = "  pubhook group remove chat lobby --user alice\n"
                 "  pubhook group remove chat lobby news --all",
     PUBHOOK_OPTIONS(member_options),
-    .settings_size = sizeof(struct rest),
+    .settings_size = sizeof(struct settings),
     .run = run_remove,
 };
 
@@ -113,7 +112,7 @@ const struct verb verb_group_exists = {
     .summary = "has a group a member? Says yes, or no with status 1",
     .examples = "  pubhook group exists chat lobby && pubhook send chat --group lobby --text hi",
     PUBHOOK_OPTIONS(exists_options),
-    .settings_size = sizeof(struct rest),
+    .settings_size = sizeof(struct settings),
     .run = run_exists,
 };
 
@@ -138,29 +137,16 @@ const struct verb verb_group_close = {
     .summary = "close the connections of a group's members",
     .examples = "  pubhook group close chat lobby --reason 'the lobby is closed'",
     PUBHOOK_OPTIONS(close_options),
-    .settings_size = sizeof(struct rest),
+    .settings_size = sizeof(struct settings),
     .run = run_close,
 };
 
 /* --- list ------------------------------------------------------------------------------------ */
 
-static enum ph_err set_page_size(void *settings, const char *value, struct diag *diag)
-{
-    struct rest *r = settings;
-
-    return cli__number(value, 1, MAX_PAGE, &r->page_size, diag);
-}
-
-static enum ph_err set_top(void *settings, const char *value, struct diag *diag)
-{
-    struct rest *r = settings;
-
-    return cli__number(value, 1, MAX_TOP, &r->top, diag);
-}
+VERB_NUMBER(set_top, top, 1, MAX_TOP)
 
 static const struct cli_option list_options[] = {
     {"top", "N", "not more than so many", set_top},
-    {"page-size", "N", "so many at a time, 1 to 200 (default 200)", set_page_size},
     REST_OPTIONS,
     OPTION_JSON,
 };
@@ -183,46 +169,34 @@ static int print_connection(const struct rest *r, const char *id, const char *us
     return common__print(&r->common, &out);
 }
 
-static int print_page(const struct rest *r, const struct ph_service_result *page)
+static int list(const struct rest *r, struct ph_service_list *connections)
 {
     const char *id, *user;
-    int status = EXIT_SUCCESS;
+    int status;
 
-    for (size_t i = 0; !status && (id = ph_service_result_connection(page, i, &user)); i++)
-        status = print_connection(r, id, user);
+    do {
+        if (ph_service_list_next(connections, &id, &user))
+            return rest__failed(r, ph_service_list_result(connections));
+        status = id ? print_connection(r, id, user) : EXIT_SUCCESS;
+    } while (id && !status);
     return status;
 }
 
 /* Page by page, each printed before the next is asked for. */
-static int list(const struct rest *r, struct ph_service *service)
-{
-    struct ph_service_request request = {.operation = PH_SERVICE_LIST_CONNECTIONS_IN_GROUP,
-                                         .group = r->common.operands[1],
-                                         .page_size = r->page_size,
-                                         .top = r->top};
-    struct ph_service_result *page = NULL, *before;
-    int status;
-
-    do {
-        before = page;
-        status =
-            ph_service_call(service, &request, &page) ? rest__failed(r, page) : print_page(r, page);
-        ph_service_result_free(before);
-        request.continuation = ph_service_result_continuation(page);
-    } while (!status && request.continuation);
-    ph_service_result_free(page);
-    return status;
-}
-
 static int run_list(void *settings)
 {
-    const struct rest *r = settings;
+    const struct settings *s = settings;
+    const struct rest *r = &s->rest;
     struct ph_service *service;
+    struct ph_service_list *connections;
     int status = rest__open(r, r->common.operands[0], &service);
 
     if (status)
         return status;
-    status = list(r, service);
+    connections = ph_service_list_new(service, r->common.operands[1], s->top);
+    status = connections ? list(r, connections)
+                         : common__fail(&r->common, "%s", ph_strerror(PH_ERR_MEMORY));
+    ph_service_list_free(connections);
     ph_service_free(service);
     return status;
 }
@@ -234,6 +208,6 @@ const struct verb verb_group_list = {
     .examples = "  pubhook group list chat lobby\n"
                 "  pubhook group list chat lobby --json | jq -r .userId | sort | uniq -c",
     PUBHOOK_OPTIONS(list_options),
-    .settings_size = sizeof(struct rest),
+    .settings_size = sizeof(struct settings),
     .run = run_list,
 };

@@ -1,51 +1,24 @@
 /* send: a message to a hub, a group, a user or a connection. */
+#include "bin/content.h"
 #include "bin/rest.h"
 
 #include <stdlib.h>
 
 #define MAX_TTL 300
 
-static enum ph_err set_text(void *settings, const char *value, struct diag *diag)
-{
-    struct rest *r = settings;
+struct settings {
+    struct rest rest;
+    struct content content;
+    struct values metadata;
+    unsigned ttl;
+};
 
-    return content__set_text(&r->content, value, diag);
-}
-
-static enum ph_err set_json(void *settings, const char *value, struct diag *diag)
-{
-    struct rest *r = settings;
-
-    return content__set_json(&r->content, value, diag);
-}
-
-static enum ph_err set_file(void *settings, const char *value, struct diag *diag)
-{
-    struct rest *r = settings;
-
-    return content__set_file(&r->content, value, diag);
-}
-
-static enum ph_err set_data_type(void *settings, const char *value, struct diag *diag)
-{
-    struct rest *r = settings;
-
-    return content__set_type(&r->content, value, diag);
-}
-
-static enum ph_err set_ttl(void *settings, const char *value, struct diag *diag)
-{
-    struct rest *r = settings;
-
-    return cli__number(value, 1, MAX_TTL, &r->ttl, diag);
-}
-
-static enum ph_err add_metadata(void *settings, const char *value, struct diag *diag)
-{
-    struct rest *r = settings;
-
-    return values__add_pair(&r->metadata, value, diag);
-}
+VERB_ADD(set_text, content, content__set_text)
+VERB_ADD(set_json, content, content__set_json)
+VERB_ADD(set_file, content, content__set_file)
+VERB_ADD(set_data_type, content, content__set_type)
+VERB_ADD(add_metadata, metadata, values__add_pair)
+VERB_NUMBER(set_ttl, ttl, 1, MAX_TTL)
 
 static const struct cli_option options[] = {
     {"group", "NAME", "to the members of a group", rest__set_group},
@@ -84,8 +57,9 @@ static bool make_metadata(struct arena *a, const struct values *values,
     return true;
 }
 
-static int send_it(struct rest *r, struct arena *a)
+static int send_it(struct settings *s, struct arena *a)
 {
+    const struct rest *r = &s->rest;
     struct ph_service_metadata metadata[PUBHOOK_MAX_LIST + 1] = {{NULL, NULL}};
     struct ph_service_request request = {
         .operation = operation_of(r),
@@ -94,15 +68,15 @@ static int send_it(struct rest *r, struct arena *a)
         .connection_id = r->connection,
         .filter = r->filter,
         .excluded = r->excluded.count > 0 ? r->excluded.items : NULL,
-        .ttl_seconds = r->ttl,
-        .metadata = r->metadata.count > 0 ? metadata : NULL,
+        .ttl_seconds = s->ttl,
+        .metadata = s->metadata.count > 0 ? metadata : NULL,
     };
     struct str data;
     struct diag diag;
 
-    if (content__load(&r->content, &data, &request.type, &diag))
+    if (content__load(&s->content, &data, &request.type, &diag))
         return common__wrong(&r->common, "%s", diag.text);
-    if (!make_metadata(a, &r->metadata, metadata))
+    if (!make_metadata(a, &s->metadata, metadata))
         return common__fail(&r->common, "%s", ph_strerror(PH_ERR_MEMORY));
     request.data = data.ptr;
     request.len = data.len;
@@ -111,19 +85,20 @@ static int send_it(struct rest *r, struct arena *a)
 
 static int run(void *settings)
 {
-    struct rest *r = settings;
+    struct settings *s = settings;
+    const struct rest *r = &s->rest;
     struct arena arena;
     int status;
 
     if ((r->group ? 1 : 0) + (r->user ? 1 : 0) + (r->connection ? 1 : 0) > 1)
         return common__wrong(&r->common, "--group, --user and --connection exclude each other");
-    if (!content__given(&r->content))
+    if (!content__given(&s->content))
         return common__wrong(&r->common, "send what? Expected --text TEXT, --json JSON or "
                                          "--file FILE");
     arena__init(&arena, NULL, 0, 1u << 20);
-    status = send_it(r, &arena);
+    status = send_it(s, &arena);
     arena__free(&arena);
-    content__free(&r->content);
+    content__free(&s->content);
     return status;
 }
 
@@ -136,6 +111,6 @@ const struct verb verb_send = {
                 "'bob'\"\n"
                 "  tail -n 1 log.txt | pubhook send chat --user alice --file - --data-type text",
     PUBHOOK_OPTIONS(options),
-    .settings_size = sizeof(struct rest),
+    .settings_size = sizeof(struct settings),
     .run = run,
 };

@@ -1,6 +1,5 @@
 /* token, url: what a client connects with. */
-#include "bin/pubhook.h"
-#include "pubhook/token.h"
+#include "bin/rest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +8,7 @@
 #define MAX_MINUTES (366u * 24 * 60)
 
 struct settings {
-    struct common common;
+    struct rest rest;
     const char *user_id;
     struct values roles, groups;
     unsigned minutes;
@@ -59,29 +58,29 @@ static const struct cli_option options[] = {
     {"group", "NAME", "a group that the client is in from the start; may be repeated", add_group},
     {"minutes", "N", "lifetime (default 60)", set_minutes},
     {"client", "PROTOCOL", "what the client speaks: default, mqtt or socketio", set_protocol},
-    OPTION_CONNECTION_STRING,
-    OPTION_OUTPUT,
+    REST_OPTIONS,
     OPTION_JSON,
 };
 
-typedef enum ph_err make_fn(const char *connection_string, const char *hub,
-                            const struct ph_token_options *options, char **out);
+typedef enum ph_err make_fn(struct ph_service *service, const struct ph_token_options *options,
+                            char **text, struct ph_service_result **out);
 
 static int print(const struct settings *s, const char *key, const char *value)
 {
+    const struct common *c = &s->rest.common;
     struct record r;
 
-    if (!s->common.json) {
+    if (!c->json) {
         puts(value);
         return EXIT_SUCCESS;
     }
     record__begin(&r);
     record__text(&r, key, str__of(value));
-    record__text(&r, "hub", str__of(s->common.operands[0]));
+    record__text(&r, "hub", str__of(c->operands[0]));
     if (s->user_id)
         record__text(&r, "userId", str__of(s->user_id));
     record__number(&r, "minutes", s->minutes ? s->minutes : DEFAULT_MINUTES);
-    return common__print(&s->common, &r);
+    return common__print(c, &r);
 }
 
 static int make(const struct settings *s, make_fn *fn, const char *key)
@@ -91,42 +90,36 @@ static int make(const struct settings *s, make_fn *fn, const char *key)
                                            .groups = s->groups.items,
                                            .minutes = s->minutes,
                                            .protocol = s->protocol};
-    struct connection_string service;
+    struct ph_service *service;
+    struct ph_service_result *result;
     char *text;
-    int status = common__service(&s->common, &service);
-    enum ph_err err;
+    int status = rest__open(&s->rest, s->rest.common.operands[0], &service);
 
     if (status)
         return status;
-    err = fn(common__connection_string(&s->common), s->common.operands[0], &token, &text);
-    if (err == PH_ERR_ARGUMENT)
-        return common__wrong(
-            &s->common,
-            "\"%s\" is no name of a hub (a letter, then letters, digits and _), or "
-            "an option's name of a user, role or group is none",
-            s->common.operands[0]);
-    if (err)
-        return common__fail(&s->common, "%s", ph_strerror(err));
-    status = print(s, key, text);
+    status =
+        fn(service, &token, &text, &result) ? rest__failed(&s->rest, result) : print(s, key, text);
     ph_token_free(text);
+    ph_service_result_free(result);
+    ph_service_free(service);
     return status;
 }
 
 static int run_token(void *settings)
 {
-    return make(settings, ph_client_access_token, "token");
+    return make(settings, ph_service_client_token, "token");
 }
 
 static int run_url(void *settings)
 {
-    return make(settings, ph_client_access_url, "url");
+    return make(settings, ph_service_client_url, "url");
 }
 
 const struct verb verb_token = {
     .name = "token",
     .operands = "HUB",
     .summary = "print an access token for clients of a hub",
-    .about = "Made here, from the access key: the service is not asked.",
+    .about = "Made here, from the access key; with --bearer, the service is asked for it.",
     .examples = "  pubhook token chat --user alice --role webpubsub.joinLeaveGroup\n"
                 "  pubhook token chat --json | jq -r .token",
     PUBHOOK_OPTIONS(options),
@@ -138,7 +131,7 @@ const struct verb verb_url = {
     .name = "url",
     .operands = "HUB",
     .summary = "print a URL that a client connects to, with its access token",
-    .about = "Made here, from the access key: the service is not asked.",
+    .about = "Made here, from the access key; with --bearer, the service is asked for it.",
     .examples = "  pubhook url chat --user alice --group lobby\n"
                 "  websocat \"$(pubhook url chat)\"",
     PUBHOOK_OPTIONS(options),

@@ -2,20 +2,17 @@
 #ifndef BIN_REST_H
 #define BIN_REST_H
 
-#include "bin/content.h"
 #include "bin/pubhook.h"
 #include "pubhook/service.h"
 
-/* Settings of these verbs; each has the options that its operation knows. */
+/* Settings of these verbs, or their first member; each has the options that its operation
+ * knows. */
 struct rest {
     struct common common;
     const char *endpoint, *bearer, *ca_file;
     unsigned timeout_s;
     const char *group, *user, *connection, *filter, *reason;
-    struct values excluded, metadata;
-    unsigned ttl, page_size, top;
-    bool all;
-    struct content content;
+    struct values excluded;
 };
 
 enum ph_err rest__set_endpoint(void *settings, const char *value, struct diag *diag);
