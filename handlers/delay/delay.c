@@ -208,7 +208,7 @@ static void close_delay(void *state)
 }
 
 static const struct ph_plugin plugin = {
-    PH_PLUGIN_HEAD, "delay", PH_VERSION, open_delay, close_delay, handlers,
+    PH_PLUGIN_HEAD, "delay", PH_VERSION, open_delay, close_delay, handlers, NULL,
 };
 
 PH_PLUGIN(plugin)
