@@ -6,7 +6,10 @@ process.env.PUBHOOK_TEST_CLIENT = "c";
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { cleanup } from "./lib/cleanup.mjs";
 import { CuttableProxy } from "./lib/net.mjs";
+import { example } from "./lib/paths.mjs";
+import { start } from "./lib/program.mjs";
 import { startBroker } from "./lib/pubhook.mjs";
 import { Random } from "./lib/random.mjs";
 import { startNginxBroker } from "./lib/webservers.mjs";
@@ -115,7 +118,7 @@ test("C and JavaScript in one group, and every type of data", async (t) => {
   const heard = new Inbox("official client");
   js.on("group-message", ({ message }) => heard.put(message));
   await js.start();
-  t.after(() => js.stop());
+  cleanup(t, () => js.stop());
   const c = await startClient(t, () => accessUrl(broker, "chat", { userId: "c", roles: allRoles }));
   await Promise.all([js.joinGroup("g"), c.client.joinGroup("g")]);
   const bytes = new Uint8Array([0, 1, 128, 255]).buffer;
@@ -165,4 +168,31 @@ test("bounds: pending requests and a frame's size fail at once", async (t) => {
   await assert.rejects(client.sendToGroup("g", "x".repeat(1_100_000), "text"), { err: 201 });
   await assert.rejects(client.sendToGroup("", "x", "text"), { err: 100 });
   await client.sendToGroup("g", "fine", "text");
+});
+
+test("examples/subscriber: two of them talk in a group", async (t) => {
+  const broker = await startBroker(t);
+  const join = async (userId) => {
+    const url = await accessUrl(broker, "chat", { userId, roles: allRoles });
+    const one = start(t, example("subscriber"), [url, "lobby"], { stdin: "pipe" });
+    await one.logged(`connected as ${userId}`);
+    one.stopOnce = async () => {
+      one.endInput();
+      await one.ended();
+    };
+    return one;
+  };
+  const [ann, bob] = [await join("ann"), await join("bob")];
+  const service = serviceClient(broker, "chat");
+  ann.type("hello\n"); // its joining was sent before; bob's may be under way
+  const members = async () => {
+    let count = 0;
+    for await (const _ of await service.group("lobby").listConnections()) count++;
+    return count;
+  };
+  while ((await members()) < 2);
+  ann.type("hello again\n");
+  bob.type("hi\n");
+  assert.equal(await ann.line("bob:"), "hi");
+  assert.ok((await bob.line("ann:")).startsWith("hello"));
 });
