@@ -103,8 +103,8 @@ struct ph_service_options {
     void *token_arg;
     /** Requests go to this host (a URL without a path) while tokens name the endpoint. */
     const char *reverse_proxy;
-    const char *proxy;           /**< an HTTP or SOCKS proxy (CURLOPT_PROXY); "": none */
-    const char *ca_file;         /**< PEM file of issuers to trust in place of the system's */
+    const char *proxy;   /**< an HTTP or SOCKS proxy (CURLOPT_PROXY); "": none */
+    const char *ca_file; /**< PEM file of issuers to trust besides the system's folder of them */
     unsigned connect_timeout_ms; /**< for name, TCP and TLS together; default 10,000 */
     unsigned timeout_ms;         /**< for a request with all its tries; default 30,000 */
     int retries;                 /**< further tries; default 3; -1: none */

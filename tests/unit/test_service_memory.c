@@ -1,5 +1,7 @@
 /* Each allocation of the service client fails in turn, those that libcurl makes among them:
  * an error, no crash, no leak, and nothing that hangs. */
+#include "app/app.h"
+#include "event/event.h"
 #include "memory_kit.h"
 #include "pubhook/service.h"
 #include "rude_server.h"
@@ -179,6 +181,32 @@ static void requests_that_are_started(void *ctx)
     ph_service_free(s);
 }
 
+/* The clients that an application has for its handlers. */
+static void what_handlers_post(void *ctx)
+{
+    static const struct rude_step script[] = {{RUDE_END, NULL}};
+    const struct str hubs[] = {STR("chat"), STR("other"), STR("CHAT")};
+    struct ph_app *app;
+    char text[128];
+    enum ph_err err;
+
+    rude_server__play(ctx, script);
+    app = ph_app_new();
+    if (!app)
+        return;
+    snprintf(text, sizeof(text), "Endpoint=http://127.0.0.1:%u;AccessKey=k;", server.port);
+    err = ph_app_use_connection_string(app, text);
+    expect(err, PH_OK, "ph_app_use_connection_string");
+    for (size_t i = 0; !err && i < sizeof(hubs) / sizeof(*hubs); i++) {
+        struct app_call asked = {.app = app};
+        const struct ph_event ev = {.hub = hubs[i], .origin = STR("127.0.0.1"), .call = &asked};
+
+        expect(ph_service_post(ph_event_service(&ev), &say), PH_OK, "ph_service_post");
+    }
+    expect(ph_app_set_service(app, text, NULL, NULL), PH_OK, "ph_app_set_service");
+    ph_app_free(app);
+}
+
 static void each_allocation_fails(void **state)
 {
     static const struct {
@@ -187,7 +215,8 @@ static void each_allocation_fails(void **state)
         bool curl_is_counted;
     } runs[] = {{"calls that wait", calls_that_wait, true},
                 {"a walk and tokens", a_walk_and_tokens, true},
-                {"requests that are started", requests_that_are_started, false}};
+                {"requests that are started", requests_that_are_started, false},
+                {"what handlers post", what_handlers_post, false}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(runs) / sizeof(*runs); i++) {
