@@ -258,6 +258,20 @@ static struct ph_reply *remember(const struct ph_event *ev)
     return reply;
 }
 
+/* What an MQTT client published, its type and its properties go back. */
+static struct ph_reply *publish(const struct ph_event *ev)
+{
+    struct ph_reply *reply = echo(ev);
+    const char *name;
+
+    for (size_t i = 0; (name = ph_event_field_name(ev, PH_FIELD_MQTT_PROPERTIES, i)); i++)
+        ph_reply_add_mqtt_property(reply, name,
+                                   ph_event_field(ev, PH_FIELD_MQTT_PROPERTIES, name, 0));
+    if (ph_event_is_mqtt(ev) && ph_event_content_type(ev))
+        ph_reply_set_content_type(reply, ph_event_content_type(ev));
+    return reply;
+}
+
 static struct ph_reply *forget(const struct ph_event *ev)
 {
     struct ph_state *state = ph_state_from_event(ev);
@@ -275,7 +289,7 @@ static const struct {
 } user_events[] = {
     {"whoami", whoami}, {"count", count},   {"quiet", quiet},       {"refuse", refuse},
     {"message", echo},  {"tag", tag},       {"tagOnly", tag_only},  {"cookies", cookies},
-    {"sum", sum},       {"forget", forget}, {"remember", remember},
+    {"sum", sum},       {"forget", forget}, {"remember", remember}, {"publish", publish},
 };
 
 static struct ph_reply *on_user_event(const struct ph_event *ev, void *arg)
