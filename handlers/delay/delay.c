@@ -1,17 +1,16 @@
 /* delay: answers each user event with its own data, some time later. A handler that defers its
  * replies (pubhook/defer.h): one thread answers all, however many events wait.
  *
- *     pubhookd --plugin 'delay.so?ms=2000' --access-key KEY
+ *     pubhookd --plugin 'delay.so?after=2s' --access-key KEY
  *
  * Configuration:
- *   ms=N   milliseconds to the answer: 0 to 60000, default 1000 */
+ *   after=TIME   time to the answer: 0ms to 60s, default 1s */
 #include <pthread.h>
 #include <pubhook/plugin.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
 
-#define DEFAULT_MS 1000
 #define MAX_MS 60000
 #define DEADLINE_MS (MAX_MS + 30000)
 
@@ -138,16 +137,15 @@ static const struct ph_plugin_handler handlers[] = {
     {0, NULL, NULL},
 };
 
-static bool read_ms(const char *text, long *ms)
-{
-    char *end;
-
-    *ms = DEFAULT_MS;
-    if (!text)
-        return true;
-    *ms = strtol(text, &end, 10);
-    return *text && !*end && *ms >= 0 && *ms <= MAX_MS;
-}
+static const struct ph_plugin_option options[] = {
+    {.name = "after",
+     .type = PH_OPTION_DURATION,
+     .help = "time to the answer",
+     .preset = "1s",
+     .least = 0,
+     .most = MAX_MS},
+    {.name = NULL},
+};
 
 static bool start(struct delay *d)
 {
@@ -177,16 +175,12 @@ static void delay_free(struct delay *d)
 
 static enum ph_err open_delay(struct ph_plugin_config *config, void **state)
 {
-    struct delay *d;
-    long ms;
+    struct delay *d = calloc(1, sizeof(*d));
 
     ph_plugin_config_never_blocks(config);
-    if (!read_ms(ph_plugin_config_get(config, "ms"), &ms))
-        return ph_plugin_config_fail(config, "ms is no number from 0 to 60000");
-    d = calloc(1, sizeof(*d));
     if (!d)
         return PH_ERR_MEMORY;
-    d->ms = ms;
+    d->ms = (long)ph_plugin_config_int(config, "after");
     if (!start(d)) {
         delay_free(d);
         return ph_plugin_config_fail(config, "cannot start a thread");
@@ -208,7 +202,7 @@ static void close_delay(void *state)
 }
 
 static const struct ph_plugin plugin = {
-    PH_PLUGIN_HEAD, "delay", PH_VERSION, open_delay, close_delay, handlers, NULL,
+    PH_PLUGIN_HEAD, "delay", PH_VERSION, open_delay, close_delay, handlers, options,
 };
 
 PH_PLUGIN(plugin)

@@ -221,7 +221,7 @@ static void echo_answers_with_the_same_data(void **state)
 
 static void delay_answers_later(void **state)
 {
-    struct ph_app *app = load(HANDLERS_BUILD_DIR "/delay.so?ms=1");
+    struct ph_app *app = load(HANDLERS_BUILD_DIR "/delay.so?after=1ms");
     struct ph_event ev = webhook__user_event("message", PH_DATA_JSON, "[1]");
     struct ph_response *res = webhook__post(app, &ev);
     size_t len;
@@ -244,7 +244,7 @@ static void count_answer(struct ph_response *res, void *arg)
 /* The plugin holds its token still when the application ends. */
 static void delay_is_closed_while_an_event_waits(void **state)
 {
-    struct ph_app *app = load(HANDLERS_BUILD_DIR "/delay.so?ms=60000");
+    struct ph_app *app = load(HANDLERS_BUILD_DIR "/delay.so?after=60s");
     struct ph_event ev = webhook__user_event("message", PH_DATA_TEXT, "hello");
     struct ph_request *req = ph_request_new("POST", "/eventhandler");
     struct ph_response *res = ph_response_new();
