@@ -81,6 +81,13 @@ test("functions, types and constants that are named exist", () => {
   }
 });
 
+test("metrics that are named exist", () => {
+  const sources = ["src/broker/metrics", "src/app"].map((folder) => folderText(folder, /\.c$/)).join();
+  for (const name of documents) {
+    for (const [metric] of text(name).matchAll(/\bpubhook_[a-z_]+\b(?!\.)/g)) assert.ok(sources.includes(`"${metric}"`), `${name}: ${metric}`);
+  }
+});
+
 test("options that are named exist", () => {
   const manual = folderText("man", /\.1$/).replaceAll("\\-", "-");
   const scripts = `${folderText("scripts", /./)}\n${text("tests/bench/run")}`;
