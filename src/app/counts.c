@@ -83,10 +83,11 @@ static struct handler_counts *copy(const struct handler_counts *like)
 {
     struct handler_counts *h =
         calloc(1, sizeof(*h) + like->name.len + like->hub.len + like->event.len + 3);
-    char *at = (char *)(h + 1);
+    char *at;
 
     if (!h)
         return NULL;
+    at = (char *)(h + 1);
     h->kind = like->kind;
     h->name = str__place(&at, like->name);
     h->hub = str__place(&at, like->hub);
