@@ -23,6 +23,7 @@
 
 #include <pubhook/app.h>
 #include <pubhook/log.h>
+#include <pubhook/mqtt.h>
 #include <pubhook/token.h>
 
 #ifdef __cplusplus
@@ -55,6 +56,9 @@ enum ph_test_attribute {
     PH_TEST_TARGET,    /* of the HTTP request; at first the path that the application serves */
     PH_TEST_SIGNED_BY, /* another access key than the handler's options name; NULL: the event
                           goes out without a signature */
+    PH_TEST_PHYSICAL_CONNECTION_ID, /* makes it an event of an MQTT client */
+    PH_TEST_SESSION_ID,             /* of an MQTT client, but on connect */
+    PH_TEST_CONTENT_TYPE,           /* of an MQTT client's message, which may be any */
     PH_TEST_ATTRIBUTE_COUNT
 };
 
@@ -77,7 +81,8 @@ PH_API void ph_test_event_set_data(struct ph_test_event *event, enum ph_data_typ
 PH_API void ph_test_event_set_text(struct ph_test_event *event, const char *text);
 /**
  * Adds a value: to the claims, the query or the headers of the client's request (connect), or
- * to the metadata of a message (user events). A name that is there gets another value.
+ * to the metadata of a message (user events). A name that is there gets another value. Also
+ * to an MQTT client's user properties.
  */
 PH_API void ph_test_event_add_field(struct ph_test_event *event, enum ph_field field,
                                     const char *name, const char *value);
@@ -86,6 +91,14 @@ PH_API void ph_test_event_add_subprotocol(struct ph_test_event *event, const cha
 /** Adds a TLS certificate of the client (connect). */
 PH_API void ph_test_event_add_certificate(struct ph_test_event *event, const char *thumbprint,
                                           const char *pem);
+/** What a connect event of an MQTT client says besides; `username` and `password` may be NULL. */
+PH_API void ph_test_event_set_mqtt_connect(struct ph_test_event *event,
+                                           enum ph_mqtt_version version, int clean_start,
+                                           const char *username, const void *password,
+                                           size_t password_len);
+/** What a disconnected event of an MQTT client says besides; `code` of its DISCONNECT packet, -1
+ *  when there was none. */
+PH_API void ph_test_event_set_mqtt_disconnect(struct ph_test_event *event, int by_client, int code);
 /**
  * Changes the request that the event becomes, for events that are wrong on purpose: replaces
  * a header, or adds one that was not there; NULL takes it away. Last of all, so a signature
@@ -164,6 +177,9 @@ struct ph_test_reply {
     size_t data_len;
     const char *body; /* as it came; never NULL */
     size_t body_len;
+    int mqtt_code; /* of the CONNACK of an MQTT client that is refused */
+    const char *mqtt_reason;
+    const char *content_type; /* of the message back to an MQTT client, which may be any */
 };
 
 /**
@@ -187,6 +203,9 @@ PH_API const char *ph_test_reply_header(const struct ph_test_reply *reply, const
                                         size_t at);
 /** A metadata entry of the message that goes back; NULL if there is none. */
 PH_API const char *ph_test_reply_metadata(const struct ph_test_reply *reply, const char *name);
+/** Value number `at` of a user property for an MQTT client; NULL past the last one of that name. */
+PH_API const char *ph_test_reply_mqtt_property(const struct ph_test_reply *reply, const char *name,
+                                               size_t at);
 PH_API void ph_test_reply_free(struct ph_test_reply *reply);
 
 /* --- A broker ------------------------------------------------------------------------- */
@@ -199,7 +218,8 @@ struct ph_test_event_handler {
     const char *url;    /* "http://localhost:8090/eventhandler"; {event} and {hub} are replaced */
     const char *plugin; /* "FILE.so?key=value&...", inside of the broker */
     struct ph_app *app; /* over HTTP, on threads of its own; must have the broker's key, or
-                           allow unsigned events, and outlive the broker */
+                           allow unsigned events, and outlive the broker, which its handlers
+                           call as their service (ph_app_set_service) */
 };
 
 /** Zeroed means default; grows at its end. */

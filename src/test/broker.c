@@ -1,4 +1,5 @@
 #include "pubhook/serve.h"
+#include "pubhook/service.h"
 #include "test/core.h"
 #include "test/why.h"
 
@@ -59,6 +60,22 @@ static enum ph_err name(struct ph_test_broker *b, const char *key, struct diag *
     return b->url && b->connection_string ? PH_OK : no_memory(diag);
 }
 
+/* Handlers inside of the broker call it too. */
+static enum ph_err connect_apps(struct ph_test_broker *b,
+                                const struct ph_test_broker_options *options, struct diag *diag)
+{
+    for (size_t i = 0; i < options->handler_count; i++) {
+        struct ph_app *app = options->handlers[i].app;
+        const char *why = "";
+        enum ph_err err = app ? ph_app_set_service(app, b->connection_string, NULL, &why) : PH_OK;
+
+        if (err)
+            return diag__set(diag, err, "the application of hub %s cannot call the broker: %s",
+                             options->handlers[i].hub, why);
+    }
+    return PH_OK;
+}
+
 static enum ph_err start(struct ph_test_broker *b, const struct ph_test_broker_options *options,
                          struct diag *diag)
 {
@@ -80,6 +97,8 @@ static enum ph_err start(struct ph_test_broker *b, const struct ph_test_broker_o
         b->core = ph_test__core_start(&with_urls, &err, diag);
     if (!err)
         err = name(b, options->access_key, diag);
+    if (!err)
+        err = connect_apps(b, options, diag);
     free(handlers);
     return err;
 }

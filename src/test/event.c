@@ -32,6 +32,9 @@ static const struct {
     [PH_TEST_METHOD] = {offsetof(struct ph_test_event, method), NULL},
     [PH_TEST_TARGET] = {offsetof(struct ph_test_event, target), NULL},
     [PH_TEST_SIGNED_BY] = {offsetof(struct ph_test_event, key), NULL},
+    [PH_TEST_PHYSICAL_CONNECTION_ID] = {offsetof(struct ph_test_event, event.physical_id), NULL},
+    [PH_TEST_SESSION_ID] = {offsetof(struct ph_test_event, event.session_id), NULL},
+    [PH_TEST_CONTENT_TYPE] = {offsetof(struct ph_test_event, event.content_type), NULL},
 };
 
 static struct str copy(struct ph_test_event *e, struct str s)
@@ -192,9 +195,38 @@ void ph_test_event_add_field(struct ph_test_event *event, enum ph_field field, c
     case PH_FIELD_METADATA:
         add_metadata(event, n, v);
         return;
+    case PH_FIELD_MQTT_PROPERTIES:
+        if (!http__add(&event->arena, &event->event.mqtt_properties, copy(event, n),
+                       copy(event, v)))
+            event->failed = "out of memory";
+        return;
     default:
         event->failed = "there are no such fields";
     }
+}
+
+void ph_test_event_set_mqtt_connect(struct ph_test_event *event, enum ph_mqtt_version version,
+                                    int clean_start, const char *username, const void *password,
+                                    size_t password_len)
+{
+    if (!event)
+        return;
+    event->mqtt = (struct event_mqtt){
+        .version = version,
+        .clean_start = clean_start,
+        .username = copy(event, str__of(username)),
+        .password = copy(event, str__n(password, password_len)),
+    };
+    event->event.mqtt = &event->mqtt;
+}
+
+void ph_test_event_set_mqtt_disconnect(struct ph_test_event *event, int by_client, int code)
+{
+    if (!event)
+        return;
+    event->mqtt = (struct event_mqtt){
+        .initiated_by_client = by_client, .has_packet = code >= 0, .code = code};
+    event->event.mqtt = &event->mqtt;
 }
 
 void ph_test_event_add_subprotocol(struct ph_test_event *event, const char *subprotocol)

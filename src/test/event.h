@@ -13,6 +13,7 @@ struct test_header {
 struct ph_test_event {
     struct arena arena; /* all but the structure itself */
     struct ph_event event;
+    struct event_mqtt mqtt;    /* event.mqtt, if that is there */
     struct str method, target; /* absent: the usual */
     struct str key;            /* absent: the handler's */
     bool is_unsigned;

@@ -175,7 +175,7 @@ enum ph_err ph_test_fire(struct ph_test_handler *handler, const struct ph_test_e
     if (!err)
         err = call(handler, &req, reply, diag);
     if (!err)
-        err = test_reply__read_event(reply, event->event.kind);
+        err = test_reply__read_event(reply, &event->event);
     return finish(err, reply, out, why);
 }
 

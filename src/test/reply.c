@@ -1,5 +1,7 @@
 #include "test/reply.h"
 
+#include "event/mqtt.h"
+
 #include <stdlib.h>
 
 /* The largest answer there may be, and what it is decoded to. */
@@ -10,6 +12,7 @@ struct received {
     struct arena arena;
     struct http_response http;
     struct metadata metadata;
+    struct http_headers mqtt_properties;
     bool failed; /* memory is out */
 };
 
@@ -97,9 +100,28 @@ static void take(struct received *r, const struct answer *answer)
         out->data_len = answer->data.len;
     }
     r->metadata = answer->metadata;
+    out->content_type = text(r, answer->content_type);
 }
 
-enum ph_err test_reply__read_event(struct ph_test_reply *reply, enum ph_event_kind kind)
+static void take_mqtt(struct received *r, const struct answer *answer)
+{
+    r->reply.mqtt_code = answer->mqtt_code;
+    r->reply.mqtt_reason = text(r, answer->mqtt_reason);
+    for (size_t i = 0; i < answer->mqtt_properties.count; i++)
+        answer->mqtt_properties.items[i].value.ptr =
+            text(r, answer->mqtt_properties.items[i].value);
+    r->mqtt_properties = answer->mqtt_properties;
+}
+
+static enum ph_err decode(struct received *r, const struct ph_event *ev, struct answer *answer,
+                          struct diag *diag)
+{
+    if (mqtt__is_client(ev))
+        return response__decode_mqtt(&r->arena, ev, &r->http, answer, diag);
+    return response__decode(&r->arena, ev->kind, &r->http, answer, diag);
+}
+
+enum ph_err test_reply__read_event(struct ph_test_reply *reply, const struct ph_event *ev)
 {
     struct received *r = of(reply);
     enum ph_err err = read_body(r);
@@ -108,13 +130,14 @@ enum ph_err test_reply__read_event(struct ph_test_reply *reply, enum ph_event_ki
 
     if (err)
         return err;
-    err = response__decode(&r->arena, kind, &r->http, &answer, &diag);
+    err = decode(r, ev, &answer, &diag);
     if (err == PH_ERR_MEMORY)
         return err;
     if (err)
         reply->problem = text(r, str__of(diag.text));
     else
         take(r, &answer);
+    take_mqtt(r, &answer); /* that of a failure counts too */
     return r->failed ? PH_ERR_MEMORY : PH_OK;
 }
 
@@ -141,6 +164,18 @@ const char *ph_test_reply_header(const struct ph_test_reply *reply, const char *
 
         if (str__eq_nocase(h->name, str__of(name)) && at-- == 0)
             return h->value.ptr;
+    }
+    return NULL;
+}
+
+const char *ph_test_reply_mqtt_property(const struct ph_test_reply *reply, const char *name,
+                                        size_t at)
+{
+    const struct received *r = (const struct received *)reply;
+
+    for (size_t i = 0; reply && name && i < r->mqtt_properties.count; i++) {
+        if (str__eq(r->mqtt_properties.items[i].name, str__of(name)) && at-- == 0)
+            return r->mqtt_properties.items[i].value.ptr;
     }
     return NULL;
 }

@@ -12,9 +12,9 @@ struct arena *test_reply__arena(struct ph_test_reply *reply);
 /* Whose strings live in the arena. */
 struct http_response *test_reply__response(struct ph_test_reply *reply);
 
-/* Once the response is there: what it means as the answer to an event of this kind, or to the
+/* Once the response is there: what it means as the answer to this event, or to the
  * validation of an origin. PH_ERR_MEMORY. */
-enum ph_err test_reply__read_event(struct ph_test_reply *reply, enum ph_event_kind kind);
+enum ph_err test_reply__read_event(struct ph_test_reply *reply, const struct ph_event *ev);
 enum ph_err test_reply__read_validation(struct ph_test_reply *reply, struct str origin);
 
 #endif

@@ -48,6 +48,23 @@ static struct ph_reply *on_connect(const struct ph_event *ev, void *arg)
     return reply;
 }
 
+static struct ph_reply *on_mqtt_connect(const struct ph_event *ev, void *arg)
+{
+    size_t len = 0;
+    const char *password = ph_event_mqtt_password(ev, &len);
+    struct ph_reply *reply;
+
+    (void)arg;
+    if (!ph_event_is_mqtt(ev))
+        return ph_reply_pass();
+    if (!same(ph_event_mqtt_username(ev), "ann") || len != 3 || memcmp(password, "a\0b", 3) != 0)
+        return ph_reply_reject_mqtt(PH_MQTT_5_BAD_USER_NAME_OR_PASSWORD, "no");
+    reply = ph_reply_accept();
+    ph_reply_add_mqtt_property(reply, "seen",
+                               ph_event_field(ev, PH_FIELD_MQTT_PROPERTIES, "client", 0));
+    return reply;
+}
+
 static struct ph_reply *on_message(const struct ph_event *ev, void *arg)
 {
     size_t len;
@@ -94,6 +111,7 @@ static struct ph_app *make_app(void)
     CHECK(ph_app_add_key(app, PH_TEST_KEY) == PH_OK);
     CHECK(ph_app_allow_origin(app, "localhost") == PH_OK);
     ph_app_on_connect(app, "chat", on_certificate, NULL, NULL);
+    ph_app_on_connect(app, "chat", on_mqtt_connect, NULL, NULL);
     ph_app_on_connect(app, "chat", on_connect, NULL, NULL);
     ph_app_on_event(app, "chat", "fails", on_failing, NULL, NULL);
     ph_app_on_event(app, "chat", "*", on_message, NULL, NULL);
@@ -156,6 +174,30 @@ static void connect_is_decided(struct ph_test_handler *h)
     ph_test_event_add_certificate(ev, "ABCD", "-----BEGIN CERTIFICATE-----\n");
     r = fire(h, ev);
     CHECK(r->status == 403 && same(r->body, "ABCD"));
+    ph_test_reply_free(r);
+}
+
+static struct ph_test_event *mqtt_connect(const char *password, size_t len)
+{
+    struct ph_test_event *ev = ph_test_event_new(PH_EVENT_CONNECT, "chat");
+
+    ph_test_event_set(ev, PH_TEST_PHYSICAL_CONNECTION_ID, "physical1");
+    ph_test_event_add_subprotocol(ev, "mqtt");
+    ph_test_event_set_mqtt_connect(ev, PH_MQTT_5, 1, "ann", password, len);
+    ph_test_event_add_field(ev, PH_FIELD_MQTT_PROPERTIES, "client", "browser");
+    return ev;
+}
+
+static void mqtt_clients_are_told_in_their_words(struct ph_test_handler *h)
+{
+    struct ph_test_reply *r = fire(h, mqtt_connect("a\0b", 3));
+
+    CHECK(r->success && same(ph_test_reply_mqtt_property(r, "seen", 0), "browser"));
+    CHECK(!ph_test_reply_mqtt_property(r, "seen", 1));
+    ph_test_reply_free(r);
+    r = fire(h, mqtt_connect("ab", 2));
+    CHECK(!r->success && r->mqtt_code == PH_MQTT_5_BAD_USER_NAME_OR_PASSWORD);
+    CHECK(same(r->mqtt_reason, "no"));
     ph_test_reply_free(r);
 }
 
@@ -299,6 +341,7 @@ static void a_retry_is_the_same_event(struct ph_test_handler *h)
 static void suite(struct ph_test_handler *h)
 {
     connect_is_decided(h);
+    mqtt_clients_are_told_in_their_words(h);
     messages_are_answered(h);
     notifications_arrive(h);
     what_is_wrong_is_refused(h);
