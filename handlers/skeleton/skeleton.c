@@ -1,7 +1,7 @@
 /* skeleton: a plugin to copy. It handles every kind of event, reads a configuration,
  * keeps state of its own, and is compiled and tested with everything else.
  *
- * Build a copy outside of this tree:
+ * Build a copy outside of this tree, with the Makefile beside it, or:
  *
  *     cc -shared -fPIC -o mine.so mine.c $(pkg-config --cflags pubhook)
  *     pubhookd --plugin './mine.so?greeting=hello' --access-key KEY

@@ -3,10 +3,12 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { promisify } from "node:util";
 import { plugin, prefix, sanitizerEnvironment, sourceDir, temporaryFolder } from "./lib/paths.mjs";
+import { start } from "./lib/program.mjs";
 
 const run = promisify(execFile);
 const lib = path.join(prefix, "lib");
@@ -57,6 +59,41 @@ describe("libpubhooktest, installed", () => {
       for (const symbol of names) assert.match(symbol, /^ph_test_/, name);
     }
   });
+});
+
+// The folder that plugin authors copy, with every command of its README.md.
+test("the skeleton is built, tested, described and run outside of the tree, and loaded again", async (t) => {
+  const folder = path.join(temporaryFolder(t), "mine");
+  cpSync(path.join(prefix, "share/pubhook/skeleton"), folder, { recursive: true });
+  const { stdout: data } = await run("pkg-config", ["--variable=datadir", "pubhook"], { env });
+  assert.equal(path.join(data.trim(), "pubhook/skeleton"), path.join(prefix, "share/pubhook/skeleton"));
+  const extra = (await sanitizers()).join(" ");
+  const make = (target, ...args) => run("make", [target, ...args], {
+    cwd: folder, timeout: 60_000, env: { ...env, PATH: `${path.join(prefix, "bin")}:${process.env.PATH}` },
+  });
+  const warnings = "-O1 -g -Wall -Wextra -Werror";
+  await make("skeleton.so", `CFLAGS=${warnings}`);
+  const { stdout: checked } = await make("check", `CFLAGS=${warnings} ${extra}`, "--old-file=skeleton.so");
+  assert.match(checked, /ok: direct\nok: http\nok: fastcgi\nok: cgi\n/);
+  assert.match((await make("describe")).stdout, /greeting=TEXT .*\n.*1 to 1000 bytes; default: hello/);
+
+  const pubhookd = start(t, path.join(prefix, "bin/pubhookd"),
+    ["--listen", "127.0.0.1:0", "--watch", "--allow-unsigned", "--plugin", path.join(folder, "skeleton.so")], { env });
+  const url = await pubhookd.line("ready");
+  const greet = async () => (await fetch(url, {
+    method: "POST",
+    headers: {
+      "content-type": "text/plain", "ce-specversion": "1.0", "ce-awpsversion": "1.0", "ce-type": "azure.webpubsub.user.greet",
+      "ce-source": "/", "ce-id": "1", "ce-hub": "chat", "ce-connectionid": "c", "ce-eventname": "greet",
+    },
+  })).text();
+  assert.equal(await greet(), "hello");
+  const source = path.join(folder, "skeleton.c");
+  writeFileSync(source, readFileSync(source, "utf8").replace('.preset = "hello"', '.preset = "good morning"'));
+  await make("skeleton.so");
+  await pubhookd.logged(/plugin skeleton loaded again/);
+  assert.equal(await greet(), "good morning");
+  await make("clean");
 });
 
 test("an embedder's program links with only what pkg-config --libs pubhook names", async (t) => {
