@@ -331,20 +331,19 @@ static void claims_are_strings_or_arrays(void **state)
                      PH_OK);
     assert_int_equal(count, 2);
     assert_str(items[1], "c");
-    assert_int_equal(
-        jwt__claim_strings(&f->arena, claims, STR("none"), &items, &count, &f->diag), PH_OK);
+    assert_int_equal(jwt__claim_strings(&f->arena, claims, STR("none"), &items, &count, &f->diag),
+                     PH_OK);
     assert_int_equal(count, 0);
-    assert_int_equal(
-        jwt__claim_strings(&f->arena, claims, STR("null"), &items, &count, &f->diag), PH_OK);
+    assert_int_equal(jwt__claim_strings(&f->arena, claims, STR("null"), &items, &count, &f->diag),
+                     PH_OK);
     assert_int_equal(count, 0);
-    assert_int_equal(
-        jwt__claim_strings(&f->arena, claims, STR("absent"), &items, &count, &f->diag), PH_OK);
+    assert_int_equal(jwt__claim_strings(&f->arena, claims, STR("absent"), &items, &count, &f->diag),
+                     PH_OK);
     assert_int_equal(count, 0);
     assert_int_equal(jwt__claim_strings(&f->arena, claims, STR("bad"), &items, &count, &f->diag),
                      PH_ERR_SYNTAX);
-    assert_int_equal(
-        jwt__claim_strings(&f->arena, claims, STR("number"), &items, &count, &f->diag),
-        PH_ERR_SYNTAX);
+    assert_int_equal(jwt__claim_strings(&f->arena, claims, STR("number"), &items, &count, &f->diag),
+                     PH_ERR_SYNTAX);
     assert_non_null(strstr(f->diag.text, "`number`"));
 }
 

@@ -4,9 +4,9 @@
 #ifndef BROKER_CORE_HUB_H
 #define BROKER_CORE_HUB_H
 
+#include "base/list.h"
 #include "broker/core/core.h"
 #include "broker/core/group.h"
-#include "base/list.h"
 
 struct hub {
     struct map connections; /* struct session by id */

@@ -3,12 +3,12 @@
 #define BROKER_CORE_STATE_H
 
 #include "base/deadlines.h"
+#include "base/list.h"
 #include "broker/core/ack_ids.h"
 #include "broker/core/backlog.h"
 #include "broker/core/group_state.h"
 #include "broker/core/hub.h"
 #include "broker/core/in_flight.h"
-#include "base/list.h"
 #include "broker/core/membership.h"
 #include "broker/core/outbox.h"
 #include "broker/core/permission.h"

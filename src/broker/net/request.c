@@ -1,5 +1,5 @@
-#include "base/exposition.h"
 #include "broker/net/request.h"
+#include "base/exposition.h"
 
 #include "base/clock.h"
 #include "broker/metrics/metrics_text.h"
