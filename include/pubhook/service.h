@@ -136,8 +136,7 @@ struct ph_service_options {
  *                           thread; may be NULL
  * PH_ERR_NOT_FOUND: no connection string. PH_ERR_SYNTAX: it is malformed. PH_ERR_ARGUMENT: no
  * valid hub name, endpoint or reverse proxy; neither or both of key and token.
- * PH_ERR_FORBIDDEN: tokens of Microsoft Entra over plain http. PH_ERR_MEMORY. PH_ERR_SYSTEM: no
- * descriptor or thread can be had.
+ * PH_ERR_FORBIDDEN: tokens of Microsoft Entra over plain http. PH_ERR_MEMORY.
  * Threads: any.
  */
 PH_API enum ph_err ph_service_new(const char *connection_string, const char *hub,

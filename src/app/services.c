@@ -76,7 +76,7 @@ static enum ph_err open_first(const char *text, const char *hub,
 }
 
 static struct ph_service *make_hub(struct service_source *source, const char *hub,
-                                   bool may_not_wait, struct ph_log *log)
+                                   struct ph_log *log)
 {
     struct ph_service *service = NULL;
     const char *why = "out of memory";
@@ -93,7 +93,6 @@ static struct ph_service *make_hub(struct service_source *source, const char *hu
         log__error(log, LOG_FIELDS("hub", hub), "no client for this hub: %s", why);
         return NULL;
     }
-    service->engine->may_not_wait = may_not_wait;
     return service;
 }
 
@@ -224,10 +223,12 @@ struct ph_service *services__get(struct services *s, struct str origin, const ch
     if (source) {
         service = find_hub(source, hub);
         if (!service)
-            service = make_hub(source, hub, may_not_wait, log);
+            service = make_hub(source, hub, log);
     } else {
         tell_once(s, log);
     }
     pthread_mutex_unlock(&s->lock);
+    if (service) /* plugins may be exchanged */
+        atomic_store(&service->engine->may_not_wait, may_not_wait);
     return service;
 }

@@ -95,7 +95,7 @@ struct ph_service_result *engine__call(struct engine *e, struct str hub,
     struct sigpipe sigpipe;
     bool ready = errand__init(&c, &e->rules, engine__identity(e), hub, request);
 
-    if (ready && e->may_not_wait) {
+    if (ready && atomic_load(&e->may_not_wait)) {
         result__fail(c.result, PH_ERR_STATE,
                      "%s: this handler runs on a loop that must not wait: use ph_service_post or "
                      "ph_service_start",

@@ -13,7 +13,7 @@ struct engine {
     struct attempt_options attempts;
     char *proxy, *ca_file, *user_agent;
     struct background_config in_background;
-    bool may_not_wait; /* those that call it run on a loop that others need */
+    atomic_bool may_not_wait; /* those that call it run on a loop that others need */
 
     pthread_mutex_t lock; /* of what follows */
     struct identity *identity;
