@@ -4,8 +4,8 @@
 #include "base/buf.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -248,7 +248,7 @@ static int finish(const struct common *c, int status)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))
         return status;
-    return status ? status : common__fail(c, "standard output: %s", strerror(errno));
+    return status ? status : common__fail(c, "standard output cannot be written to");
 }
 
 static int run(const struct verb *verb, struct common *c, int argc, char **argv)
@@ -289,9 +289,11 @@ int main(int argc, char **argv)
     int at, status = EXIT_SUCCESS;
 
     turn_help(argc, argv);
+    /* A peer that goes away is an error of a call. A reader that does is seen by ferror. */
+    signal(SIGPIPE, SIG_IGN);
     switch (find_verb(argc, argv, &at, &verb)) {
     case CLI_DONE:
-        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        return finish(&(struct common){.cli = &(struct cli){.program = "pubhook"}}, EXIT_SUCCESS);
     case CLI_WRONG:
         return CLI_EXIT_USAGE;
     case CLI_RUN:

@@ -616,7 +616,9 @@ static void catch_signals(sigset_t *while_waiting)
 
 static bool is_over(const struct settings *s)
 {
-    return interrupted || (s->tried && s->end_of_input && s->waiting == 0 && !s->stay);
+    if (interrupted || ferror(stdout)) /* nobody reads any more */
+        return true;
+    return s->tried && s->end_of_input && s->waiting == 0 && !s->stay;
 }
 
 static void stop_done(struct ph_client *client, const struct ph_client_result *result, void *arg)

@@ -178,7 +178,7 @@ static int list(const struct rest *r, struct ph_service_list *connections)
         if (ph_service_list_next(connections, &id, &user))
             return rest__failed(r, ph_service_list_result(connections));
         status = id ? print_connection(r, id, user) : EXIT_SUCCESS;
-    } while (id && !status);
+    } while (id && !status && !ferror(stdout));
     return status;
 }
 

@@ -68,6 +68,16 @@ static const struct cli_option options[] = {
 
 /* --- printing ----------------------------------------------------------------------------- */
 
+static struct ph_server *_Atomic running;
+
+static void stop(void)
+{
+    struct ph_server *server = atomic_load(&running);
+
+    if (server)
+        ph_server_stop(server);
+}
+
 static void show_attribute(const char *name, const char *value)
 {
     if (!value)
@@ -126,7 +136,10 @@ static void print(struct settings *s, const struct ph_event *ev)
         write_record(s, ev);
     if (!s->common.json)
         show_event(ev);
+    s->broken |= ferror(stdout) != 0;
     pthread_mutex_unlock(&s->lock);
+    if (ferror(stdout)) /* nobody reads any more */
+        stop();
 }
 
 /* --- answering ----------------------------------------------------------------------------- */
@@ -201,19 +214,13 @@ static enum ph_err register_handlers(struct ph_app *app, struct settings *s)
 
 /* --- running --------------------------------------------------------------------------------- */
 
-static struct ph_server *_Atomic running;
-
 static void on_signal(int number)
 {
-    struct ph_server *server = atomic_load(&running);
-
     (void)number;
-    if (server)
-        ph_server_stop(server);
+    stop();
 }
 
-/* A second signal of the same kind ends the program at once. A reader that goes away is seen
- * when printing fails, after the event was answered. */
+/* A second signal of the same kind ends the program at once. */
 static void catch_signals(struct ph_server *server)
 {
     struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
@@ -222,7 +229,6 @@ static void catch_signals(struct ph_server *server)
     sigemptyset(&sa.sa_mask);
     sigaction(SIGTERM, &sa, NULL);
     sigaction(SIGINT, &sa, NULL);
-    signal(SIGPIPE, SIG_DFL);
 }
 
 static int say_ready(const struct settings *s, const char *address)

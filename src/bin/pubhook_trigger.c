@@ -231,8 +231,11 @@ static bool make(void *arg, struct arena *a, struct load_call *call)
     struct ph_event ev = event_of(s, a, call->number);
     struct http_request *req = arena__zalloc(a, sizeof(*req));
     struct str signature;
-    enum ph_err err = req ? sign(s, a, &ev, &signature) : PH_ERR_MEMORY;
+    enum ph_err err;
 
+    if (ferror(stdout)) /* nobody reads any more */
+        return false;
+    err = req ? sign(s, a, &ev, &signature) : PH_ERR_MEMORY;
     diag__set(&s->diag, err, "%s", ph_strerror(err));
     if (err == PH_OK)
         err = event__encode(a, &ev, signature, req, &s->diag);

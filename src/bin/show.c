@@ -1,6 +1,7 @@
 #include "bin/show.h"
 
 #include "base/utf8.h"
+#include "event/mqtt.h"
 
 #define NAME(out) paint__code(out, PAINT_NAME)
 #define FAINT(out) paint__code(out, PAINT_FAINT)
@@ -142,14 +143,16 @@ static void describe_connect(struct buf *out, const struct answer *a)
         buf__str(out, STR(", as its token says"));
 }
 
-static void describe_user(struct buf *out, const struct answer *a)
+static void describe_user(struct buf *out, const struct ph_event *ev, const struct answer *a)
 {
+    bool any_type = mqtt__is_client(ev) && a->content_type.ptr;
+
     if (!a->has_data) {
         buf__str(out, STR("the event succeeds; nothing is sent to the client"));
         return;
     }
     buf__printf(out, "the event succeeds; the client is sent %zu bytes of ", a->data.len);
-    buf__str(out, a->content_type.ptr ? a->content_type : str__of(event__data_type_name(a->type)));
+    buf__str(out, any_type ? a->content_type : str__of(event__data_type_name(a->type)));
     if (a->metadata.count > 0)
         buf__printf(out, " with %zu entries of metadata", a->metadata.count);
 }
@@ -163,7 +166,7 @@ static void describe_success(struct buf *out, const struct ph_event *ev, const s
     if (ev->kind == PH_EVENT_CONNECT)
         describe_connect(out, a);
     else
-        describe_user(out, a);
+        describe_user(out, ev, a);
     if (a->state.ptr)
         buf__printf(out, "; the connection state is now \"%.*s\"", STR_FMT(a->state));
 }

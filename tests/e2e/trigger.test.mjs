@@ -1,6 +1,7 @@
 // pubhook trigger, listen and validate: handlers without a service, services without a handler.
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -265,6 +266,21 @@ test("listen shows an event as a block, or as an object on a line", async (t) =>
   const [ready, event, ...more] = json.lines.map((line) => JSON.parse(line));
   assert.deepEqual([ready, more], [{ ready: json.url }, []]);
   assert.deepEqual([event.type, event.dataType, event.data], ["azure.webpubsub.user.move", "json", { x: [1, 2] }]);
+});
+
+test("listen ends when nobody reads any more, and when it cannot record", async (t) => {
+  const folder = temporaryFolder(t);
+  const child = spawn(program("pubhook"), ["listen", "127.0.0.1:0", "--json"], { env: environment(service), stdio: ["ignore", "pipe", "pipe"] });
+  cleanup(t, () => child.kill("SIGKILL"));
+  const closed = once(child, "close");
+  let log = "";
+  child.stderr.on("data", (part) => (log += part));
+  const [ready] = await once(child.stdout, "data");
+  child.stdout.destroy();
+  await prints(["trigger", "connected", JSON.parse(ready).ready, "--hub", "chat"], { service });
+  assert.deepEqual(await closed, [1, null]);
+  assert.match(log, /^pubhook listen: not every event could be written\n$/);
+  await fails(["listen", "127.0.0.1:0", "--record", `${folder}/none/file`], /none\/file: No such file/, { service });
 });
 
 test("listen answers as it is told", async (t) => {
