@@ -9,8 +9,9 @@
 /* Completes the response with what a handler decided, and consumes that; on NULL the
  * handler has failed. */
 void app__complete(struct app_call *call, struct ph_reply *reply);
-/* Completes the response with a failure that is nobody's reply; `why` is logged. */
-void app__fail(struct app_call *call, int status, const char *why);
+/* Completes the response with a failure that is nobody's reply; the text is logged. */
+void app__fail(struct app_call *call, int status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 /* Asks the handlers on this thread, and reports unless they defer. */
 void app__work(struct app_call *call);
 /* The response is complete, and whoever waits for it is told. */

@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define TOKEN_TAIL 3072 /* for the copy of a usual event */
@@ -125,16 +124,14 @@ static void tell(struct ph_deferred *t)
 static void expire(struct ph_deferred *t, struct app_call *call)
 {
     struct ph_reply *reply = t->late;
-    char why[96];
 
     t->late = NULL;
     call->late = true;
-    snprintf(why, sizeof(why), "the event was deferred and not answered within %u ms",
-             t->deadline_ms);
     if (reply)
         app__complete(call, reply);
     else
-        app__fail(call, 504, why);
+        app__fail(call, 504, "the event was deferred and not answered within %u ms",
+                  t->deadline_ms);
     tell(t);
     unref(t); /* before its plugin may go, whose function frees the notice's argument */
     app__done(call);

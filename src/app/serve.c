@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <semaphore.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 /* Above what the limits let in, an event and its reply need at most this. */
@@ -257,8 +258,14 @@ void app__complete(struct app_call *call, struct ph_reply *reply)
     ph_reply_free(reply);
 }
 
-void app__fail(struct app_call *call, int status, const char *why)
+void app__fail(struct app_call *call, int status, const char *fmt, ...)
 {
+    char why[256];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(why, sizeof(why), fmt, args);
+    va_end(args);
     response_of(call)->http.status = status;
     log_failure(call, status, why);
 }
@@ -353,15 +360,13 @@ void app__work(struct app_call *call)
 static bool leave_to_workers(struct app_call *call)
 {
     struct workers *workers = call->app->workers;
-    char why[128];
 
     if (workers__give(workers, call))
         return false;
-    snprintf(why, sizeof(why),
-             "all %u worker threads run handlers, and %zu events stand in line for one, which is "
-             "all that may",
-             workers__threads(workers), workers__queue(workers));
-    app__fail(call, 503, why);
+    app__fail(call, 503,
+              "all %u worker threads run handlers, and %zu events stand in line for one, which is "
+              "all that may",
+              workers__threads(workers), workers__queue(workers));
     return true;
 }
 
