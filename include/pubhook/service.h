@@ -11,7 +11,7 @@
  *     ph_service_send_to_group(chat, "lobby", PH_DATA_TEXT, "hello", 5, NULL);
  *     ph_service_free(chat);
  *
- * **An operation is a request.** A struct ph_service_request says what is asked for; its
+ * An operation is a request: a struct ph_service_request says what is asked for; its
  * unused members are zero. It is then performed in one of three ways:
  *
  *     ph_service_call   waits for the answer
@@ -21,13 +21,13 @@
  * For most operations there is a function besides (ph_service_send_to_group and so on),
  * which makes the request from its parameters and calls ph_service_call.
  *
- * **Threads.** Every function here may be called by any thread at any time, with the same
+ * Threads: every function here may be called by any thread at any time, with the same
  * struct ph_service, but for ph_service_free, which must be the last. Calls that wait do so
  * on the thread that makes them; each has a connection of its own, and connections are used
  * again. Callbacks run inside ph_service_process, or on the client's own thread (option
  * `thread`), and never inside another call.
  *
- * **What is tried again.** Up to `retries` times, after a pause that doubles each time and
+ * What is tried again: up to `retries` times, after a pause that doubles each time and
  * is varied by chance, within the request's time limit:
  *
  *     what happened                                   which operations
@@ -43,8 +43,8 @@
  * first; `repeat` in a request allows it there too.
  *
  * Redirects are not followed. Proxies are those of the environment (https_proxy, no_proxy;
- * libcurl-env(3)), unless an option names one. No key and no token is ever in a result, an
- * error or the log.
+ * libcurl-env(3)), unless an option names one. No access key and no bearer token is ever in a
+ * result, an error or the log.
  */
 #ifndef PUBHOOK_SERVICE_H
 #define PUBHOOK_SERVICE_H

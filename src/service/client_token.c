@@ -66,13 +66,17 @@ static enum ph_err make(struct ph_service *service, bool url,
                         const struct ph_token_options *options, char **text,
                         struct ph_service_result **out)
 {
-    struct identity *identity = engine__identity(service->engine);
+    struct identity *identity = service ? engine__identity(service->engine) : NULL;
     struct ph_service_result *r;
     enum ph_err err;
 
     *text = NULL;
-    r = identity->key ? make_here(service, identity, url, options, text)
-                      : ask_service(service, identity, url, options, text);
+    if (!identity)
+        r = result_of(PH_ERR_ARGUMENT);
+    else if (identity->key)
+        r = make_here(service, identity, url, options, text);
+    else
+        r = ask_service(service, identity, url, options, text);
     identity__unref(identity);
     err = ph_service_result_error(r);
     if (err) {

@@ -61,7 +61,9 @@ enum ph_err ph_service_set_connection_string(struct ph_service *service,
                                              const char *connection_string, const char **why)
 {
     struct identity *identity;
-    enum ph_err err = identity__new(connection_string, &defaults, &identity, thread_diag());
+    enum ph_err err =
+        service ? identity__new(connection_string, &defaults, &identity, thread_diag())
+                : diag__set(thread_diag(), PH_ERR_ARGUMENT, "there is no client: service is NULL");
 
     if (!err)
         engine__set_identity(service->engine, identity);
@@ -73,7 +75,7 @@ enum ph_err ph_service_set_connection_string(struct ph_service *service,
 enum ph_err ph_service_for_hub(struct ph_service *service, const char *hub, struct ph_service **out)
 {
     *out = NULL;
-    if (!names__valid_hub(str__of(hub)))
+    if (!service || !names__valid_hub(str__of(hub)))
         return PH_ERR_ARGUMENT;
     return make(engine__ref(service->engine), hub, out);
 }
@@ -88,7 +90,7 @@ void ph_service_free(struct ph_service *service)
 
 const char *ph_service_hub(const struct ph_service *service)
 {
-    return service->hub;
+    return service ? service->hub : "";
 }
 
 static struct ph_service_result *without_service(const struct ph_service_request *request)
@@ -134,23 +136,28 @@ enum ph_err ph_service_post(struct ph_service *service, const struct ph_service_
     return ph_service_start(service, request, NULL, NULL, NULL);
 }
 
+static struct background *background_of(struct ph_service *service)
+{
+    return service ? engine__has_background(service->engine) : NULL;
+}
+
 enum ph_err ph_service_cancel(struct ph_service *service, uint64_t id)
 {
-    struct background *b = engine__has_background(service->engine);
+    struct background *b = background_of(service);
 
     return b ? background__cancel(b, id) : PH_ERR_NOT_FOUND;
 }
 
 int ph_service_fd(struct ph_service *service)
 {
-    struct background *b = engine__background(service->engine);
+    struct background *b = service ? engine__background(service->engine) : NULL;
 
     return b ? background__fd(b) : -1;
 }
 
 enum ph_err ph_service_process(struct ph_service *service)
 {
-    struct background *b = engine__has_background(service->engine);
+    struct background *b = background_of(service);
 
     if (b)
         background__process(b);
@@ -159,14 +166,14 @@ enum ph_err ph_service_process(struct ph_service *service)
 
 size_t ph_service_pending(struct ph_service *service)
 {
-    struct background *b = engine__has_background(service->engine);
+    struct background *b = background_of(service);
 
     return b ? background__pending(b) : 0;
 }
 
 enum ph_err ph_service_flush(struct ph_service *service, unsigned timeout_ms)
 {
-    struct background *b = engine__has_background(service->engine);
+    struct background *b = background_of(service);
 
     return !b || background__flush(b, timeout_ms) ? PH_OK : PH_ERR_LIMIT;
 }

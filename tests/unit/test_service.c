@@ -544,6 +544,37 @@ static void clients_that_cannot_be_made(void **state)
     }
 }
 
+/* What ph_event_service returns when nothing is configured. */
+static void no_client_is_an_error_and_no_crash(void **state)
+{
+    const struct ph_service_request request = {.operation = PH_SERVICE_HEALTH};
+    struct ph_service_result *r;
+    struct ph_service_list *list = ph_service_list_new(NULL, "g", 0);
+    struct ph_service *other;
+    const char *id;
+    char *text;
+
+    (void)state;
+    assert_int_equal(ph_service_call(NULL, &request, &r), PH_ERR_ARGUMENT);
+    assert_string_equal(ph_service_result_why(r), "there is no client: service is NULL");
+    ph_service_result_free(r);
+    assert_int_equal(ph_service_send_to_all(NULL, PH_DATA_TEXT, "x", 1, NULL), PH_ERR_ARGUMENT);
+    assert_int_equal(ph_service_start(NULL, &request, NULL, NULL, NULL), PH_ERR_ARGUMENT);
+    assert_int_equal(ph_service_list_next(list, &id, NULL), PH_ERR_ARGUMENT);
+    ph_service_list_free(list);
+    assert_int_equal(ph_service_client_url(NULL, NULL, &text, NULL), PH_ERR_ARGUMENT);
+    assert_null(text);
+    assert_int_equal(ph_service_for_hub(NULL, "chat", &other), PH_ERR_ARGUMENT);
+    assert_int_equal(ph_service_set_connection_string(NULL, "x", NULL), PH_ERR_ARGUMENT);
+    assert_int_equal(ph_service_cancel(NULL, 1), PH_ERR_NOT_FOUND);
+    assert_int_equal(ph_service_fd(NULL), -1);
+    assert_int_equal(ph_service_process(NULL), PH_OK);
+    assert_int_equal(ph_service_pending(NULL), 0);
+    assert_int_equal(ph_service_flush(NULL, 1), PH_OK);
+    assert_string_equal(ph_service_hub(NULL), "");
+    ph_service_free(NULL);
+}
+
 static void a_wrong_key_is_refused_without_being_told(void **state)
 {
     struct ph_service_result *r;
@@ -809,6 +840,7 @@ int main(void)
         cmocka_unit_test(permissions_are_granted_checked_and_revoked),
         cmocka_unit_test(what_is_no_request_is_refused_before_it_is_sent),
         cmocka_unit_test(clients_that_cannot_be_made),
+        cmocka_unit_test(no_client_is_an_error_and_no_crash),
         cmocka_unit_test(a_wrong_key_is_refused_without_being_told),
         cmocka_unit_test(many_threads_use_one_client),
         cmocka_unit_test(requests_are_started_in_the_callers_loop),
