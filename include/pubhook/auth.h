@@ -7,7 +7,8 @@
  * ph_app_add_key_for, ph_app_use_connection_string, ph_app_replace_keys) and those of its
  * sources (files and functions). Each change makes a new set, which is put in the place of
  * the old one at once: an event is checked against one set from beginning to end, and none is
- * lost. Keys are wiped from memory when the last event that began with them is answered.
+ * lost. Keys are wiped from memory when the last event that began with them is checked; what
+ * a thread has derived from one goes when it has used eight others, or ends.
  *
  * Which keys an event may be signed with is decided by the hosts in WebHook-Request-Origin
  * (compared without case and port; the names of the loopback interface are equal):

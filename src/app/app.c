@@ -291,6 +291,11 @@ struct handler_counts *app__counts(struct ph_app *app, const char *name, enum ph
     return counts__handler(&app->counts, name, kind, hub, pattern);
 }
 
+bool app__sum_counts(struct ph_app *app, struct counts *to, const char *hub)
+{
+    return counts__sum(to, &app->counts, hub);
+}
+
 /* Before it serves, or the registry is not the application's alone. */
 static enum ph_err add(struct ph_app *app, enum ph_event_kind kind, const char *hub,
                        const char *pattern, ph_handler_fn *fn, void *arg,

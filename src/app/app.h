@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "pubhook/app.h"
 
+struct counts;
 struct ph_deferred;
 struct registry;
 
@@ -80,6 +81,8 @@ bool app__dispatch(struct ph_app *app, struct ph_event *ev, struct ph_response *
                    ph_served_fn *done, void *arg);
 
 /* A reference to the handlers of now. Any thread. */
+/* Adds what is counted in `app`, see counts__sum. */
+bool app__sum_counts(struct ph_app *app, struct counts *to, const char *hub);
 /* Where a handler is counted, as long as the application lives. NULL: memory is out. */
 struct handler_counts *app__counts(struct ph_app *app, const char *name, enum ph_event_kind kind,
                                    const char *hub, const char *pattern);

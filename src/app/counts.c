@@ -79,6 +79,15 @@ static struct handler_counts *find(struct counts *counts, const struct handler_c
     return h;
 }
 
+/* With the NUL that is there behind it. */
+static struct str place(char **at, struct str s)
+{
+    struct str copy = str__place(at, s);
+
+    ++*at;
+    return copy;
+}
+
 static struct handler_counts *copy(const struct handler_counts *like)
 {
     struct handler_counts *h =
@@ -89,9 +98,9 @@ static struct handler_counts *copy(const struct handler_counts *like)
         return NULL;
     at = (char *)(h + 1);
     h->kind = like->kind;
-    h->name = str__place(&at, like->name);
-    h->hub = str__place(&at, like->hub);
-    h->event = str__place(&at, like->event);
+    h->name = place(&at, like->name);
+    h->hub = place(&at, like->hub);
+    h->event = place(&at, like->event);
     return h;
 }
 
@@ -152,6 +161,42 @@ void counts__free(struct counts *counts)
 static uint64_t load(const counts_number *c)
 {
     return atomic_load_explicit(c, memory_order_relaxed);
+}
+
+static void sum_up(counts_number *to, const counts_number *from, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        counts__add(&to[i], load(&from[i]));
+}
+
+static bool sum_handler(struct counts *to, const struct handler_counts *h, const char *hub)
+{
+    bool any = str__eq(h->hub, STR("*"));
+    struct handler_counts *sum =
+        counts__handler(to, h->name.ptr, h->kind, any && hub ? hub : h->hub.ptr, h->event.ptr);
+
+    if (!sum)
+        return false;
+    sum_up(sum->outcomes, h->outcomes, COUNTS_OUTCOMES);
+    sum_up(sum->buckets, h->buckets, COUNTS_BUCKETS + 1);
+    sum_up(&sum->microseconds, &h->microseconds, 1);
+    sum_up(&sum->deferred, &h->deferred, 1);
+    sum_up(&sum->asked, &h->asked, 1);
+    return true;
+}
+
+bool counts__sum(struct counts *to, struct counts *from, const char *hub)
+{
+    for (const struct handler_counts *h = atomic_load(&from->handlers); h; h = h->next) {
+        if (!sum_handler(to, h, hub))
+            return false;
+    }
+    sum_up(to->refusals, from->refusals, COUNTS_REFUSALS);
+    sum_up(&to->validated, &from->validated, 1);
+    sum_up(&to->invalidated, &from->invalidated, 1);
+    sum_up(&to->unhandled, &from->unhandled, 1);
+    sum_up(&to->repeated, &from->repeated, 1);
+    return true;
 }
 
 /* Up to the place for one more label. */

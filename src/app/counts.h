@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #define COUNTS_BUCKETS 16
 #define COUNTS_MAX_HANDLERS 1000 /* that are told apart; the rest is counted as one */
@@ -42,7 +43,7 @@ typedef atomic_uint_least64_t counts_number;
 struct handler_counts {
     struct handler_counts *next;
     enum ph_event_kind kind;
-    struct str name, hub, event; /* in the same allocation */
+    struct str name, hub, event; /* in the same allocation, each with a NUL behind it */
     counts_number asked, deferred, microseconds;
     counts_number outcomes[COUNTS_OUTCOMES];
     counts_number buckets[COUNTS_BUCKETS + 1];
@@ -75,6 +76,10 @@ struct handler_counts *counts__handler(struct counts *counts, const char *name,
 void counts__ended(struct handler_counts *h, enum counts_outcome outcome, int64_t microseconds);
 /* What an answer with this status is about that is no reply of a handler. */
 enum counts_refusal counts__refusal_of(int status);
+
+/* Adds up what several applications count. Handlers for any hub are those of `hub` then, because
+ * the application is; NULL for none. False: memory is out. */
+bool counts__sum(struct counts *to, struct counts *from, const char *hub);
 
 /* As text (base/exposition.h). */
 void counts__write(struct counts *counts, struct buf *out);

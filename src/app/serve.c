@@ -363,6 +363,7 @@ static bool leave_to_workers(struct app_call *call)
 
     if (workers__give(workers, call))
         return false;
+    counts__add(&call->app->counts.refusals[COUNTS_REFUSED_UNAVAILABLE], 1);
     app__fail(call, 503,
               "all %u worker threads run handlers, and %zu events stand in line for one, which is "
               "all that may",
@@ -407,6 +408,7 @@ static bool dispatch_once(struct ph_app *app, struct ph_event *ev, struct ph_res
     enum repeat repeat = repeats__begin(app->repeats, call);
 
     if (repeat != REPEAT_NEW) {
+        log__debug(app->log, LOG_NONE, "an event came again and gets the answer of the first");
         counts__add(&app->counts.repeated, 1);
         return repeat == REPEAT_ANSWERED;
     }

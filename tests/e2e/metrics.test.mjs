@@ -10,7 +10,7 @@ import { cleanup } from "./lib/cleanup.mjs";
 import { accessUrl, allRoles, jsonProtocol, openJson, openSocket, refusedStatus, reliableProtocol, serviceClient } from "./lib/clients.mjs";
 import { metricsOf, metricsWhen, parseMetrics } from "./lib/metrics.mjs";
 import { temporaryFolder } from "./lib/paths.mjs";
-import { startBroker } from "./lib/pubhook.mjs";
+import { startBroker, startHandler } from "./lib/pubhook.mjs";
 
 function configuration(t, value) {
   const file = path.join(temporaryFolder(t), "broker.json");
@@ -214,4 +214,23 @@ test("the setting, the methods", async (t) => {
   const post = await fetch(`${broker.url}/metrics`, { method: "POST", body: "x" });
   assert.equal(post.status, 405);
   assert.equal(post.headers.get("allow"), "GET, HEAD");
+});
+
+test("handlers of plugins are counted, under pubhookd and inside the broker", async (t) => {
+  const handler = await startHandler(t, "echo", { args: ["--metrics", "127.0.0.1:0"] });
+  const [, page] = await handler.logged(/metrics are at (http:\S+)\/metrics/);
+  const broker = await startBroker(t, { handlers: { inside: "echo" }, upstreams: { outside: handler.url } });
+  for (const [hub, url, label] of [["inside", broker.url, "inside"], ["outside", page, "*"]]) {
+    const client = await openJson(t, broker, hub);
+    for (const ackId of [1, 2]) {
+      client.sendJson({ type: "event", event: "e", dataType: "text", data: "x", ackId });
+      while ((await client.nextJson(30_000)).type !== "ack");
+    }
+    const labels = { handler: "echo", hub: label, kind: "user", event: "*" };
+    const answered = (m) => m.get("pubhook_handler_events_total", { ...labels, outcome: "answered" });
+    const metrics = await metricsWhen({ url }, (m) => answered(m) === 2, "two events");
+    assert.equal(metrics.get("pubhook_handler_duration_seconds_count", labels), 2);
+    assert.equal(metrics.get("pubhook_handler_events_in_flight", labels), 0);
+    assert.equal(metrics.sum("pubhook_requests_refused_total"), 0);
+  }
 });

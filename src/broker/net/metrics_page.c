@@ -1,5 +1,7 @@
 #include "broker/net/metrics_page.h"
 
+#include "app/app.h"
+#include "app/counts.h"
 #include "broker/metrics/metrics_text.h"
 #include "broker/net/publisher.h"
 #include "broker/rest/route.h"
@@ -86,6 +88,34 @@ static uint64_t mailbox_bytes(const struct broker *b)
     return bytes;
 }
 
+/* Handlers inside of the broker, which count for themselves. */
+static bool sum_handlers(const struct settings *s, struct counts *sum)
+{
+    for (size_t i = 0; i < s->hub_count; i++) {
+        const struct hub_settings *hub = &s->hubs[i];
+
+        for (size_t k = 0; k < hub->handler_count; k++) {
+            struct ph_app *app = hub->handlers[k].app;
+
+            if (app && !app__sum_counts(app, sum, hub->name.ptr))
+                return false;
+        }
+    }
+    return true;
+}
+
+static void write_handlers(const struct settings *s, struct buf *out)
+{
+    struct counts sum = {.handler_count = 0};
+
+    counts__init(&sum);
+    if (!sum_handlers(s, &sum))
+        out->failed = true;
+    else if (sum.handler_count > 0)
+        counts__write(&sum, out);
+    counts__free(&sum);
+}
+
 void metrics_page__write(struct shard *s, struct buf *out)
 {
     const struct broker *b = s->broker;
@@ -117,4 +147,5 @@ void metrics_page__write(struct shard *s, struct buf *out)
         operations[page.operation_count] = (struct metrics_operation){route->method, route->path};
     }
     metrics__write(out, &page);
+    write_handlers(s->settings, out);
 }

@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "broker/net/shard.h"
 
-#define METRICS_PAGE_MAX (1u << 20)
+#define METRICS_PAGE_MAX (4u << 20)
 
 /* On the thread of `s`. `out` has failed when memory is out. */
 void metrics_page__write(struct shard *s, struct buf *out);
