@@ -176,7 +176,9 @@ static void load_again(struct plugin_watch *w, struct use *use)
     if (bring(w, use, true, &diag) != PH_OK)
         log__error(w->log, LOG_FIELDS("file", use->path),
                    "plugin not loaded again, the old build stays: %s", diag.text);
-    w->lost = w->lost || w->files; /* a link may lead to another folder now */
+    /* a link may lead to another folder now */
+    if (w->files && !watch_file(w, use->path))
+        w->lost = true;
 }
 
 /* A file that is not there is being made. */
