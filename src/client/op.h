@@ -70,6 +70,8 @@ struct ph_client_stream {
     struct ph_client *client;
     struct link link;      /* in the dialog's list of open ones */
     unsigned nacks;        /* since the service last took something */
+    unsigned stale_nacks;  /* that are still to come for what was sent before the last one */
+    uint64_t nacked_id;    /* what that one asked for */
     pthread_mutex_t order; /* of the next two */
     uint64_t last_id;      /* of the last fragment */
     bool ending;           /* its end was asked for */

@@ -56,11 +56,12 @@ void publishing__take_ack(struct dialog *d, const struct answer *a)
 
     if (!s)
         return;
-    s->nacks = 0;
+    s->nacks = s->stale_nacks = 0;
     finish_stream_ops(d, s, a->expected_sequence_id, &result);
 }
 
-/* Sends again from where the service is. */
+/* Sends again from where the service is. Each fragment that was on its way behind the one that
+ * is missing is refused as well, which says nothing new. */
 void publishing__take_nack(struct dialog *d, const struct answer *a, int64_t now_ms)
 {
     struct ph_client_stream *s = publishing__find(d, a->stream_id);
@@ -69,6 +70,10 @@ void publishing__take_nack(struct dialog *d, const struct answer *a, int64_t now
 
     if (!s)
         return;
+    if (s->stale_nacks > 0 && s->nacked_id == a->expected_sequence_id) {
+        s->stale_nacks--;
+        return;
+    }
     if (++s->nacks > MAX_NACKS) {
         dialog__say(d, &(struct frame_request){.kind = FRAME_STREAM_END,
                                                .stream_id = s->id,
@@ -77,13 +82,16 @@ void publishing__take_nack(struct dialog *d, const struct answer *a, int64_t now
         end_stream(d, s, &result);
         return;
     }
+    s->nacked_id = a->expected_sequence_id;
     for (struct link *l = d->sent.next, *next; l != &d->sent; l = next) {
         next = l->next;
         if (op__of(l)->stream != s || op__of(l)->stream_sequence_id < a->expected_sequence_id)
             continue;
+        s->stale_nacks++;
         pending__take_out(d, op__of(l));
         list__append(before, l); /* in front of `before` */
     }
+    s->stale_nacks -= s->stale_nacks > 0; /* this one was told by the first of them */
     pending__pump(d, now_ms);
 }
 

@@ -551,6 +551,14 @@ static void test_streams(void **state)
          "{\"type\":\"streamNack\",\"streamId\":\"s\",\"name\":\"InvalidSequenceId\",\"message\":"
          "\"\",\"expectedSequenceId\":2}");
     expect(&s, "> c\n> x\n> b\n> c\n");
+    hear(&s,
+         "{\"type\":\"streamNack\",\"streamId\":\"s\",\"name\":\"InvalidSequenceId\",\"message\":"
+         "\"\",\"expectedSequenceId\":2}");
+    expect(&s, ""); /* of the first c */
+    hear(&s,
+         "{\"type\":\"streamNack\",\"streamId\":\"s\",\"name\":\"InvalidSequenceId\",\"message\":"
+         "\"\",\"expectedSequenceId\":2}");
+    expect(&s, "> b\n> c\n");
     lose(&s, 1006);
     opened(&s);
     expect(&s, RECOVERY PING "> x\n> b\n> c\n");
