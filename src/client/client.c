@@ -422,6 +422,7 @@ void ph_client_free(struct ph_client *c)
     c->leaving = true;
     thread = c->thread;
     inside = c->busy && pthread_equal(thread, pthread_self());
+    loop__wake(c->loop); /* under the lock: once it is open, the thread may have ended all */
     pthread_mutex_unlock(&c->lock);
     if (own_loop && !inside)
         destroy(c);
@@ -431,7 +432,6 @@ void ph_client_free(struct ph_client *c)
         pthread_detach(thread);
         return;
     }
-    loop__wake(c->loop);
     pthread_join(thread, NULL);
 }
 
