@@ -51,7 +51,13 @@ PH_API const char *ph_server_address(const struct ph_server *server);
 PH_API void ph_server_wait(struct ph_server *server);
 /** Ends ph_server_wait. Threads: any; may be called from a signal handler. */
 PH_API void ph_server_stop(struct ph_server *server);
-/** Stops listening, answers the requests that are under way, joins all threads, frees. */
+/**
+ * Stops listening, answers the requests that are under way, joins all threads, frees.
+ *
+ * Events whose replies are deferred (pubhook/defer.h) get their answers for PH_LIMIT_REQUEST_MS
+ * from now on; those that have none then fail with 503, and their tokens say PH_ERR_GONE.
+ * Handlers that run are waited for.
+ */
 PH_API void ph_server_free(struct ph_server *server);
 
 #ifdef __cplusplus
