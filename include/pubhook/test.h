@@ -130,7 +130,7 @@ struct ph_test_handler;
 struct ph_test_handler_options {
     const char *key;     /* events are signed with it; NULL: PH_TEST_KEY */
     unsigned threads;    /* of HTTP and FastCGI; 0: 2 */
-    unsigned timeout_ms; /* for an answer; 0: 20,000 */
+    unsigned timeout_ms; /* for an answer, but over PH_TEST_DIRECT; 0: 20,000 */
     const char *target;  /* where events are sent; NULL: /eventhandler */
 };
 

@@ -96,11 +96,25 @@ static struct ph_reply *echo(const struct ph_event *ev, void *arg)
     return ph_reply_data(ph_event_data_type(ev), data, len);
 }
 
+/* The same by way of the broker, which the application calls as its service. */
+static struct ph_reply *tell_all(const struct ph_event *ev, void *arg)
+{
+    struct ph_service *service = ph_event_service(ev);
+    size_t len;
+    const void *data = ph_event_data(ev, &len);
+
+    (void)arg;
+    return service && ph_service_send_to_all(service, PH_DATA_TEXT, data, len, NULL) == PH_OK
+               ? ph_reply_ok()
+               : NULL;
+}
+
 static struct ph_app *make_app(void)
 {
     struct ph_app *app = ph_app_new();
 
     ph_app_add_key(app, PH_TEST_KEY);
+    ph_app_on_event(app, "calling", "*", tell_all, NULL, NULL);
     ph_app_on_event(app, NULL, "*", echo, NULL, NULL);
     return app;
 }
@@ -123,6 +137,7 @@ static void events_go_to_each_kind_of_handler(const char *plugin)
     struct ph_app *app = make_app();
     struct ph_server *server = NULL;
     struct ph_test_event_handler handlers[] = {{.hub = "inapp", .app = app},
+                                               {.hub = "calling", .app = app},
                                                {.hub = "inplugin", .plugin = plugin}};
     struct ph_test_event_handler by_url = {.hub = "byurl"};
     struct ph_test_broker *first, *second;
@@ -130,7 +145,7 @@ static void events_go_to_each_kind_of_handler(const char *plugin)
     CHECK(ph_serve_http(app, "127.0.0.1:0", 1, &server, NULL) == PH_OK);
     by_url.url = ph_server_address(server);
     first = start(
-        &(struct ph_test_broker_options){.handlers = handlers, .handler_count = plugin ? 2 : 1});
+        &(struct ph_test_broker_options){.handlers = handlers, .handler_count = plugin ? 3 : 2});
     second = start(&(struct ph_test_broker_options){
         .config = "{\"hubs\": {\"byurl\": {}}} // as in a file",
         .handlers = &by_url,
@@ -139,6 +154,7 @@ static void events_go_to_each_kind_of_handler(const char *plugin)
     });
     CHECK(strcmp(ph_test_broker_url(first), ph_test_broker_url(second)) != 0);
     a_client_is_echoed(first, "inapp");
+    a_client_is_echoed(first, "calling");
     if (plugin)
         a_client_is_echoed(first, "inplugin");
     a_client_is_echoed(second, "byurl");
