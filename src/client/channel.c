@@ -380,8 +380,9 @@ static bool set_options(struct channel *ch)
     return code == CURLE_OK;
 }
 
-/* What cannot even begin ends in the next turn, as all else does. */
-static void fail_soon(struct loop_timer *t)
+/* What cannot even begin ends in the next turn, as all else does; and closing in order ends
+ * when the peer takes too long. */
+static void give_up(struct loop_timer *t)
 {
     struct channel *ch = t->ctx;
 
@@ -443,7 +444,7 @@ struct channel *channel__new(struct loop *loop, const struct channel_settings *s
     ch->socket = (struct loop_watch){socket_ready, ch, -1};
     ch->again.ring = read_again;
     ch->again.ctx = ch;
-    ch->giving_up.ring = fail_soon;
+    ch->giving_up.ring = give_up;
     ch->giving_up.ctx = ch;
     if (!loop__add_timer(loop, &ch->again))
         goto no_again;
