@@ -339,7 +339,7 @@ static void waiting_takes_none_of_a_requests_time(void **state)
     char rest[16];
     int fd, stalled;
 
-    ph_app_set_limit(f->app, PH_LIMIT_REQUEST_MS, 100);
+    ph_app_set_limit(f->app, PH_LIMIT_REQUEST_MS, 400);
     start(f);
     fd = post(f, "one");
     wait_for(f, &f->count, 1);
@@ -391,7 +391,7 @@ static void stopping_fails_what_is_not_answered(void **state)
     struct fixture *f = *state;
     int fds[20];
 
-    ph_app_set_limit(f->app, PH_LIMIT_REQUEST_MS, 500);
+    ph_app_set_limit(f->app, PH_LIMIT_REQUEST_MS, 1500);
     start(f);
     for (int i = 0; i < 20; i++)
         fds[i] = post(f, "one");
