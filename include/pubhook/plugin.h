@@ -334,7 +334,9 @@ struct ph_plugin {
     /**
      * Called once at the end with the state, when no handler runs any more; may be NULL. The
      * plugin's own threads have ended when it returns, and with them all tokens of deferred
-     * events (pubhook/defer.h): its code may be gone afterwards.
+     * events (pubhook/defer.h) and calls of a service that end in a function of the plugin
+     * (ph_service_cancel): its code may be gone afterwards. Where plugins are loaded again
+     * (--watch), the next build is open before this is called.
      */
     void (*close)(void *state);
     const struct ph_plugin_handler *handlers;
