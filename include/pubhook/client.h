@@ -10,7 +10,8 @@
  *
  * Threads: a client has a thread of its own, or lives in the program's loop
  * (`own_loop`, ph_client_fd, ph_client_process). Callbacks run on that thread, or inside
- * ph_client_process, one at a time and never inside another call. All functions may be
+ * ph_client_process, one at a time and never inside another call, but for what ph_client_free
+ * ends in the program's loop. All functions may be
  * called from any thread and from callbacks, unless it says otherwise.
  */
 #ifndef PUBHOOK_CLIENT_H
