@@ -142,3 +142,20 @@ enum ph_err cli__number(const char *value, unsigned min, unsigned max, unsigned 
     *out = (unsigned)n;
     return PH_OK;
 }
+
+enum ph_err cli__choice(const char *value, const char *const *names, unsigned *out,
+                        struct diag *diag)
+{
+    char all[256] = "";
+
+    for (unsigned i = 0; names[i]; i++) {
+        size_t len = strlen(all);
+
+        if (strcmp(value, names[i]) == 0) {
+            *out = i;
+            return PH_OK;
+        }
+        snprintf(all + len, sizeof(all) - len, "%s%s", len ? ", " : "", names[i]);
+    }
+    return diag__set(diag, PH_ERR_ARGUMENT, "\"%s\" is none of %s", value, all);
+}

@@ -48,5 +48,8 @@ enum cli_result cli__wrong(const struct cli *cli, const char *fmt, ...)
 /* For setters: a whole number from `min` to `max`. */
 enum ph_err cli__number(const char *value, unsigned min, unsigned max, unsigned *out,
                         struct diag *diag);
+/* For setters: the index of the value among `names`, whose end is NULL. */
+enum ph_err cli__choice(const char *value, const char *const *names, unsigned *out,
+                        struct diag *diag);
 
 #endif

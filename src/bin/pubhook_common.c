@@ -25,12 +25,13 @@ enum ph_err common__set_json(void *settings, const char *value, struct diag *dia
 
 enum ph_err common__set_output(void *settings, const char *value, struct diag *diag)
 {
+    static const char *const names[] = {"text", "json", NULL};
     struct common *c = settings;
+    unsigned at = c->json;
+    enum ph_err err = cli__choice(value, names, &at, diag);
 
-    c->json = strcmp(value, "json") == 0;
-    if (!c->json && strcmp(value, "text") != 0)
-        return diag__set(diag, PH_ERR_ARGUMENT, "\"%s\" is none of text, json", value);
-    return PH_OK;
+    c->json = at == 1;
+    return err;
 }
 
 enum ph_err values__add(struct values *list, const char *value, struct diag *diag)

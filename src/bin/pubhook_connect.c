@@ -41,26 +41,18 @@ struct command {
 
 /* --- options --------------------------------------------------------------------------- */
 
-static const struct {
-    const char *name;
-    enum ph_client_subprotocol protocol;
-} protocols[] = {
-    {"reliable", PH_CLIENT_RELIABLE},
-    {"json", PH_CLIENT_JSON},
-    {"raw", PH_CLIENT_RAW},
-};
-
 static enum ph_err set_protocol(void *settings, const char *value, struct diag *diag)
 {
+    static const char *const names[] = {[PH_CLIENT_RELIABLE] = "reliable",
+                                        [PH_CLIENT_JSON] = "json",
+                                        [PH_CLIENT_RAW] = "raw",
+                                        NULL};
     struct settings *s = settings;
+    unsigned at = s->protocol;
+    enum ph_err err = cli__choice(value, names, &at, diag);
 
-    for (size_t i = 0; i < sizeof(protocols) / sizeof(*protocols); i++) {
-        if (strcmp(protocols[i].name, value) == 0) {
-            s->protocol = protocols[i].protocol;
-            return PH_OK;
-        }
-    }
-    return diag__set(diag, PH_ERR_ARGUMENT, "\"%s\" is none of reliable, json, raw", value);
+    s->protocol = (enum ph_client_subprotocol)at;
+    return err;
 }
 
 VERB_STRING(set_user, user)

@@ -27,26 +27,18 @@ VERB_ADD(add_role, roles, values__add)
 VERB_ADD(add_group, groups, values__add)
 VERB_NUMBER(set_minutes, minutes, 1, MAX_MINUTES)
 
-static const struct {
-    const char *name;
-    enum ph_client_protocol protocol;
-} protocols[] = {
-    {"default", PH_CLIENT_DEFAULT},
-    {"mqtt", PH_CLIENT_MQTT},
-    {"socketio", PH_CLIENT_SOCKETIO},
-};
-
 static enum ph_err set_protocol(void *settings, const char *value, struct diag *diag)
 {
+    static const char *const names[] = {[PH_CLIENT_DEFAULT] = "default",
+                                        [PH_CLIENT_MQTT] = "mqtt",
+                                        [PH_CLIENT_SOCKETIO] = "socketio",
+                                        NULL};
     struct settings *s = settings;
+    unsigned at = s->protocol;
+    enum ph_err err = cli__choice(value, names, &at, diag);
 
-    for (size_t i = 0; i < sizeof(protocols) / sizeof(*protocols); i++) {
-        if (strcmp(protocols[i].name, value) == 0) {
-            s->protocol = protocols[i].protocol;
-            return PH_OK;
-        }
-    }
-    return diag__set(diag, PH_ERR_ARGUMENT, "\"%s\" is none of default, mqtt, socketio", value);
+    s->protocol = (enum ph_client_protocol)at;
+    return err;
 }
 
 static const struct cli_option options[] = {

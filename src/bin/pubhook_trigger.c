@@ -73,13 +73,13 @@ VERB_ADD(add_mqtt_property, event.mqtt_properties, values__add_pair)
 
 static enum ph_err set_mqtt(void *settings, const char *value, struct diag *diag)
 {
+    static const char *const names[] = {"3.1.1", "5", NULL};
     struct settings *s = settings;
+    unsigned at = 0;
+    enum ph_err err = cli__choice(value, names, &at, diag);
 
-    s->event.mqtt = strcmp(value, "5") == 0       ? PH_MQTT_5
-                    : strcmp(value, "3.1.1") == 0 ? PH_MQTT_3_1_1
-                                                  : PH_MQTT_UNKNOWN;
-    return s->event.mqtt ? PH_OK
-                         : diag__set(diag, PH_ERR_ARGUMENT, "\"%s\" is none of 3.1.1, 5", value);
+    s->event.mqtt = at == 1 ? PH_MQTT_5 : PH_MQTT_3_1_1;
+    return err;
 }
 
 static enum ph_err set_mqtt_code(void *settings, const char *value, struct diag *diag)

@@ -160,18 +160,14 @@ static enum ph_err set_entra_keys(void *settings, const char *value, struct diag
 
 static enum ph_err set_require(void *settings, const char *value, struct diag *diag)
 {
-    static const char *const names[] = {[PH_PROOF_SIGNATURE] = "signature",
-                                        [PH_PROOF_TOKEN] = "token",
-                                        [PH_PROOF_BOTH] = "both",
-                                        [PH_PROOF_EITHER] = "either"};
+    static const enum ph_proof proofs[] = {PH_PROOF_SIGNATURE, PH_PROOF_TOKEN, PH_PROOF_BOTH,
+                                           PH_PROOF_EITHER};
+    static const char *const names[] = {"signature", "token", "both", "either", NULL};
     struct settings *s = settings;
+    unsigned at;
+    enum ph_err err = cli__choice(value, names, &at, diag);
 
-    for (unsigned i = PH_PROOF_SIGNATURE; i <= PH_PROOF_EITHER; i++) {
-        if (strcmp(value, names[i]) == 0)
-            return ph_app_require(s->app, (enum ph_proof)i);
-    }
-    return diag__set(diag, PH_ERR_ARGUMENT, "\"%s\" is none of signature, token, both, either",
-                     value);
+    return err ? err : ph_app_require(s->app, proofs[at]);
 }
 
 static enum ph_err set_allowed_origin(void *settings, const char *value, struct diag *diag)
@@ -239,13 +235,13 @@ static enum ph_err set_log_level(void *settings, const char *value, struct diag 
 
 static enum ph_err set_log_format(void *settings, const char *value, struct diag *diag)
 {
+    static const char *const names[] = {[PH_LOG_TEXT] = "text", [PH_LOG_JSON] = "json", NULL};
     struct settings *s = settings;
-    bool json = strcmp(value, "json") == 0;
+    unsigned at = s->format;
+    enum ph_err err = cli__choice(value, names, &at, diag);
 
-    if (!json && strcmp(value, "text") != 0)
-        return diag__set(diag, PH_ERR_ARGUMENT, "\"%s\" is none of text, json", value);
-    s->format = json ? PH_LOG_JSON : PH_LOG_TEXT;
-    return PH_OK;
+    s->format = (enum ph_log_format)at;
+    return err;
 }
 
 static enum ph_err add_plugin(void *settings, const char *value, struct diag *diag)
