@@ -15,8 +15,8 @@
  * Link with `pkg-config --libs pubhooktest`. The library is for tests alone: nothing that
  * serves the public belongs on it.
  *
- * Every `why` gets a sentence on failure, valid until the next call on this thread; it may be
- * NULL. Nothing here prints, touches signals or keeps global state.
+ * On failure every `out` gets NULL, and every `why` a sentence, valid until the next call on
+ * this thread; `why` may be NULL. Nothing here prints, touches signals or keeps global state.
  */
 #ifndef PUBHOOK_TEST_H
 #define PUBHOOK_TEST_H
@@ -53,7 +53,7 @@ enum ph_test_attribute {
     PH_TEST_REASON,    /* of disconnected */
     PH_TEST_GROUP,     /* of joined and left; at first "group1" */
     PH_TEST_METHOD,    /* of the HTTP request; at first "POST" */
-    PH_TEST_TARGET,    /* of the HTTP request; at first the path that the application serves */
+    PH_TEST_TARGET,    /* of the HTTP request; at first the one of the handler's options */
     PH_TEST_SIGNED_BY, /* another access key than the handler's options name; NULL: the event
                           goes out without a signature */
     PH_TEST_PHYSICAL_CONNECTION_ID, /* makes it an event of an MQTT client */

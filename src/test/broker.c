@@ -36,6 +36,23 @@ static enum ph_err serve_app(struct ph_test_broker *b, struct ph_test_event_hand
     return PH_OK;
 }
 
+static enum ph_err check(const struct ph_test_broker_options *options, struct diag *diag)
+{
+    if (options->handler_count > 0 && !options->handlers)
+        return diag__set(diag, PH_ERR_ARGUMENT, "there are no event handlers, expected %zu",
+                         options->handler_count);
+    for (size_t i = 0; i < options->handler_count; i++) {
+        const struct ph_test_event_handler *h = &options->handlers[i];
+
+        if (!h->hub || !!h->url + !!h->plugin + !!h->app != 1)
+            return diag__set(diag, PH_ERR_ARGUMENT,
+                             "event handler %zu: expected a hub, and a URL, a plugin or an "
+                             "application, one of the three",
+                             i + 1);
+    }
+    return PH_OK;
+}
+
 static enum ph_err serve_apps(struct ph_test_broker *b, struct ph_test_event_handler *handlers,
                               size_t count, struct diag *diag)
 {
@@ -82,12 +99,12 @@ static enum ph_err start(struct ph_test_broker *b, const struct ph_test_broker_o
     size_t count = options->handler_count;
     struct ph_test_event_handler *handlers = calloc(count + 1, sizeof(*handlers));
     struct ph_test_broker_options with_urls = *options;
-    enum ph_err err;
+    enum ph_err err = check(options, diag);
 
     b->servers = calloc(count + 1, sizeof(struct ph_server *));
-    if (!handlers || !b->servers) {
+    if (err || !handlers || !b->servers) {
         free(handlers);
-        return no_memory(diag);
+        return err ? err : no_memory(diag);
     }
     if (count > 0)
         memcpy(handlers, options->handlers, count * sizeof(*handlers));
@@ -110,6 +127,8 @@ enum ph_err ph_test_broker_start(const struct ph_test_broker_options *options,
     struct ph_test_broker *b = calloc(1, sizeof(*b));
     enum ph_err err;
 
+    if (out)
+        *out = NULL;
     if (!b || !out) {
         free(b);
         return test_why__fail(

@@ -27,9 +27,6 @@ static enum ph_err add_handler(struct settings *s, const struct ph_test_event_ha
     const char *target = h->url ? h->url : h->plugin;
     char text[MAX_TARGET];
 
-    if (!h->hub || !target)
-        return diag__set(diag, PH_ERR_ARGUMENT,
-                         "an event handler needs a hub, and a URL, a plugin or an application");
     if ((size_t)snprintf(text, sizeof(text), "%s=%s", h->hub, target) >= sizeof(text))
         return diag__set(diag, PH_ERR_ARGUMENT, "the event handler of hub %s is too long", h->hub);
     return h->url ? settings__add_event_handler(s, text, diag)

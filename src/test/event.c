@@ -10,7 +10,8 @@
 
 /* --- What an event is made of ------------------------------------------------------ */
 
-/* Where each attribute is, and the header by which one goes missing that encoding insists on. */
+/* Where each attribute is, and the header to take out of the request for one that encoding
+ * insists on. */
 static const struct {
     size_t offset; /* of its struct str in struct ph_test_event */
     const char *required;
@@ -115,10 +116,9 @@ void ph_test_event_set(struct ph_test_event *event, enum ph_test_attribute attri
     }
     if (attribute == PH_TEST_SIGNED_BY)
         event->is_unsigned = !value;
-    if (!value && rows[attribute].required) {
-        ph_test_event_set_header(event, rows[attribute].required, NULL);
+    event->left_out[attribute] = !value && rows[attribute].required;
+    if (event->left_out[attribute])
         return;
-    }
     *(struct str *)((char *)event + rows[attribute].offset) = copy(event, str__of(value));
 }
 
@@ -312,6 +312,22 @@ static enum ph_err change_header(const struct test_header *change, struct arena 
     return diag__set(diag, PH_ERR_MEMORY, "out of memory");
 }
 
+/* What must not be there, and what the test wants changed besides. */
+static enum ph_err change_headers(const struct ph_test_event *e, struct arena *a,
+                                  struct http_headers *headers, struct diag *diag)
+{
+    enum ph_err err = PH_OK;
+
+    for (size_t i = 0; !err && i < PH_TEST_ATTRIBUTE_COUNT; i++) {
+        if (e->left_out[i])
+            err = change_header(&(struct test_header){.name = str__of(rows[i].required)}, a,
+                                headers, diag);
+    }
+    for (size_t i = 0; !err && i < e->header_count; i++)
+        err = change_header(&e->headers[i], a, headers, diag);
+    return err;
+}
+
 enum ph_err test_event__encode(const struct ph_test_event *e, struct str key, struct str target,
                                struct arena *a, struct http_request *out, struct diag *diag)
 {
@@ -328,7 +344,5 @@ enum ph_err test_event__encode(const struct ph_test_event *e, struct str key, st
         err = event__encode(a, &e->event, signature, out, diag);
     if (e->has_body)
         out->body = e->body;
-    for (size_t i = 0; err == PH_OK && i < e->header_count; i++)
-        err = change_header(&e->headers[i], a, &out->headers, diag);
-    return err;
+    return err ? err : change_headers(e, a, &out->headers, diag);
 }

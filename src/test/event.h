@@ -17,7 +17,8 @@ struct ph_test_event {
     struct str method, target; /* absent: the usual */
     struct str key;            /* absent: the handler's */
     bool is_unsigned;
-    bool has_body; /* `body` in place of what the event says */
+    bool left_out[PH_TEST_ATTRIBUTE_COUNT]; /* although encoding insists on them */
+    bool has_body;                          /* `body` in place of what the event says */
     struct str body;
     struct test_header *headers;
     size_t header_count;

@@ -88,6 +88,8 @@ enum ph_err ph_test_handler_start(struct ph_app *app, enum ph_test_transport tra
     struct ph_test_handler *h;
     enum ph_err err;
 
+    if (out)
+        *out = NULL;
     if (!app || !out || (unsigned)transport >= PH_TEST_TRANSPORT_COUNT)
         return test_why__fail(
             diag__set(diag, PH_ERR_ARGUMENT, "expected an application and a transport"), why);
@@ -109,9 +111,11 @@ enum ph_err ph_test_plugin_start(const char *spec, enum ph_test_transport transp
 {
     struct diag *diag = test_why__diag();
     struct ph_app *app = ph_app_new();
-    const char *reason = "";
+    const char *reason = "the options' key is empty";
     enum ph_err err = app ? ph_app_add_key(app, key_of(options)) : PH_ERR_MEMORY;
 
+    if (out)
+        *out = NULL;
     if (!err)
         err = ph_app_load_plugin(app, spec, &reason);
     if (err) {
@@ -164,6 +168,8 @@ enum ph_err ph_test_fire(struct ph_test_handler *handler, const struct ph_test_e
     struct http_request req;
     enum ph_err err;
 
+    if (out)
+        *out = NULL;
     if (!handler || !event || !out)
         return test_why__fail(diag__set(diag, PH_ERR_ARGUMENT, "expected a handler and an event"),
                               why);
@@ -187,6 +193,8 @@ enum ph_err ph_test_validate(struct ph_test_handler *handler, const char *origin
     struct ph_test_reply *reply;
     enum ph_err err = PH_OK;
 
+    if (out)
+        *out = NULL;
     if (!handler || !origin || !out)
         return test_why__fail(diag__set(diag, PH_ERR_ARGUMENT, "expected a handler and an origin"),
                               why);

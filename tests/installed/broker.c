@@ -188,6 +188,10 @@ static void the_key_is_the_one_that_was_given(void)
 static void mistakes_are_explained(void)
 {
     const struct ph_test_event_handler nowhere = {.hub = "chat"},
+                                       hubless = {.url = "http://localhost/"},
+                                       both = {.hub = "chat",
+                                               .url = "http://localhost/",
+                                               .plugin = "a.so"},
                                        missing = {.hub = "chat", .plugin = "/nowhere/a.so"};
     const struct {
         struct ph_test_broker_options options;
@@ -198,16 +202,19 @@ static void mistakes_are_explained(void)
         {{.access_key = "short"}, PH_ERR_ARGUMENT, "32"},
         {{.handlers = &nowhere, .handler_count = 1},
          PH_ERR_ARGUMENT,
-         "a URL, a plugin or an application"},
+         "handler 1: expected a hub, and a URL, a plugin or an application"},
+        {{.handlers = &hubless, .handler_count = 1}, PH_ERR_ARGUMENT, "handler 1: expected a hub"},
+        {{.handlers = &both, .handler_count = 1}, PH_ERR_ARGUMENT, "one of the three"},
+        {{.handler_count = 2}, PH_ERR_ARGUMENT, "no event handlers, expected 2"},
         {{.handlers = &missing, .handler_count = 1}, PH_ERR_PLUGIN, "/nowhere/a.so: no such file"},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        struct ph_test_broker *broker = NULL;
+        struct ph_test_broker *broker = (struct ph_test_broker *)"not touched";
         const char *why = "";
         enum ph_err err = ph_test_broker_start(&rows[i].options, &broker, &why);
 
-        if (err != rows[i].err || !strstr(why, rows[i].why)) {
+        if (err != rows[i].err || !strstr(why, rows[i].why) || broker) {
             printf("FAILED row %zu: error %d, \"%s\"\n", i, (int)err, why);
             failures++;
         }

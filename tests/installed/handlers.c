@@ -288,6 +288,7 @@ static void what_is_wrong_is_refused(struct ph_test_handler *h)
         {PH_TEST_METHOD, "PUT", 405},
     };
     struct ph_test_event *ev;
+    struct ph_test_reply *r;
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         int status;
@@ -301,6 +302,13 @@ static void what_is_wrong_is_refused(struct ph_test_handler *h)
             failures++;
         }
     }
+    ev = ph_test_event_new(PH_EVENT_USER, "chat");
+    ph_test_event_set(ev, PH_TEST_HUB, NULL); /* and there again */
+    ph_test_event_set(ev, PH_TEST_HUB, "chat");
+    ph_test_event_set_text(ev, "hello");
+    r = fire(h, ev);
+    CHECK(r->success && same(r->data, "hello"));
+    ph_test_reply_free(r);
     ev = ph_test_event_new(PH_EVENT_CONNECT, "chat");
     ph_test_event_set_body(ev, "{\"claims\":", 10);
     CHECK(status_of(h, ev) == 400);
@@ -371,17 +379,20 @@ static void mistakes_are_explained(struct ph_app *app)
 {
     struct ph_app *keyless = ph_app_new();
     struct ph_test_event *ev = ph_test_event_new(PH_EVENT_USER, "chat");
-    struct ph_test_handler *h = NULL;
-    struct ph_test_reply *r = NULL;
+    struct ph_test_handler *h = (struct ph_test_handler *)"not touched";
+    struct ph_test_reply *r = (struct ph_test_reply *)"not touched";
     const char *why = NULL;
 
-    CHECK(ph_test_handler_start(keyless, PH_TEST_HTTP, NULL, &h, &why) == PH_ERR_CONFIG);
+    CHECK(ph_test_handler_start(keyless, PH_TEST_HTTP, NULL, &h, &why) == PH_ERR_CONFIG && !h);
     CHECK(why && strstr(why, "no access key"));
+    CHECK(ph_test_plugin_start("a.so", PH_TEST_HTTP, &(struct ph_test_handler_options){.key = ""},
+                               &h, &why) == PH_ERR_ARGUMENT);
+    CHECK(strstr(why, "key is empty"));
     CHECK(ph_test_plugin_start("/nowhere/a.so", PH_TEST_HTTP, NULL, &h, &why) == PH_ERR_PLUGIN);
     CHECK(strstr(why, "/nowhere/a.so: no such file"));
     CHECK(ph_test_handler_start(app, PH_TEST_DIRECT, NULL, &h, &why) == PH_OK);
     ph_test_event_set(ev, PH_TEST_USER_ID, "line\nend");
-    CHECK(ph_test_fire(h, ev, &r, &why) == PH_ERR_ARGUMENT);
+    CHECK(ph_test_fire(h, ev, &r, &why) == PH_ERR_ARGUMENT && !r);
     CHECK(strstr(why, "control character"));
     ph_test_event_free(ev);
     ph_test_handler_stop(h);
