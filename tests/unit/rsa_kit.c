@@ -6,6 +6,8 @@
 #include <openssl/core_names.h>
 #include <openssl/rsa.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 EVP_PKEY *rsa_kit__key(unsigned bits)
 {
@@ -71,4 +73,36 @@ void rsa_kit__token(struct buf *out, EVP_PKEY *key, const char *kid, const char 
     buf__byte(out, '.');
     base64__encode_url(out, signature, len);
     assert_false(out->failed);
+}
+
+int rsa_kit__make(EVP_PKEY **first, EVP_PKEY **second, char *path)
+{
+    int fd = mkstemp(path);
+
+    *first = rsa_kit__key(2048);
+    *second = rsa_kit__key(2048);
+    return fd >= 0 ? close(fd) : -1;
+}
+
+int rsa_kit__free(EVP_PKEY *first, EVP_PKEY *second, const char *path)
+{
+    EVP_PKEY_free(first);
+    EVP_PKEY_free(second);
+    return unlink(path);
+}
+
+void rsa_kit__publish(const char *path, EVP_PKEY *key, const char *kid)
+{
+    FILE *f = fopen(path, "we");
+    struct buf set;
+
+    assert_non_null(f);
+    buf__init(&set, 8192);
+    if (key)
+        rsa_kit__set(&set, key, kid);
+    else
+        buf__str(&set, str__of(kid));
+    assert_int_equal(fwrite(set.data, 1, set.len, f), set.len);
+    assert_int_equal(fclose(f), 0);
+    buf__free(&set);
 }

@@ -23,33 +23,19 @@ static char path[] = "/tmp/pubhook-jwks-XXXXXX";
 
 static void publish(EVP_PKEY *key, const char *kid)
 {
-    FILE *f = fopen(path, "we");
-    struct buf set;
-
-    assert_non_null(f);
-    buf__init(&set, 8192);
-    rsa_kit__set(&set, key, kid);
-    assert_int_equal(fwrite(set.data, 1, set.len, f), set.len);
-    assert_int_equal(fclose(f), 0);
-    buf__free(&set);
+    rsa_kit__publish(path, key, kid);
 }
 
 static int make_keys(void **state)
 {
-    int fd = mkstemp(path);
-
     (void)state;
-    first = rsa_kit__key(2048);
-    second = rsa_kit__key(2048);
-    return fd >= 0 ? close(fd) : -1;
+    return rsa_kit__make(&first, &second, path);
 }
 
 static int free_keys(void **state)
 {
     (void)state;
-    EVP_PKEY_free(first);
-    EVP_PKEY_free(second);
-    return unlink(path);
+    return rsa_kit__free(first, second, path);
 }
 
 static const char *const issuers[] = {"https://other/", ISSUER, NULL};
