@@ -214,7 +214,8 @@ PH_API enum ph_err ph_client_give_url(struct ph_client *client, const char *url)
 struct ph_client_send_options {
     int no_echo;          /* not to the sender itself (groups) */
     int fire_and_forget;  /* no ack: `done` is told when it is on its way */
-    uint64_t ack_id;      /* 0: the next free one. The same again is not carried out twice */
+    uint64_t ack_id;      /* 0: the next one, behind all that were used; less than 2^63. The
+                             same again is not carried out twice */
     uint32_t ttl_seconds; /* of a message to a group, at most 300; 0: none */
     const struct ph_client_metadata *metadata;
     size_t metadata_count;

@@ -483,7 +483,7 @@ static void run_line(struct settings *s, char *line)
         refuse(s, line, PH_ERR_MEMORY, "");
         return;
     }
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+    for (size_t i = 0; verb && i < COMMAND_COUNT; i++) {
         if (strcmp(commands[i].name, verb) == 0) {
             enum ph_err err = run_command(s, i, rest, c);
 

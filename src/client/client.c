@@ -80,7 +80,7 @@ static void on_finished(void *ctx, struct op *op, const struct ph_client_result 
 
     if (op->done)
         op->done(c, result, op->arg);
-    if (op->kind >= OP_NOTICE && !op->rejoin) {
+    if (op->counts) {
         pthread_mutex_lock(&c->lock);
         c->bytes -= op__bytes(op);
         c->pending--;
@@ -228,19 +228,23 @@ static bool has_room(void *ctx)
     return channel__has_room(((struct ph_client *)ctx)->channel);
 }
 
-uint64_t client__next_ack_id(struct ph_client *c)
+/* The next one is behind all that the program chose: the service takes what comes under the
+ * same id for the same request. */
+uint64_t client__take_ack_id(struct ph_client *c, uint64_t chosen)
 {
     uint64_t id;
 
     pthread_mutex_lock(&c->lock);
-    id = ++c->last_ack_id;
+    id = chosen ? chosen : c->last_ack_id + 1;
+    if (c->last_ack_id < id)
+        c->last_ack_id = id;
     pthread_mutex_unlock(&c->lock);
     return id;
 }
 
 static uint64_t new_ack_id(void *ctx)
 {
-    return client__next_ack_id(ctx);
+    return client__take_ack_id(ctx, 0);
 }
 
 static uint32_t chance(void *ctx)
@@ -619,21 +623,21 @@ enum ph_err ph_client_new(const struct ph_client_options *options, struct ph_cli
 
 enum ph_err client__submit(struct ph_client *c, struct op *op)
 {
-    bool counts = op->kind >= OP_NOTICE;
     enum ph_err err = PH_OK;
     bool first = false;
 
+    op->counts = op->kind >= OP_NOTICE;
     pthread_mutex_lock(&c->lock);
     if (c->leaving)
         err = PH_ERR_CLOSED;
-    else if (counts && (c->pending >= c->options.max_pending ||
-                        op__bytes(op) > c->options.max_queue - c->bytes))
+    else if (op->counts && (c->pending >= c->options.max_pending ||
+                            op__bytes(op) > c->options.max_queue - c->bytes))
         err = PH_ERR_LIMIT;
     if (err == PH_OK) {
         first = list__empty(&c->inbox);
         list__append(&c->inbox, &op->link);
-        c->bytes += counts ? op__bytes(op) : 0;
-        c->pending += counts;
+        c->bytes += op->counts ? op__bytes(op) : 0;
+        c->pending += op->counts;
         if (op->stream)
             op->stream->refs++;
     }

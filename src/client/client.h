@@ -37,7 +37,8 @@ void client__stream_unref(struct ph_client_stream *s);
 
 /* Counts the operation, and hands it over. It is freed when it is not taken. */
 enum ph_err client__submit(struct ph_client *c, struct op *op);
-uint64_t client__next_ack_id(struct ph_client *c);
+/* `chosen` by the program; 0: the next one. */
+uint64_t client__take_ack_id(struct ph_client *c, uint64_t chosen);
 /* A frame that `op` has room for. */
 enum ph_err client__encode(struct ph_client *c, struct op *op, const struct frame_request *r);
 /* PH_OK for data that may be sent. */

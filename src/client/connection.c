@@ -120,9 +120,17 @@ static void lost(struct dialog *d, int64_t now_ms)
         connection__end(d);
 }
 
-static bool can_recover(const struct dialog *d)
+/* What this client cannot take (a message that is too large, say) would come again and again
+ * after each recovery. */
+static bool would_come_again(const struct dialog *d, enum ph_err err)
 {
-    return d->settings->protocol == PH_CLIENT_RELIABLE && d->connection_id.len > 0 &&
+    return d->state == CONNECTED && (err == PH_ERR_LIMIT || err == PH_ERR_SYNTAX);
+}
+
+static bool can_recover(const struct dialog *d, uint16_t code, enum ph_err err)
+{
+    return code != DIALOG_CLOSE_REFUSED && !would_come_again(d, err) &&
+           d->settings->protocol == PH_CLIENT_RELIABLE && d->connection_id.len > 0 &&
            d->token.len > 0;
 }
 
@@ -189,7 +197,7 @@ void connection__socket_lost(struct dialog *d, uint16_t code, enum ph_err err, s
         if (d->reason.len == 0)
             dialog__keep(&d->reason, why);
     }
-    if (can_recover(d) && code != DIALOG_CLOSE_REFUSED)
+    if (can_recover(d, code, err))
         recover(d, now_ms);
     else
         lost(d, now_ms);

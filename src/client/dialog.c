@@ -109,6 +109,7 @@ void dialog__take(struct dialog *d, bool binary, struct str frame, int64_t now_m
     dialog__alive(d, now_ms);
     if (d->unproven) {
         d->unproven = false;
+        buf__reset(&d->reason); /* that of the socket before */
         dialog__clear_timer(d, &d->give_up);
     }
     if (d->settings->protocol == PH_CLIENT_RAW) {

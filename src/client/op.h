@@ -41,6 +41,7 @@ struct op {
     enum op_kind kind;
     bool binary;       /* opcode of the frame */
     bool rejoin;       /* a join of our own */
+    bool counts;       /* towards max_pending and max_queue */
     bool has_room;     /* its deadline is reserved */
     bool was_sent;     /* on any socket */
     bool in_flight;    /* sent on this socket, without an answer */

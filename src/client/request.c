@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define MAX_TTL_SECONDS 300
+#define MAX_ACK_ID (UINT64_MAX / 2) /* so that there is always a next one */
 #define MAX_EVENT_NAME 128
 #define MAX_INVOCATION_ID 256
 
@@ -63,7 +64,7 @@ static enum ph_err change_group(struct ph_client *c, enum op_kind kind, enum fra
         return PH_ERR_UNSUPPORTED;
     if (!is_group_name(group))
         return PH_ERR_ARGUMENT;
-    r.ack_id = client__next_ack_id(c);
+    r.ack_id = client__take_ack_id(c, 0);
     return send(c, op__new(kind, r.group, c->options.max_send), &r, done, arg);
 }
 
@@ -83,7 +84,7 @@ static enum ph_err take_options(struct ph_client *c, struct frame_request *r,
                                 const struct ph_client_send_options *o,
                                 struct metadata_entry *entries)
 {
-    if (o->ttl_seconds > MAX_TTL_SECONDS)
+    if (o->ttl_seconds > MAX_TTL_SECONDS || o->ack_id > MAX_ACK_ID)
         return PH_ERR_ARGUMENT;
     for (size_t i = 0; i < o->metadata_count; i++)
         entries[i] =
@@ -92,7 +93,7 @@ static enum ph_err take_options(struct ph_client *c, struct frame_request *r,
     r->no_echo = o->no_echo;
     r->ttl_seconds = o->ttl_seconds;
     if (!o->fire_and_forget)
-        r->ack_id = o->ack_id ? o->ack_id : client__next_ack_id(c);
+        r->ack_id = client__take_ack_id(c, o->ack_id);
     return metadata__problem(&r->metadata) ? PH_ERR_ARGUMENT : PH_OK;
 }
 

@@ -8,10 +8,11 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { cleanup } from "./lib/cleanup.mjs";
 import { CuttableProxy } from "./lib/net.mjs";
-import { example } from "./lib/paths.mjs";
+import { example, temporaryFolder, testPlugin } from "./lib/paths.mjs";
 import { start } from "./lib/program.mjs";
 import { startBroker } from "./lib/pubhook.mjs";
 import { Random } from "./lib/random.mjs";
+import { FileRecords } from "./lib/records.mjs";
 import { startNginxBroker } from "./lib/webservers.mjs";
 
 const { accessUrl, allRoles, Inbox, jsonProtocol, openJson, reliableProtocol, serviceClient, startClient } =
@@ -28,38 +29,70 @@ function bySender(messages) {
   return said;
 }
 
+// Cuts connections in the middle of what they send or receive, a few of them while they are
+// being opened.
+function cutAtRandom(proxy, random, { up, down }) {
+  proxy.life = () => {
+    if (random.oneIn(20)) return random.pick([{ up: random.below(600) }, { down: random.below(120) }]);
+    return { up: 1000 + random.below(up), down: 1000 + random.below(down) };
+  };
+  proxy.cut(); // what is connected already
+}
+
+function assertCutBothWays({ cutsOf }) {
+  assert.ok(cutsOf.up >= 5 && cutsOf.down >= 5, `cuts: ${JSON.stringify(cutsOf)}`);
+}
+
 const rounds = 4;
-const perRound = 150;
+const perRound = 120; // messages to the group, of each client
+const eventsPerRound = 30; // of each client, which the handler answers
+const callsPerRound = 15; // messages by REST
 
 for (const loop of [false, true]) {
   describe(loop ? "in the program's loop" : "in a thread of its own", () => {
     test("cut at random points under load", async (t) => {
       const random = new Random(t);
-      const broker = await startBroker(t, { threads: 2 });
+      const records = new FileRecords(t, `${temporaryFolder(t)}/events`);
+      const broker = await startBroker(t, { threads: 2, handlers: { chat: `${testPlugin("witness")}?record=${records.file}` } });
       const proxy = await CuttableProxy.start(t, broker.port);
-      proxy.life = () => 1500 + random.below(30_000);
       const url = () => accessUrl(through(broker, proxy), "chat", { roles: allRoles, groups: ["g"] });
       const clients = [];
       for (const from of ["a", "b", "c"]) {
-        clients.push({ from, ...(await startClient(t, url, { protocol: reliableProtocol, loop })) });
+        clients.push({ from, got: [], ...(await startClient(t, url, { protocol: reliableProtocol, loop })) });
       }
       const witness = await openJson(t, broker, "chat", { groups: ["g"] });
+      const group = serviceClient(broker, "chat").group("g");
       const lost = [];
       for (const { client } of clients) client.on("disconnected", (event) => lost.push(event));
-      const got = clients.map(() => []);
+      cutAtRandom(proxy, random, { up: 20_000, down: 50_000 });
       for (let round = 0; round < rounds; round++) {
-        const acks = clients.flatMap(({ client, from }) => numbers(perRound).map((i) =>
-          client.sendToGroup("g", { from, n: round * perRound + i, pad: "x".repeat(random.below(200)) }, "json")));
+        const acks = clients.flatMap(({ client, from }) => [
+          ...numbers(perRound).map((i) =>
+            client.sendToGroup("g", { from, n: round * perRound + i, pad: "x".repeat(random.below(200)) }, "json")),
+          ...numbers(eventsPerRound).map((i) => {
+            const n = round * eventsPerRound + i;
+            return client.sendEvent(`n${n}`, { from: "handler", n }, "json");
+          }),
+        ]);
+        for (const i of numbers(callsPerRound)) await group.sendToAll({ from: "service", n: round * callsPerRound + i });
         await Promise.all(acks);
-        for (const [i, { inbox }] of clients.entries()) got[i].push(...(await inbox.take(3 * perRound, 60_000)));
+        for (const { inbox, got } of clients) {
+          got.push(...(await inbox.take(3 * perRound + callsPerRound + eventsPerRound, 60_000)));
+        }
       }
-      const all = Object.fromEntries(clients.map(({ from }) => [from, numbers(rounds * perRound)]));
-      for (const messages of got) assert.deepEqual(bySender(messages), all);
-      const seen = (await witness.inbox.take(3 * rounds * perRound)).map((frame) => JSON.parse(frame));
-      assert.deepEqual(bySender(seen), all, "what others see of them");
+      const ofClients = Object.fromEntries(clients.map(({ from }) => [from, numbers(rounds * perRound)]));
+      const all = { ...ofClients, service: numbers(rounds * callsPerRound) };
+      const handled = numbers(rounds * eventsPerRound);
+      for (const { from, got } of clients) assert.deepEqual(bySender(got), { ...all, handler: handled }, `what ${from} got`);
+      const seen = await witness.inbox.take(rounds * (3 * perRound + callsPerRound));
+      assert.deepEqual(bySender(seen.map((frame) => JSON.parse(frame))), all, "what others see of them");
+      for (const { from, connectionId, inbox } of clients) {
+        const events = records.of(connectionId).filter(({ kind }) => kind === "user");
+        assert.deepEqual(events.map(({ event }) => event), handled.map((n) => `n${n}`), `the handler's events of ${from}`);
+        assert.deepEqual(inbox.rest, []);
+      }
       assert.deepEqual(lost, [], "each connection was recovered");
-      assert.ok(proxy.cuts >= 10, `${proxy.cuts} cuts`);
-      for (const { inbox } of clients) assert.deepEqual(inbox.rest, []);
+      assertCutBothWays(proxy);
     });
   });
 }
@@ -68,10 +101,10 @@ test("streams go on through cuts at random points", async (t) => {
   const random = new Random(t);
   const broker = await startBroker(t, { threads: 2 });
   const proxy = await CuttableProxy.start(t, broker.port);
-  proxy.life = () => 1500 + random.below(5000);
   const url = (options) => () => accessUrl(through(broker, proxy), "chat", { roles: allRoles, ...options });
   const publisher = await startClient(t, url({}));
   const reader = await startClient(t, url({ groups: ["g"] }));
+  cutAtRandom(proxy, random, { up: 12_000, down: 20_000 });
   const writers = await Promise.all(["x", "y"].map((streamId) => publisher.client.openGroupStream("g", { streamId })));
   for (const writer of writers) writer.onError((error) => assert.fail(error.message));
   for (let n = 0; n < 400; n++) for (const writer of writers) await writer.write({ from: writer.streamId, n }, "json");
@@ -80,7 +113,7 @@ test("streams go on through cuts at random points", async (t) => {
   const fragments = messages.filter(({ stream }) => !stream.endOfStream);
   assert.deepEqual(bySender(fragments), { x: numbers(400), y: numbers(400) });
   assert.deepEqual(messages.slice(-2).map(({ stream }) => stream.error), [undefined, undefined]);
-  assert.ok(proxy.cuts >= 10, `${proxy.cuts} cuts`);
+  assertCutBothWays(proxy);
 });
 
 test("the plain JSON protocol: cuts end connections, groups are joined again, requests are sent again", async (t) => {
@@ -91,8 +124,7 @@ test("the plain JSON protocol: cuts end connections, groups are joined again, re
   const one = await startClient(t, url, { protocol: jsonProtocol, reconnectRetryOptions: { retryDelayInMs: 20 } });
   const witness = await openJson(t, broker, "chat", { groups: ["g"] });
   await one.client.joinGroup("h");
-  proxy.life = () => 3000 + random.below(10_000);
-  proxy.cut();
+  cutAtRandom(proxy, random, { up: 5000, down: 5000 });
   for (let n = 0; n < 300; n += 20) {
     await Promise.all(numbers(20).map((i) => one.client.sendToGroup("g", { from: "one", n: n + i }, "json")));
   }

@@ -426,6 +426,59 @@ static void test_keep_alive(void **state)
     finish(&s);
 }
 
+/* A message that is too large would be sent again after each recovery. */
+static void test_what_cannot_be_taken_ends_the_connection(void **state)
+{
+    static const struct {
+        enum ph_err err;
+        bool ends;
+    } rows[] = {{PH_ERR_LIMIT, true}, {PH_ERR_SYNTAX, true}, {PH_ERR_CLOSED, false}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct shell s;
+
+        begin(&s, PH_CLIENT_RELIABLE);
+        connect_first(&s);
+        dialog__closed(s.dialog, 1006, rows[i].err, STR("too large"), s.now);
+        expect(&s, rows[i].ends ? "disconnected c1: too large\n"
+                                  "open ws://h/client/hubs/chat?access_token=x\n"
+                                : RECOVERY);
+        finish(&s);
+    }
+}
+
+/* A proxy's strange answer to a recovery is only one that failed. */
+static void test_a_recovery_that_is_not_answered_in_order_is_tried_again(void **state)
+{
+    struct shell s;
+
+    (void)state;
+    begin(&s, PH_CLIENT_RELIABLE);
+    connect_first(&s);
+    lose(&s, 1006);
+    dialog__closed(s.dialog, 1006, PH_ERR_SYNTAX, STR("no WebSocket"), s.now);
+    pass(&s, 1000);
+    expect(&s, RECOVERY RECOVERY);
+    finish(&s);
+}
+
+static void test_the_reason_is_that_of_the_last_socket(void **state)
+{
+    struct shell s;
+
+    (void)state;
+    begin(&s, PH_CLIENT_RELIABLE);
+    connect_first(&s);
+    dialog__closed(s.dialog, 1006, PH_ERR_CLOSED, STR("first"), s.now);
+    opened(&s);
+    hear(&s, "{\"type\":\"pong\"}");
+    dialog__closed(s.dialog, 1008, PH_OK, STR("second"), s.now);
+    expect(&s, RECOVERY PING "disconnected c1: second\n"
+                             "open ws://h/client/hubs/chat?access_token=x\n");
+    finish(&s);
+}
+
 static void test_recovering_is_given_up(void **state)
 {
     struct shell s;
@@ -650,6 +703,9 @@ int main(void)
         cmocka_unit_test(test_what_the_service_could_not_do_is_tried_again),
         cmocka_unit_test(test_invocations),
         cmocka_unit_test(test_keep_alive),
+        cmocka_unit_test(test_what_cannot_be_taken_ends_the_connection),
+        cmocka_unit_test(test_a_recovery_that_is_not_answered_in_order_is_tried_again),
+        cmocka_unit_test(test_the_reason_is_that_of_the_last_socket),
         cmocka_unit_test(test_recovering_is_given_up),
         cmocka_unit_test(test_reconnecting_waits_longer_each_time),
         cmocka_unit_test(test_start_fails),

@@ -74,7 +74,9 @@ export async function statusOf(t, port, request) {
 export class CuttableProxy {
   #pairs = new Set();
   cuts = 0;
-  life = undefined; // () => after how many bytes, both ways together, a new connection is cut
+  cutsOf = { up: 0, down: 0 };
+  // () => after how many bytes a new connection is cut: { up } to the target, { down } to the client
+  life = undefined;
 
   static async start(t, targetPort) {
     const proxy = new CuttableProxy();
@@ -97,22 +99,23 @@ export class CuttableProxy {
       client.destroy();
       target.destroy();
     };
-    pair.left = this.life?.() ?? Infinity;
-    client.on("data", (bytes) => this.#count(pair, bytes, target, end) && target.write(bytes));
-    target.on("data", (bytes) => this.#count(pair, bytes, client, end) && this.#forward(bytes, client, end));
+    pair.left = { up: Infinity, down: Infinity, ...this.life?.() };
+    client.on("data", (bytes) => this.#lives(pair, "up", bytes, target, end) && target.write(bytes));
+    target.on("data", (bytes) => this.#lives(pair, "down", bytes, client, end) && this.#forward(bytes, client, end));
     for (const socket of [client, target]) socket.on("error", end).on("close", end);
   }
 
-  // Of a connection with a life of so many bytes, both ways together. False: it is over.
-  #count(pair, bytes, to, end) {
-    if (pair.left <= 0) return false;
-    if (bytes.length < pair.left) {
-      pair.left -= bytes.length;
+  // False: the connection is over, in the middle of these bytes or before.
+  #lives(pair, way, bytes, to, end) {
+    if (pair.over) return false;
+    if (bytes.length < pair.left[way]) {
+      pair.left[way] -= bytes.length;
       return true;
     }
-    to.write(bytes.subarray(0, pair.left), end);
-    pair.left = 0;
+    to.write(bytes.subarray(0, pair.left[way]), end); // whatever is on its way back is lost
+    pair.over = true;
     this.cuts++;
+    this.cutsOf[way]++;
     return false;
   }
 
