@@ -32,13 +32,14 @@ const text = (name) => readFileSync(path.join(sourceDir, name), "utf8");
 const anchor = (heading) => heading.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-");
 const anchors = (name) => [...text(name).matchAll(/^#+ (.*)$/gm)].map(([, heading]) => anchor(heading));
 
-test("links lead to files and headings that are there", () => {
+test("links lead to files and headings that are there, also in the installation", () => {
+  const installed = path.join(prefix, "share/doc/pubhook");
   for (const name of documents) {
     for (const [, target] of text(name).matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^[a-z]+:/.test(target)) continue;
       const [file, fragment] = target.split("#");
       const to = file ? path.join(path.dirname(name), file) : name;
-      assert.ok(existsSync(path.join(sourceDir, to)), `${name}: ${target}`);
+      for (const folder of [sourceDir, installed]) assert.ok(existsSync(path.join(folder, to)), `${folder}/${name}: ${target}`);
       if (fragment) assert.ok(anchors(to).includes(fragment), `${name}: ${target}: no such heading`);
     }
   }
