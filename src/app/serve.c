@@ -445,17 +445,23 @@ int ph_response_cancel(struct ph_response *response)
 
 /* --- Requests ----------------------------------------------------------------------------- */
 
-/* `req` gets the request with a NUL behind its body. */
-static enum ph_err complete(struct serving *s, struct http_request *req)
+/* The request with a NUL behind its body, which stays as long as the event, for that is made of
+ * views into it and may wait. */
+static enum ph_err complete(struct serving *s, const struct http_request **out)
 {
+    struct http_request *copy;
     char *body;
 
-    *req = *s->req;
+    *out = s->req;
     if (!s->copies_body)
         return PH_OK;
-    body = arena__strdup(&s->res->arena, req->body);
-    req->body = str__n(body, req->body.len);
-    return body ? PH_OK : diag__set(&s->diag, PH_ERR_MEMORY, "out of memory");
+    copy = (void *)arena__dup(&s->res->arena, s->req, sizeof(*copy));
+    body = arena__strdup(&s->res->arena, s->req->body);
+    if (!copy || !body)
+        return diag__set(&s->diag, PH_ERR_MEMORY, "out of memory");
+    copy->body = str__n(body, copy->body.len);
+    *out = copy;
+    return PH_OK;
 }
 
 static struct event_limits limits_of(const struct ph_app *app)
@@ -467,7 +473,7 @@ static struct event_limits limits_of(const struct ph_app *app)
 static bool serve_event(struct serving *s, ph_served_fn *done, void *arg)
 {
     const struct event_limits limits = limits_of(s->app);
-    struct http_request req;
+    const struct http_request *req;
     struct ph_event *ev;
     enum ph_err err;
 
@@ -479,7 +485,7 @@ static bool serve_event(struct serving *s, ph_served_fn *done, void *arg)
     }
     err = complete(s, &req);
     if (err == PH_OK)
-        err = event__decode(&s->res->arena, &req, &limits, &ev, &s->diag);
+        err = event__decode(&s->res->arena, req, &limits, &ev, &s->diag);
     if (err != PH_OK) {
         refuse(s, status_of(err), NULL);
         return true;

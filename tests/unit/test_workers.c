@@ -21,7 +21,7 @@ struct fixture {
     pthread_t here;
     sem_t entered, leave, done;
     atomic_int calls;
-    atomic_bool on_workers;
+    atomic_bool on_workers, event_is_whole;
     struct ph_deferred *token;
 };
 
@@ -30,11 +30,14 @@ static struct ph_reply *block(const struct ph_event *ev, void *arg)
     struct fixture *f = arg;
     size_t len;
     const void *data = ph_event_data(ev, &len);
+    const char *header;
 
     f->on_workers = !pthread_equal(pthread_self(), f->here);
     sem_post(&f->entered);
     sem_wait(&f->leave);
     f->calls++;
+    header = ph_event_http_header(ev, "CE-Hub"); /* whoever gave it to us has long gone on */
+    f->event_is_whole = header && strcmp(header, "chat") == 0;
     return ph_reply_text(data, len);
 }
 
@@ -158,6 +161,7 @@ static void one_too_many_is_refused(void **state)
     wait_n(&f->done, THREADS + QUEUE);
     for (int i = 0; i < THREADS + QUEUE; i++)
         expect(&r[i], 200);
+    assert_true(f->event_is_whole);
 }
 
 static void who_stands_in_line_may_go(void **state)
