@@ -324,12 +324,23 @@ void repeats__end(struct app_call *call)
             http);
 }
 
-void repeats__abandon(struct app_call *call)
+struct app_call *repeats__pass_on(struct app_call *call)
 {
-    const struct http_response gone = {.status = 503};
+    struct repeats *r = call->repeats;
+    struct entry *e = call->entry;
+    struct app_call *next;
 
-    if (call->entry)
-        end(call, NULL, &gone);
+    if (!e)
+        return NULL;
+    call->entry = NULL;
+    pthread_mutex_lock(&r->lock);
+    next = take(&e->waiting);
+    if (next)
+        next->entry = e;
+    else
+        forget(r, e);
+    pthread_mutex_unlock(&r->lock);
+    return next;
 }
 
 bool repeats__withdraw(struct app_call *call)

@@ -27,8 +27,9 @@ enum repeat repeats__begin(struct repeats *r, struct app_call *call);
 /* The response is complete: it is remembered unless it is a failure, which the service tries
  * again (408, 5xx), and those who wait get the same. Does nothing to a call that is not new. */
 void repeats__end(struct app_call *call);
-/* It will have no response: those who wait get 503. */
-void repeats__abandon(struct app_call *call);
+/* It will have no response: the next of those who wait, which is to be handled as a new one now,
+ * and which the others wait for; or NULL. */
+struct app_call *repeats__pass_on(struct app_call *call);
 /* Does the call wait for another? Not any more, then. */
 bool repeats__withdraw(struct app_call *call);
 

@@ -426,6 +426,17 @@ static bool take_back(struct app_call *call)
     return (workers && workers__take_back(workers, call)) || deferred__withdraw(call);
 }
 
+/* The next repetition is handled in place of one that nobody waits for. */
+static void pass_on(struct app_call *call)
+{
+    struct app_call *next = repeats__pass_on(call);
+
+    if (!next || !ask(next))
+        return;
+    repeats__end(next);
+    next->done(response_of(next), next->arg);
+}
+
 bool app__withdraw(struct ph_response *res)
 {
     if (repeats__withdraw(&res->call))
@@ -434,7 +445,7 @@ bool app__withdraw(struct ph_response *res)
         return false;
     counts__ended(res->call.counts, COUNTS_GONE, clock__mono_us() - res->call.asked_us);
     release(&res->call);
-    repeats__abandon(&res->call);
+    pass_on(&res->call);
     return true;
 }
 

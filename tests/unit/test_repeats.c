@@ -322,15 +322,58 @@ static void those_who_wait_get_the_failure(void **state)
     start(app, &first, "7");
     assert_int_equal(atomic_load(&calls), 2);
     start(app, &again, "7");
-    assert_true(ph_response_cancel(first.res)); /* whoever asked first is gone */
     ph_deferred_unref(token);
-    finish(&first, 0, 0);
-    finish(&again, 1, 503);
+    finish(&first, 1, 500);
+    finish(&again, 1, 500);
+    ph_app_free(app);
+}
+
+static void who_waits_is_handled_when_the_first_has_gone(void **state)
+{
+    struct ph_app *app = new_app(defer, 60, 0, 0);
+    struct pending_post first, again, third;
+    struct ph_deferred *token_of_first;
+
+    (void)state;
     start(app, &first, "7");
-    assert_int_equal(atomic_load(&calls), 3);
+    start(app, &again, "7");
+    start(app, &third, "7");
+    token_of_first = token;
+    assert_true(ph_response_cancel(first.res));
+    assert_int_equal(atomic_load(&calls), 2);
+    assert_int_equal(ph_deferred_answer(token_of_first, ph_reply_ok()), PH_ERR_GONE);
+    ph_deferred_unref(token_of_first);
+    finish(&first, 0, 0);
     assert_int_equal(ph_deferred_answer(token, ph_reply_ok()), PH_OK);
     ph_deferred_unref(token);
+    finish(&again, 1, 204);
+    finish(&third, 1, 204);
+    start(app, &first, "7");
     finish(&first, 1, 204);
+    assert_int_equal(atomic_load(&calls), 2);
+    ph_app_free(app);
+}
+
+static struct ph_reply *answer_the_second(const struct ph_event *ev, void *arg)
+{
+    return atomic_load(&calls) == 0 ? defer(ev, arg) : count(ev, arg);
+}
+
+static void who_waits_may_be_answered_at_once(void **state)
+{
+    struct ph_app *app = new_app(answer_the_second, 60, 0, 0);
+    struct pending_post first, again, third;
+
+    (void)state;
+    start(app, &first, "7");
+    start(app, &again, "7");
+    start(app, &third, "7");
+    assert_true(ph_response_cancel(first.res));
+    ph_deferred_unref(token);
+    finish(&first, 0, 0);
+    assert_str(body_of(third.res), "answer 2");
+    finish(&again, 1, 200);
+    finish(&third, 1, 200);
     ph_app_free(app);
 }
 
@@ -396,6 +439,8 @@ int main(void)
         cmocka_unit_test(answers_are_forgotten_in_time),
         cmocka_unit_test(those_who_wait_get_the_answer),
         cmocka_unit_test(those_who_wait_get_the_failure),
+        cmocka_unit_test(who_waits_is_handled_when_the_first_has_gone),
+        cmocka_unit_test(who_waits_may_be_answered_at_once),
         cmocka_unit_test(without_room_each_is_handled),
         cmocka_unit_test(threads_handle_each_event_once),
     };
