@@ -24,7 +24,11 @@ struct ph_response;
 
 /** @return a new application with default settings, or NULL when memory is out. */
 PH_API struct ph_app *ph_app_new(void);
-/** Frees the application and the arguments of its handlers (by their free functions). NULL is fine.
+/**
+ * Frees the application and the arguments of its handlers (by their free functions). Events that
+ * still wait for a deferred answer fail, and all answers that are being given are done when it
+ * returns: it must not be called by a handler or another function that the application calls.
+ * NULL is fine.
  */
 PH_API void ph_app_free(struct ph_app *app);
 
@@ -119,8 +123,9 @@ PH_API enum ph_err ph_app_set_workers(struct ph_app *app, unsigned threads, size
  * (docs/protocol/event-handler.md section 3.6).
  *
  * An event that was answered gets the same status, headers and body. One that is being
- * handled, also one whose reply is deferred, gets its answer when it is there. Failures (5xx and
- * 408) are not remembered, for they are sent again to be handled again. Events are the same when
+ * handled, also one whose reply is deferred, gets its answer when it is there; when whoever sent
+ * the first one has gone before, it is handled in its place. Failures (5xx and 408) are not
+ * remembered, for they are sent again to be handled again. Events are the same when
  * they have the same origin, hub, connection, type, id and body, and the same
  * x-ms-client-request-id, ce-physicalConnectionId and ce-sessionId where there are any: MQTT
  * clients choose their connection ids and may use them again, with event ids that begin anew. Only
@@ -230,7 +235,9 @@ PH_API enum ph_err ph_app_serve_async(struct ph_app *app, const struct ph_reques
                                       struct ph_response *response, ph_served_fn *done, void *arg);
 /**
  * Whoever sent the request has gone: the answer is of no use any more. The handler's notice
- * is called (ph_deferred_on_cancel).
+ * is called (ph_deferred_on_cancel), and if the same event has come again meanwhile
+ * (ph_app_set_deduplication), so is the handler, for that one. Once ph_app_serve_async has
+ * returned.
  *
  * @return  1: `done` will not be called, request and response may be freed at once.
  *          0: `done` was called, or will be soon.

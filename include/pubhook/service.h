@@ -71,9 +71,11 @@ struct ph_service_result;
  * declared that it never blocks they fail with PH_ERR_STATE. A plugin that starts requests
  * waits for them in its `close` (ph_service_flush).
  *
+ * @param ev  the event that the handler was called with, or that of a deferred reply
+ *            (ph_deferred_event), on any thread
  * @return  owned by the application (not to be freed), and valid as long as it; NULL when there
- *          is no connection string, which the log says, and every function here takes NULL
- *          for an error
+ *          is no connection string, which the log says, or no application any more, and every
+ *          function here takes NULL for an error
  */
 PH_API struct ph_service *ph_event_service(const struct ph_event *ev);
 

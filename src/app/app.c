@@ -32,7 +32,7 @@ struct ph_app *ph_app_new(void)
     counts__init(&app->counts);
     app->path = strdup(DEFAULT_PATH);
     app->handlers = registry__new();
-    app->pending = pending__new();
+    app->pending = pending__new(app);
     if (!auth__init(&app->auth))
         goto no_auth;
     if (!services__init(&app->services))
@@ -161,14 +161,26 @@ enum ph_err ph_app_set_service(struct ph_app *app, const char *connection_string
     return services__set(&app->services, connection_string, options, app->log, why);
 }
 
-/* A deferred event belongs to its call as well. */
+static struct ph_service *service_for(struct ph_app *app, const struct ph_event *ev)
+{
+    return services__get(&app->services, ev->origin, ev->hub.ptr, app__never_blocks(app), app->log);
+}
+
+/* The copy that a token has may outlive the application. */
 struct ph_service *ph_event_service(const struct ph_event *ev)
 {
-    struct ph_app *app = ev->call ? ev->call->app : NULL;
+    struct ph_service *service = NULL;
+    struct ph_app *app;
 
-    return app ? services__get(&app->services, ev->origin, ev->hub.ptr, app__never_blocks(app),
-                               app->log)
-               : NULL;
+    if (ev->call)
+        return service_for(ev->call->app, ev);
+    if (!ev->pending)
+        return NULL;
+    app = pending__lock(ev->pending);
+    if (app)
+        service = service_for(app, ev);
+    pending__unlock(ev->pending);
+    return service;
 }
 
 void ph_app_allow_unsigned(struct ph_app *app)

@@ -21,6 +21,7 @@ struct app_call {
     struct handler_counts *counts; /* of the handler that answers; NULL: none was asked */
     int64_t asked_us;
     bool late;                    /* its deadline passed */
+    bool gone;                    /* nobody waited for its answer when it ended */
     struct app_call *behind;      /* in line for a worker, under a lock of app/workers.c */
     bool stands_in_line;          /* there */
     struct ph_deferred *deferred; /* what it waits for, under a lock of app/defer.c */

@@ -422,12 +422,16 @@ static enum ph_err check_either(struct auth *auth, const struct keyring *ring,
                                 struct diag *diag)
 {
     struct diag first, second;
-    enum ph_err err;
+    enum ph_err signature = keyring__check(ring, headers, &first), err;
 
-    if (keyring__check(ring, headers, &first) == PH_OK)
+    if (signature == PH_OK)
         return PH_OK;
     err = check_token(auth, headers, a, &second);
-    return err == PH_OK ? err : diag__set(diag, err, "%.240s; %.240s", first.text, second.text);
+    if (err == PH_OK)
+        return PH_OK;
+    if (signature == PH_ERR_MEMORY)
+        err = signature;
+    return diag__set(diag, err, "%.240s; %.240s", first.text, second.text);
 }
 
 /* With the signature first, which costs less. */

@@ -44,10 +44,12 @@ struct ph_deferred {
 
 struct pending {
     atomic_size_t refs; /* the application and the tokens */
+    struct ph_app *app; /* until it is closed */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct deadlines deadlines; /* of those that wait */
     size_t count;               /* open */
+    size_t ending;              /* calls that holders of tokens complete just now */
     int64_t wakes_ms;           /* when the thread looks again */
     pthread_t thread;
     bool runs, closing;
@@ -195,13 +197,14 @@ static bool start(struct pending *p)
     return p->runs;
 }
 
-struct pending *pending__new(void)
+struct pending *pending__new(struct ph_app *app)
 {
     struct pending *p = calloc(1, sizeof(*p));
     pthread_condattr_t attr;
 
     if (!p)
         return NULL;
+    p->app = app;
     atomic_init(&p->refs, 1);
     pthread_mutex_init(&p->lock, NULL);
     pthread_condattr_init(&attr);
@@ -223,12 +226,22 @@ static void end_all(struct pending *p)
         hold(t);
         call = end(t, GONE);
         pthread_mutex_unlock(&p->lock);
+        call->gone = true;
         app__fail(call, 503, "the event was deferred, and the application ends");
         tell(t);
         unref(t);
         app__done(call);
         pthread_mutex_lock(&p->lock);
     }
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* Whoever has taken a call to answer it needs the application until that is done. */
+static void wait_for_the_rest(struct pending *p)
+{
+    pthread_mutex_lock(&p->lock);
+    while (p->ending > 0)
+        pthread_cond_wait(&p->changed, &p->lock);
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -247,7 +260,19 @@ void pending__close(struct pending *p)
     if (runs)
         pthread_join(p->thread, NULL);
     end_all(p);
+    wait_for_the_rest(p);
     pending_unref(p);
+}
+
+struct ph_app *pending__lock(struct pending *p)
+{
+    pthread_mutex_lock(&p->lock);
+    return p->closing ? NULL : p->app;
+}
+
+void pending__unlock(struct pending *p)
+{
+    pthread_mutex_unlock(&p->lock);
 }
 
 /* --- A call --------------------------------------------------------------------------------- */
@@ -286,6 +311,7 @@ bool deferred__wait(struct app_call *call, struct ph_reply **reply)
     if (state == OPEN)
         return true;
     if (state == GONE) {
+        call->gone = true;
         hold(t);
         tell(t);
         *reply = ph_reply_reject(503, NULL);
@@ -353,8 +379,10 @@ static struct ph_deferred *new_token(const struct ph_event *ev, unsigned deadlin
                               .at_ms = clock__mono_ms() + deadline_ms};
     atomic_init(&t->refs, 2);
     atomic_init(&t->holders, 1);
-    if (keep_event(t, ev))
+    if (keep_event(t, ev)) {
+        t->event->pending = t->pending;
         return t;
+    }
     arena__free(&t->arena);
     free(t);
     return NULL;
@@ -369,19 +397,40 @@ static void take_back(struct pending *p)
     pending_unref(p);
 }
 
+/* Under the lock: an open token ends by one of its holders, who must `finish` the call, if
+ * there is one. */
+static struct app_call *take(struct ph_deferred *t, enum token_state state)
+{
+    struct app_call *call = end(t, state);
+
+    t->pending->ending += call != NULL;
+    return call;
+}
+
+static void finish(struct ph_deferred *t, struct app_call *call)
+{
+    struct pending *p = t->pending;
+
+    app__done(call);
+    pthread_mutex_lock(&p->lock);
+    if (--p->ending == 0 && p->closing)
+        pthread_cond_signal(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+    unref(t);
+}
+
 static void drop(struct ph_deferred *t)
 {
     struct app_call *call = NULL;
 
     pthread_mutex_lock(&t->pending->lock);
     if (t->state == OPEN)
-        call = end(t, DROPPED);
+        call = take(t, DROPPED);
     pthread_mutex_unlock(&t->pending->lock);
     if (!call)
         return;
     app__fail(call, 500, "the handler deferred this event and then dropped it unanswered");
-    app__done(call);
-    unref(t);
+    finish(t, call);
 }
 
 /* The handler has not returned the reply. */
@@ -452,7 +501,7 @@ enum ph_err ph_deferred_answer(struct ph_deferred *token, struct ph_reply *reply
     pthread_mutex_lock(&token->pending->lock);
     err = errors[token->state];
     if (err == PH_OK) {
-        call = end(token, ANSWERED);
+        call = take(token, ANSWERED);
         token->answer = call ? NULL : reply;
     }
     pthread_mutex_unlock(&token->pending->lock);
@@ -461,8 +510,7 @@ enum ph_err ph_deferred_answer(struct ph_deferred *token, struct ph_reply *reply
     if (!call)
         return err;
     app__complete(call, reply);
-    app__done(call);
-    unref(token);
+    finish(token, call);
     return PH_OK;
 }
 

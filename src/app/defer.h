@@ -8,9 +8,13 @@
 
 struct pending;
 
-struct pending *pending__new(void);
-/* The application ends: what still waits fails. NULL is fine. */
+struct pending *pending__new(struct ph_app *app);
+/* The application ends: what still waits fails, and all are done when this returns. NULL is
+ * fine. */
 void pending__close(struct pending *p);
+/* The application, which stays until the unlock; NULL: it has ended. For a moment only. */
+struct ph_app *pending__lock(struct pending *p);
+void pending__unlock(struct pending *p);
 
 /* A handler has returned a reply of REPLY_DEFERRED, which this consumes. True: the call waits
  * for its answer, and may even have got it: the caller must not touch it any more. False: it

@@ -43,7 +43,8 @@ const struct str *keyring__allowed(const struct keyring *ring, struct arena *a,
                                    const struct str *allowed, size_t *count);
 
 /* Is the request signed with the keys that the hosts in its WebHook-Request-Origin ask for?
- * PH_ERR_AUTH: no. PH_ERR_NOT_FOUND: there are no keys for them. `diag` says why. */
+ * PH_ERR_AUTH: no. PH_ERR_NOT_FOUND: there are no keys for them. PH_ERR_MEMORY: this cannot be
+ * told. `diag` says why. */
 enum ph_err keyring__check(const struct keyring *ring, const struct http_headers *headers,
                            struct diag *diag);
 

@@ -274,6 +274,8 @@ static enum counts_outcome outcome_of(const struct app_call *call, int status)
 {
     if (call->late)
         return COUNTS_LATE;
+    if (call->gone)
+        return COUNTS_GONE;
     if (status >= 500)
         return COUNTS_FAILED;
     return status >= 400 ? COUNTS_REJECTED : COUNTS_ANSWERED;

@@ -82,6 +82,7 @@ struct ph_event {
     struct json *json;                     /* of `data` */
     struct event_facts *certificate_facts; /* one for each certificate */
     struct app_call *call;                 /* app/call.h, while its handlers are asked */
+    struct pending *pending;               /* app/defer.h, of the copy that a token has */
 };
 
 struct event_limits {
@@ -129,10 +130,10 @@ const struct http_headers *event__http(const struct ph_event *ev);
 /* "sha256=<hex>[,sha256=<hex>]" over the connection id, one entry a key (section 4). */
 bool event__sign(struct buf *out, struct str connection_id, struct mac_key *const *keys,
                  size_t key_count);
-/* True when any entry of any ce-signature line matches any key. Constant time over all
- * candidates. Never true without a key. */
-bool event__signature_ok(const struct http_headers *headers, struct str connection_id,
-                         struct mac_key *const *keys, size_t key_count);
+/* Does any entry of any ce-signature line match any key? Constant time over all candidates.
+ * PH_ERR_AUTH: none does, as without a key. PH_ERR_MEMORY: this cannot be told. */
+enum ph_err event__check_signature(const struct http_headers *headers, struct str connection_id,
+                                   struct mac_key *const *keys, size_t key_count);
 
 /* --- validation.c: the abuse-protection handshake (section 1) ---------------- */
 

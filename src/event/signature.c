@@ -65,18 +65,22 @@ static bool any_entry_equals(const struct http_headers *headers, const uint8_t m
     return found;
 }
 
-bool event__signature_ok(const struct http_headers *headers, struct str connection_id,
-                         struct mac_key *const *keys, size_t key_count)
+enum ph_err event__check_signature(const struct http_headers *headers, struct str connection_id,
+                                   struct mac_key *const *keys, size_t key_count)
 {
-    bool found = false;
+    bool found = false, signed_all = true;
 
     if (!connection_id.ptr)
-        return false;
+        return PH_ERR_AUTH;
     for (size_t i = 0; i < key_count; i++) {
         uint8_t mac[MAC_SIZE];
 
         if (mac__sign(keys[i], connection_id, mac))
             found |= any_entry_equals(headers, mac);
+        else
+            signed_all = false;
     }
-    return found;
+    if (found)
+        return PH_OK;
+    return signed_all ? PH_ERR_AUTH : PH_ERR_MEMORY;
 }

@@ -1,12 +1,16 @@
 /* Replies that come later (pubhook/defer.h): each way in which a deferred event ends, without
  * a server. */
 #include "pubhook/defer.h"
+#include "pubhook/metrics.h"
+#include "pubhook/service.h"
 #include "unit.h"
 #include "webhook.h"
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <time.h>
 
 #define NEVER_MS 600000
 
@@ -369,7 +373,102 @@ static void application_ends_before_the_answer(void **state)
     give_up(f);
 }
 
+struct slow_post {
+    struct ph_deferred *token;
+    sem_t begun;
+    atomic_bool done;
+};
+
+static void be_slow(struct ph_response *res, void *arg)
+{
+    struct slow_post *p = arg;
+
+    sem_post(&p->begun);
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    assert_int_equal(ph_response_status(res), 204);
+    ph_response_free(res);
+    atomic_store(&p->done, true);
+}
+
+static void *answer_slowly(void *arg)
+{
+    struct slow_post *p = arg;
+
+    ph_deferred_answer(p->token, ph_reply_ok());
+    return NULL;
+}
+
+static void application_ends_while_an_answer_is_given(void **state)
+{
+    struct fixture *f = *state;
+    struct ph_event ev = webhook__user_event("message", PH_DATA_TEXT, "hello");
+    struct slow_post p = {.done = false};
+    pthread_t thread;
+
+    sem_init(&p.begun, 0, 0);
+    f->req = ph_request_new("POST", "/eventhandler");
+    assert_int_equal(
+        event__encode(&f->req->arena, &ev, STR(WEBHOOK_SIGNATURE), &f->req->http, &f->diag), PH_OK);
+    ph_app_serve_async(f->app, f->req, ph_response_new(), be_slow, &p);
+    p.token = f->token;
+    pthread_create(&thread, NULL, answer_slowly, &p);
+    sem_wait(&p.begun);
+    ph_app_free(f->app);
+    f->app = NULL;
+    assert_true(atomic_load(&p.done));
+    pthread_join(thread, NULL);
+    sem_destroy(&p.begun);
+}
+
+static void cancel(struct fixture *f)
+{
+    assert_int_equal(ph_deferred_on_cancel(f->token, notice, f, NULL), PH_OK);
+    assert_int_equal(ph_response_cancel(f->res), 0); /* the handler runs still */
+}
+
+/* It is no failure of the handler. */
+static void client_has_gone_before_the_handler_returns(void **state)
+{
+    struct fixture *f = *state;
+    char *text;
+    size_t len;
+
+    f->while_deferring = cancel;
+    post_message(f);
+    assert_int_equal(f->done_count, 1);
+    assert_int_equal(ph_response_status(f->res), 503);
+    assert_int_equal(f->told_count, 1);
+    assert_int_equal(f->why, PH_ERR_GONE);
+    assert_int_equal(ph_deferred_answer(f->token, ph_reply_ok()), PH_ERR_GONE);
+    assert_int_equal(ph_app_metrics(f->app, &text, &len), PH_OK);
+    assert_non_null(strstr(text, "outcome=\"gone\"} 1\n"));
+    ph_metrics_free(text);
+}
+
 /* --- The event ---------------------------------------------------------------------------- */
+
+static void kept_event_has_its_service(void **state)
+{
+    struct fixture *f = *state;
+    struct ph_service *service;
+
+    ph_app_free(f->app);
+    f->app = ph_app_new();
+    assert_int_equal(ph_app_use_connection_string(f->app,
+                                                  "Endpoint=http://localhost;AccessKey=" WEBHOOK_KEY
+                                                  ";Version=1.0;"),
+                     PH_OK);
+    assert_int_equal(ph_app_on_event(f->app, NULL, "*", defer, f, NULL), PH_OK);
+    post_message(f);
+    service = ph_event_service(ph_deferred_event(f->token));
+    assert_non_null(service);
+    assert_string_equal(ph_service_hub(service), "chat");
+    assert_int_equal(ph_deferred_answer(f->token, ph_reply_ok()), PH_OK);
+    assert_ptr_equal(ph_event_service(ph_deferred_event(f->token)), service);
+    ph_app_free(f->app);
+    f->app = NULL;
+    assert_null(ph_event_service(ph_deferred_event(f->token)));
+}
 
 static void event_is_kept_whole(void **state)
 {
@@ -484,6 +583,9 @@ int main(void)
         TEST(client_has_gone),
         TEST(cancelling_what_is_answered),
         TEST(application_ends_before_the_answer),
+        TEST(application_ends_while_an_answer_is_given),
+        TEST(client_has_gone_before_the_handler_returns),
+        TEST(kept_event_has_its_service),
         TEST(event_is_kept_whole),
         TEST(event_that_nobody_is_asked_about_cannot_be_deferred),
         TEST(too_many_wait),
