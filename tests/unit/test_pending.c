@@ -1,6 +1,7 @@
 /* Events that wait for their answers at a server (pubhook/defer.h): over HTTP and FastCGI, on
  * the wire. */
 #include "fastcgi_client.h"
+#include "pubhook/auth.h"
 #include "pubhook/defer.h"
 #include "serve_client.h"
 #include "unit.h"
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MANY 5000
@@ -34,7 +36,7 @@ struct fixture {
     struct ph_server *server;
     char authority[64];
     atomic_uint deadline_ms;
-    atomic_bool answers_at_once;
+    atomic_bool answers_at_once, over;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct ph_deferred *tokens[MANY];
@@ -445,6 +447,88 @@ static void answers_and_ends_meet(void **state)
     f->server = NULL;
 }
 
+/* The same events come again and again, while their handlers run on threads of their own. */
+static void *churn_again(void *arg)
+{
+    struct fixture *f = arg;
+    unsigned seed = (unsigned)(uintptr_t)&seed;
+
+    for (int i = 0; i < 200; i++) {
+        char body[32], reply[REPLY_SIZE];
+        int fd;
+
+        snprintf(body, sizeof(body), "event %d", rand_r(&seed) % 20 + i / 20 * 20);
+        fd = post(f, body);
+        if (rand_r(&seed) % 2)
+            must(f->way->read(fd, reply, sizeof(reply)) > 0);
+        close(fd);
+    }
+    return NULL;
+}
+
+static void *change_keys(void *arg)
+{
+    struct fixture *f = arg;
+    struct ph_keys *keys = ph_keys_new();
+
+    must(keys && ph_keys_add(keys, NULL, WEBHOOK_KEY) == PH_OK);
+    while (!f->over) {
+        must(ph_app_replace_keys(f->app, keys) == PH_OK);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    ph_keys_free(keys);
+    return NULL;
+}
+
+/* Every second event: the deadlines of the others pass. */
+static void *answer_some(void *arg)
+{
+    struct fixture *f = arg;
+
+    while (!f->over) {
+        struct ph_deferred *token = NULL;
+
+        pthread_mutex_lock(&f->lock);
+        if (f->taken < f->count)
+            token = f->tokens[f->taken++];
+        pthread_mutex_unlock(&f->lock);
+        if (!token)
+            nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+        else if (f->taken % 2)
+            ph_deferred_answer(token, reply_to(token));
+    }
+    return NULL;
+}
+
+static void repetitions_workers_and_ends_meet(void **state)
+{
+    struct fixture *f = *state;
+    pthread_t clients[4], answering, changing;
+    int fds[20];
+
+    f->deadline_ms = 5;
+    ph_app_set_limit(f->app, PH_LIMIT_REQUEST_MS, 100);
+    assert_int_equal(ph_app_set_deduplication(f->app, 60, 50, 0), PH_OK);
+    assert_int_equal(ph_app_set_workers(f->app, 2, 0), PH_OK);
+    start(f);
+    pthread_create(&changing, NULL, change_keys, f);
+    pthread_create(&answering, NULL, answer_some, f);
+    for (int i = 0; i < 4; i++)
+        pthread_create(&clients[i], NULL, churn_again, f);
+    for (int i = 0; i < 4; i++)
+        pthread_join(clients[i], NULL);
+    f->deadline_ms = NEVER_MS;
+    for (int i = 0; i < 20; i++)
+        fds[i] = post(f, i < 10 ? "the last" : "but one");
+    close(fds[0]);
+    stop(f);
+    f->over = true;
+    for (int i = 1; i < 20; i++)
+        close(fds[i]);
+    pthread_join(answering, NULL);
+    pthread_join(changing, NULL);
+}
+
 int main(void)
 {
 #define TEST(fn)                                                                                   \
@@ -460,6 +544,7 @@ int main(void)
         TEST(stopping_waits_for_answers),
         TEST(stopping_fails_what_is_not_answered),
         TEST(answers_and_ends_meet),
+        TEST(repetitions_workers_and_ends_meet),
         {"requests_sent_at_once_are_answered_in_order (http)",
          requests_sent_at_once_are_answered_in_order, set_up_http, tear_down, NULL},
     };
