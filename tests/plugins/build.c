@@ -1,10 +1,11 @@
 /* Two builds of one plugin, for the tests of loading it again: BUILD is "one" or "two". It
  * says in the log when it opens and closes. User events, on which it can be made to wait by
  * the key gate=FD (it reads a byte from there):
- *   name   answered with BUILD; so is message
- *   slow   the same, behind the gate
- *   later  deferred; answered by a thread behind the gate
- *   never  deferred for a second and not answered */
+ *   name     answered with BUILD
+ *   message  the same, but each second one is deferred and answered at once by a thread
+ *   slow     as name, behind the gate
+ *   later    deferred; answered by a thread behind the gate
+ *   never    deferred for a second and not answered */
 #include <pthread.h>
 #include <pubhook/plugin.h>
 #include <stdatomic.h>
@@ -17,7 +18,10 @@
 
 struct build {
     struct ph_log *log;
-    int gate; /* -1: none */
+    int gate;    /* -1: none */
+    int line[2]; /* tokens on their way to the thread that answers at once; NULL ends it */
+    pthread_t clerk;
+    atomic_uint messages;
     atomic_int later_count;
     struct {
         pthread_t thread;
@@ -53,6 +57,38 @@ static struct ph_reply *on_slow(const struct ph_event *ev, void *self)
     say(self, "waits");
     wait_at_gate(self);
     return on_name(ev, self);
+}
+
+static void *answer_at_once(void *arg)
+{
+    struct build *b = arg;
+    struct ph_deferred *token;
+
+    while (read(b->line[0], &token, sizeof(token)) == sizeof(token) && token) {
+        ph_deferred_answer(token, ph_reply_text(BUILD, strlen(BUILD)));
+        ph_deferred_unref(token);
+    }
+    return NULL;
+}
+
+static void pass_on(const struct build *b, struct ph_deferred *token)
+{
+    if (write(b->line[1], &token, sizeof(token)) != sizeof(token))
+        say(b, "has no line");
+}
+
+static struct ph_reply *on_message(const struct ph_event *ev, void *self)
+{
+    struct build *b = self;
+    struct ph_deferred *token;
+    struct ph_reply *reply;
+
+    if (atomic_fetch_add(&b->messages, 1) % 2 == 0)
+        return on_name(ev, self);
+    reply = ph_reply_defer(ev, 0, &token);
+    if (token)
+        pass_on(b, token);
+    return reply;
 }
 
 static void *answer(void *arg)
@@ -97,6 +133,10 @@ static enum ph_err open_build(struct ph_plugin_config *config, void **state)
         return ph_plugin_config_fail(config, "out of memory");
     b->log = ph_plugin_config_log(config);
     b->gate = gate ? atoi(gate) : -1;
+    if (pipe(b->line) != 0 || pthread_create(&b->clerk, NULL, answer_at_once, b) != 0) {
+        free(b);
+        return ph_plugin_config_fail(config, "no pipe, or no thread");
+    }
     say(b, "opens");
     *state = b;
     return PH_OK;
@@ -112,6 +152,10 @@ static void close_build(void *state)
         else
             ph_deferred_unref(b->later[i].token);
     }
+    pass_on(b, NULL);
+    pthread_join(b->clerk, NULL);
+    close(b->line[0]);
+    close(b->line[1]);
     say(b, "closes");
     free(b);
 }
@@ -122,7 +166,7 @@ static const struct ph_plugin_handler handlers[] = {
     {PH_EVENT_USER, "later", on_later},
     {PH_EVENT_USER, "never", on_never},
     {PH_EVENT_USER, BUILD, on_name},
-    {PH_EVENT_USER, "message", on_name},
+    {PH_EVENT_USER, "message", on_message},
     {0, NULL, NULL},
 };
 

@@ -2,12 +2,14 @@
  * under way, at once and deferred; builds that do not load. Everything waits for lines of the
  * log, never for time. */
 #include "app/app.h"
+#include "fastcgi_client.h"
 #include "plugin/watch.h"
+#include "serve_client.h"
 #include "unit.h"
-#include "webhook.h"
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -212,8 +214,7 @@ static void end(struct fixture *f)
     rmdir(f->folder);
 }
 
-/* --- Tests --------------------------------------------------------------------------------------
- */
+/* --- Tests -------------------------------------------------------------------------------- */
 
 static void a_file_that_is_replaced_is_loaded(void **state)
 {
@@ -332,25 +333,121 @@ static void a_deferred_event_keeps_its_build(void **state)
     end(&f);
 }
 
-static void events_are_answered_all_the_time(void **state)
+/* --- Under load ------------------------------------------------------------------------------ */
+
+#define CLIENTS 3
+#define EXCHANGES 6
+
+/* Asks for the build's name, one event after the other, on one connection. */
+struct client {
+    const char *socket, *authority; /* FastCGI or HTTP */
+    atomic_bool *over;
+    int answers[2]; /* of each build */
+    char other[512];
+    pthread_t thread;
+};
+
+static bool ask_http(int fd, char *out, size_t size)
 {
-    struct fixture f;
+    char text[2048];
+    struct str event = serve_client__event(text, sizeof(text), "", "");
+
+    return serve_client__send(fd, event.ptr, event.len) &&
+           serve_client__read_http(fd, out, size) == 200;
+}
+
+static bool ask_fastcgi(int fd, char *out, size_t size)
+{
+    return fastcgi_client__send_event(fd, true, "", 0) &&
+           fastcgi_client__read_response(fd, out, size) && strstr(out, "Status: 200");
+}
+
+static void *ask_all_the_time(void *arg)
+{
+    struct client *c = arg;
+    int fd =
+        c->socket ? serve_client__connect_unix(c->socket) : serve_client__connect_tcp(c->authority);
+    bool good = true;
+
+    while (good && !atomic_load(c->over)) {
+        char out[2048] = "no answer";
+        const char *body;
+
+        good = c->socket ? ask_fastcgi(fd, out, sizeof(out)) : ask_http(fd, out, sizeof(out));
+        body = strstr(out, "\r\n\r\n");
+        if (good && body && strcmp(body + 4, "one") == 0)
+            c->answers[0]++;
+        else if (good && body && strcmp(body + 4, "two") == 0)
+            c->answers[1]++;
+        else
+            good = false;
+        if (!good)
+            snprintf(c->other, sizeof(c->other), "%.500s", out);
+    }
+    close(fd);
+    return NULL;
+}
+
+/* Good builds take turns, with one that does not load in between. */
+static void exchange(struct fixture *f)
+{
+    for (int i = 0; i < EXCHANGES; i++) {
+        replace(f, PLUGINS_DIR "/bad_no_entry.so");
+        await_line(f, "the old build stays");
+        replace(f, i % 2 ? ONE : TWO);
+        await_line(f, "loaded again");
+    }
+}
+
+static void serve_and_exchange(struct fixture *f, const char *socket)
+{
+    struct client clients[CLIENTS];
+    atomic_bool over = false;
+    struct ph_server *server;
+    char authority[64];
+    const char *why = "";
+
+    if (socket ? ph_serve_fastcgi(f->app, socket, 2, &server, &why)
+               : ph_serve_http(f->app, "127.0.0.1:0", 2, &server, &why))
+        fail_msg("%s", why);
+    if (!socket)
+        serve_client__authority(server, authority);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        clients[i] = (struct client){.socket = socket, .authority = authority, .over = &over};
+        pthread_create(&clients[i].thread, NULL, ask_all_the_time, &clients[i]);
+    }
+    exchange(f);
+    atomic_store(&over, true);
+    for (size_t i = 0; i < CLIENTS; i++)
+        pthread_join(clients[i].thread, NULL);
+    ph_server_free(server);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        if (clients[i].other[0])
+            fail_msg("client %zu: %s", i, clients[i].other);
+        assert_true(clients[i].answers[0] > 0 && clients[i].answers[1] > 0);
+    }
+}
+
+static void every_request_is_answered_while_builds_are_exchanged(void **state)
+{
+    static const struct {
+        bool fastcgi;
+        unsigned workers;
+    } rows[] = {{false, 0}, {true, 0}, {false, 2}, {true, 2}};
 
     (void)state;
-    begin_with(&f, ONE, true);
-    for (int i = 0; i < 4; i++) {
-        int before = count_lines(&f, "loaded again");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct fixture f;
+        char socket[96];
 
-        replace(&f, i % 2 ? ONE : TWO);
-        while (count_lines(&f, "loaded again") == before) {
-            struct ph_event ev = webhook__user_event("name", PH_DATA_TEXT, "");
-            struct ph_response *res = webhook__post(f.app, &ev);
-
-            assert_int_equal(ph_response_status(res), 200);
-            ph_response_free(res);
-        }
+        begin_with(&f, ONE, true);
+        snprintf(socket, sizeof(socket), "%s/socket", f.folder);
+        if (rows[i].workers > 0)
+            assert_int_equal(ph_app_set_workers(f.app, rows[i].workers, 16), PH_OK);
+        serve_and_exchange(&f, rows[i].fastcgi ? socket : NULL);
+        assert_int_equal(count_lines(&f, "plugin build loaded again"), EXCHANGES);
+        end(&f);
     }
-    end(&f);
 }
 
 static void without_files_it_looks_when_told(void **state)
@@ -414,7 +511,7 @@ int main(void)
         cmocka_unit_test(a_build_that_does_not_load_keeps_the_old_one),
         cmocka_unit_test(events_under_way_end_with_the_build_that_they_began_with),
         cmocka_unit_test(a_deferred_event_keeps_its_build),
-        cmocka_unit_test(events_are_answered_all_the_time),
+        cmocka_unit_test(every_request_is_answered_while_builds_are_exchanged),
         cmocka_unit_test(without_files_it_looks_when_told),
         cmocka_unit_test(a_link_that_leads_elsewhere_is_followed),
         cmocka_unit_test(a_folder_that_is_made_anew_is_found),
