@@ -52,6 +52,49 @@ test("a command that fails is told of, the others go on, and the status is 1", a
   assert.equal(outcome["event e x"].success, true);
 });
 
+test("streams: opened, written to, ended and aborted", async (t) => {
+  const service = await broker(t);
+  const reader = await openJson(t, service, "chat", { roles: allRoles, groups: ["g"] });
+  const input = 'join g\nopen s1 g\nwrite s1 hello  you\nwrite-json s1 {"a": [1]}\nend s1\nopen s2 g\nabort s2 too late\nopen s3 g\n';
+  const { status, events, stderr } = await session(service, input, ["--user", "alice"]);
+  assert.equal(status, 0, stderr);
+  const got = events.filter((event) => event.event === "message").map(({ data, stream }) => [data, stream]);
+  const part = (streamId, streamSequenceId, end) => ({ streamId, streamSequenceId, endOfStream: end !== undefined, ...end });
+  assert.deepEqual(got.slice(0, 4), [
+    ["hello  you", part("s1", 1)],
+    [{ a: [1] }, part("s1", 2)],
+    [undefined, part("s1", 3, {})],
+    [undefined, part("s2", 1, { error: { name: "UserError", message: "too late" } })],
+  ]);
+  const ends = [];
+  while (ends.length < 3) {
+    const { stream } = await reader.nextJson();
+    if (stream.endOfStream) ends.push([stream.streamId, stream.error?.name]);
+  }
+  assert.deepEqual(ends, [["s1", undefined], ["s2", "UserError"], ["s3", "UserError"]], "one that was not ended is aborted");
+});
+
+test("streams that cannot be", async (t) => {
+  const service = await broker(t);
+  const refused = await session(service, "write s x\nopen s\nopen s g\nopen s g\nend other\nabort other", ["--role", "none"]);
+  assert.equal(refused.status, 1);
+  const why = refused.events.filter((e) => e.event === "done").map(({ command, name, message }) => [command, name, message]);
+  const none = "no stream of this id is open: open STREAM GROUP";
+  assert.deepEqual(why.slice(0, 5).map(([command, , message]) => [command, message]), [
+    ["write s x", none], ["open s", "open STREAM GROUP"], ["open s g", "a stream of this id is open"], ["end other", none], ["abort other", none],
+  ]);
+  assert.deepEqual(why.slice(5).map(([command, name]) => [command, name]), [["open s g", "Forbidden"]]);
+  assert.deepEqual(refused.events.filter((e) => e.event === "stream-failed").map(({ streamId, name }) => [streamId, name]), [["s", "Forbidden"]]);
+});
+
+test("lines of any kind: carriage returns, quotes, blanks", async (t) => {
+  const service = await broker(t);
+  const { events, status } = await session(service, 'join g\r\n""\n"\n  \n\r\njoin "open\nquit\r\njoin never\n');
+  assert.equal(status, 1);
+  const done = events.filter((e) => e.event === "done").map(({ command, success }) => [command, success]);
+  assert.deepEqual(new Map(done), new Map([["join g", true], ['""', false], ['"', false], ['join "open', true]]));
+});
+
 test("text output, and every frame with --frames", async (t) => {
   const service = await broker(t);
   const { stdout, status } = await pubhook(["connect", "chat", "--user", "alice", "--protocol", "json", "--frames"], { service, input: "join g\nsend g hello\nquit\nevent never sent\n" });
