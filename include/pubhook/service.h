@@ -128,9 +128,9 @@ struct ph_service_options {
 /**
  * Makes a client for a hub. Nothing is sent yet.
  *
- * @param connection_string  "Endpoint=...;AccessKey=...;"; NULL takes the endpoint of the
- *                           options, or, if there is none, the environment variable
- *                           WebPubSubConnectionString
+ * @param connection_string  "Endpoint=...;AccessKey=...;", the first of several lines; NULL
+ *                           takes the endpoint of the options, or, if there is none, the
+ *                           environment variable WebPubSubConnectionString
  * @param hub                the hub
  * @param options            NULL for the defaults
  * @param out                the client, freed with ph_service_free

@@ -118,11 +118,24 @@ enum ph_err connection_string__endpoint(struct str endpoint, struct connection_s
     return read_endpoint(endpoint, STR_NONE, out, diag);
 }
 
+static struct str first_line(struct str text)
+{
+    struct str line;
+
+    while (str__split(&text, '\n', &line)) {
+        if (line.len > 0 && line.ptr[line.len - 1] == '\r')
+            line.len--;
+        if (str__trim(line).len > 0)
+            return line;
+    }
+    return STR("");
+}
+
 enum ph_err connection_string__parse(struct str text, struct connection_string *out,
                                      struct diag *diag)
 {
     struct parts parts = {STR_NONE, STR_NONE, STR_NONE, STR_NONE};
-    enum ph_err err = split(text, &parts, diag);
+    enum ph_err err = split(first_line(text), &parts, diag);
 
     *out = (struct connection_string){.access_key = parts.access_key};
     if (err != PH_OK)

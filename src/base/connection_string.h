@@ -17,7 +17,8 @@ struct connection_string {
     struct str access_key;
 };
 
-/* PH_ERR_SYNTAX: a part is no KEY=VALUE, or Endpoint or AccessKey is missing or wrong;
+/* Of several, one a line, which event handlers may have, the first: calls go there.
+ * PH_ERR_SYNTAX: a part is no KEY=VALUE, or Endpoint or AccessKey is missing or wrong;
  * `diag` never holds a part of the text. */
 enum ph_err connection_string__parse(struct str text, struct connection_string *out,
                                      struct diag *diag);

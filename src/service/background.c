@@ -358,8 +358,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* --- From any thread
- * ------------------------------------------------------------------------------ */
+/* --- From any thread ------------------------------------------------------------------ */
 
 static bool list_fresh(struct background *b, struct pending *p)
 {
@@ -484,8 +483,7 @@ bool background__flush(struct background *b, int64_t timeout_ms)
     return background__pending(b) == 0;
 }
 
-/* --- Life
- * ----------------------------------------------------------------------------------------- */
+/* --- Life ----------------------------------------------------------------------------- */
 
 static bool make_locks(struct background *b)
 {

@@ -42,6 +42,8 @@ static void connection_strings_in_all_their_forms(void **state)
          "k"},
         {"Endpoint=http://[::1]:8080;AccessKey=k", false, "[::1]", "8080", "", "k"},
         {"Endpoint=http://[::1];AccessKey=k", false, "[::1]", NULL, "", "k"},
+        {"\n \nEndpoint=http://a.example;AccessKey=k\r\nEndpoint=http://b.example;AccessKey=l;\n",
+         false, "a.example", NULL, "", "k"}, /* the first of several */
     };
 
     (void)state;
