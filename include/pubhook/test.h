@@ -116,8 +116,11 @@ enum ph_test_transport {
     PH_TEST_DIRECT,  /* ph_app_serve, on the thread that fires */
     PH_TEST_HTTP,    /* ph_serve_http, on a free port of 127.0.0.1 */
     PH_TEST_FASTCGI, /* ph_serve_fastcgi; the library is the web server */
-    PH_TEST_CGI,     /* ph_serve_cgi, in a child process for each event: what the handler
-                        changes in memory is gone afterwards */
+    PH_TEST_CGI,     /* ph_serve_cgi, in a child process for each event. It loads a plugin anew;
+                        of an application it is a copy, without the threads that this one has
+                        started (ph_app_set_workers, calls of the service, deadlines of events
+                        that were deferred before), so give CGI an application of its own. What
+                        the handler changes in memory is gone afterwards */
     PH_TEST_TRANSPORT_COUNT
 };
 

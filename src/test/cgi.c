@@ -14,14 +14,28 @@
 
 #define MAX_ANSWER (64u << 20)
 
+static enum ph_err serve(const struct ph_test_handler *h)
+{
+    struct ph_app *app = h->app;
+    const char *reason;
+    enum ph_err err = h->plugin ? test_handler__load(h->key, h->plugin, &app, &reason) : PH_OK;
+
+    if (!err)
+        err = ph_serve_cgi(app, NULL);
+    if (h->plugin)
+        ph_app_free(app); /* sends what the handler has posted */
+    return err;
+}
+
 /* Nothing of the test's own shall happen in it: no atexit, no flush of what it has printed. */
-static _Noreturn void be_child(struct ph_app *app, int fd, const struct test_variables *variables)
+static _Noreturn void be_child(const struct ph_test_handler *h, int fd,
+                               const struct test_variables *variables)
 {
     bool ready = dup2(fd, STDIN_FILENO) >= 0 && dup2(fd, STDOUT_FILENO) >= 0 && clearenv() == 0;
 
     for (size_t i = 0; ready && i < variables->count; i++)
         ready = setenv(variables->items[i].name.ptr, variables->items[i].value.ptr, 1) == 0;
-    _exit(ready && ph_serve_cgi(app, NULL) == PH_OK ? EXIT_SUCCESS : EXIT_FAILURE);
+    _exit(ready && serve(h) == PH_OK ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
 static enum ph_err talk(int fd, struct str body, int64_t until, struct buf *answer,
@@ -65,13 +79,17 @@ static enum ph_err run_child(const struct ph_test_handler *h,
         return diag__set(diag, PH_ERR_SYSTEM, "socketpair: %m");
     child = fork();
     if (child == 0)
-        be_child(h->app, ends[1], variables);
+        be_child(h, ends[1], variables);
     close(ends[1]);
     if (child < 0)
         err = diag__set(diag, PH_ERR_SYSTEM, "fork: %m");
     else
         err = end_child(child, talk(ends[0], body, until, answer, diag), diag);
     close(ends[0]);
+    if (err && h->app && clock__mono_ms() >= until)
+        return diag__set(diag, PH_ERR_SYSTEM,
+                         "the handler does not answer in time; its process for CGI has none of "
+                         "the threads that the application had started before");
     return err;
 }
 

@@ -105,29 +105,61 @@ enum ph_err ph_test_handler_start(struct ph_app *app, enum ph_test_transport tra
     return test_why__fail(err, why);
 }
 
+enum ph_err test_handler__load(const char *key, const char *plugin, struct ph_app **out,
+                               const char **reason)
+{
+    struct ph_app *app = ph_app_new();
+    enum ph_err err = app ? ph_app_add_key(app, key) : PH_ERR_MEMORY;
+
+    *reason = "the options' key is empty";
+    if (!err)
+        err = ph_app_load_plugin(app, plugin, reason);
+    if (err) {
+        ph_app_free(app);
+        app = NULL;
+    }
+    *out = app;
+    return err;
+}
+
+/* For CGI the plugin is loaded in each child, as by the program that a web server starts: the
+ * threads of one that is loaded here would not be there. */
+static enum ph_err own(struct ph_test_handler *h, struct ph_app *app, const char *plugin)
+{
+    h->owns_app = true;
+    if (h->transport->call != test_cgi__call)
+        return PH_OK;
+    h->plugin = strdup(plugin);
+    if (!h->plugin)
+        return PH_ERR_MEMORY;
+    ph_app_free(app);
+    h->app = NULL;
+    return PH_OK;
+}
+
 enum ph_err ph_test_plugin_start(const char *spec, enum ph_test_transport transport,
                                  const struct ph_test_handler_options *options,
                                  struct ph_test_handler **out, const char **why)
 {
-    struct diag *diag = test_why__diag();
-    struct ph_app *app = ph_app_new();
-    const char *reason = "the options' key is empty";
-    enum ph_err err = app ? ph_app_add_key(app, key_of(options)) : PH_ERR_MEMORY;
+    const char *reason;
+    struct ph_app *app;
+    enum ph_err err = test_handler__load(key_of(options), spec, &app, &reason);
 
     if (out)
         *out = NULL;
-    if (!err)
-        err = ph_app_load_plugin(app, spec, &reason);
+    if (err)
+        return test_why__fail(diag__set(test_why__diag(), err, "%s", reason), why);
+    err = ph_test_handler_start(app, transport, options, out, why);
     if (err) {
         ph_app_free(app);
-        return test_why__fail(diag__set(diag, err, "%s", reason), why);
+        return err;
     }
-    err = ph_test_handler_start(app, transport, options, out, why);
-    if (err)
-        ph_app_free(app);
-    else
-        (*out)->owns_app = true;
-    return err;
+    err = own(*out, app, spec);
+    if (err) {
+        ph_test_handler_stop(*out);
+        *out = NULL;
+    }
+    return test_why__fail(err, why);
 }
 
 void ph_test_handler_stop(struct ph_test_handler *handler)
@@ -137,6 +169,7 @@ void ph_test_handler_stop(struct ph_test_handler *handler)
     ph_server_free(handler->server);
     if (handler->owns_app)
         ph_app_free(handler->app);
+    free(handler->plugin);
     free(handler->key);
     free(handler->target);
     free(handler);

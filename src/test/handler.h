@@ -10,14 +10,19 @@ struct ph_server;
 
 struct ph_test_handler {
     const struct test_transport *transport;
-    struct ph_app *app;
+    struct ph_app *app; /* NULL: each child process loads the plugin */
     bool owns_app;
+    char *plugin;             /* of CGI */
     struct ph_server *server; /* of HTTP and FastCGI */
     uint16_t port;
     char *key, *target;
     unsigned threads;
     int timeout_ms;
 };
+
+/* An application that accepts the key and has the plugin alone; to be freed with ph_app_free. */
+enum ph_err test_handler__load(const char *key, const char *plugin, struct ph_app **out,
+                               const char **reason);
 
 /* One request to the handler. The response's strings are in the arena. PH_ERR_SYSTEM: there
  * is none; PH_ERR_MEMORY. */

@@ -41,7 +41,7 @@ async function compile(t, source, modules) {
 describe("libpubhooktest, installed", () => {
   test("a C test runs its handlers over HTTP, FastCGI, CGI and directly", async (t) => {
     const program = await compile(t, "tests/installed/handlers.c", ["pubhooktest"]);
-    const { stdout } = await run(program, [plugin("echo")], { env, timeout: 60_000 });
+    const { stdout } = await run(program, [plugin("echo"), `${plugin("delay")}?after=10ms`], { env, timeout: 60_000 });
     assert.equal(stdout, "ok\n");
   });
 

@@ -1,5 +1,6 @@
 /* A user's test of handlers: one suite over all transports, with nothing but the installed
- * headers and what `pkg-config --libs pubhooktest` names. Arguments: a plugin that echoes. */
+ * headers and what `pkg-config --libs pubhooktest` names. Arguments: plugins that echo, also later.
+ */
 #include <pubhook/pubhook.h>
 #include <pubhook/test.h>
 #include <stdio.h>
@@ -418,8 +419,8 @@ int main(int argc, char **argv)
         }
         suite(h);
         ph_test_handler_stop(h);
-        if (argc > 1)
-            a_plugin_answers(argv[1], transport);
+        for (int plugin = 1; plugin < argc; plugin++)
+            a_plugin_answers(argv[plugin], transport);
     }
     mistakes_are_explained(app);
     ph_app_free(app);
