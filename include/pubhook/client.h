@@ -51,6 +51,7 @@ struct ph_client_result {
     enum ph_data_type type; /* of an invocation's answer */
     const void *data;       /* the same; NULL when there is none */
     size_t len;
+    const char *user_error_code; /* of a stream that its publisher aborted; NULL: none */
 };
 
 /** Told once of each operation that was accepted, however it ends. */
@@ -81,6 +82,31 @@ struct ph_client_message {
     const struct ph_client_metadata *metadata;
     size_t metadata_count;
     const struct ph_client_fragment *fragment; /* NULL: not part of a stream */
+};
+
+/**
+ * A stream that comes in, from `group_stream` until its `ended` has returned; all of it
+ * happens where callbacks run. The first part is told; `group_stream` sets the second.
+ */
+struct ph_client_incoming {
+    const char *group, *stream_id;
+    uint64_t sequence_id; /* of the first fragment that came; not 1: the beginning was missed */
+
+    /** Told each fragment, in order, none twice; of an end only if it has data. NULL, as it is at
+     * first: this stream is not wanted, its fragments are told to `group_message`. */
+    void (*fragment)(struct ph_client_incoming *stream, const struct ph_client_message *message,
+                     void *arg);
+    /** Told once, and the stream is gone then. May be NULL. PH_OK: it ended in order.
+     *  PH_ERR_REFUSED, PH_ERR_FORBIDDEN: by an error, with its name ("UserError", "Cancelled",
+     *  "IdleTimeout"...), message and, from the publisher, user_error_code. PH_ERR_TIMEOUT: by
+     *  `idle_timeout_ms`. PH_ERR_SYNTAX: a fragment is missing or came twice, or somebody else
+     *  publishes in this group under the same id; the fragment that shows it begins a stream
+     *  anew. PH_ERR_CLOSED: the connection was lost for good, or stopped, or freed; a
+     *  recovery is not noticed. */
+    void (*ended)(struct ph_client_incoming *stream, const struct ph_client_result *result,
+                  void *arg);
+    void *arg;
+    uint32_t idle_timeout_ms; /* of silence; not while a connection is recovered; 0: 5 minutes */
 };
 
 enum ph_client_backoff {
@@ -123,6 +149,12 @@ struct ph_client_options {
                            void *arg);
     void (*group_message)(struct ph_client *client, const struct ph_client_message *message,
                           void *arg);
+    /** A stream comes in that is not known yet: the place to say, in `stream`, whether it is
+     *  wanted and who reads it. NULL: none is, and all fragments are told to `group_message`.
+     *  A stream that has begun before the group was joined is told with its next fragment, and
+     *  likewise one that is heard of again after it `ended` by silence; who wants whole streams
+     *  leaves those alone whose `sequence_id` is not 1. */
+    void (*group_stream)(struct ph_client *client, struct ph_client_incoming *stream, void *arg);
     void (*rejoin_failed)(struct ph_client *client, const char *group,
                           const struct ph_client_result *result, void *arg);
     /** Shows each frame as it goes out (`outgoing` is not 0) and comes in. A frame may hold
@@ -146,6 +178,10 @@ struct ph_client_options {
     size_t max_queue;     /* bytes of requests without an answer; 0: 16 MiB */
     uint32_t max_pending; /* requests without an answer; 0: 1000, which is also the most: so
                              many ack ids does the service remember */
+
+    /** Streams that come in at a time, wanted or not; 0: 256, at most 1000. The fragments of more
+     *  are told to `group_message`, and the log, until one of the others has ended. */
+    uint32_t max_incoming;
 
     const char *ca_file; /* PEM; issuers trusted besides the system's; NULL: none */
     const char *proxy;   /* NULL: as the environment says (http_proxy, https_proxy, no_proxy) */

@@ -128,6 +128,21 @@ static void on_rejoin_failed(void *ctx, struct str group, const struct ph_client
         c->options.rejoin_failed(c, text_of(group), result, c->options.arg);
 }
 
+static void on_incoming_begun(void *ctx, struct ph_client_incoming *stream)
+{
+    struct ph_client *c = ctx;
+
+    c->options.group_stream(c, stream, c->options.arg);
+}
+
+static void on_incoming_ended(void *ctx, struct ph_client_incoming *stream,
+                              const struct ph_client_result *result)
+{
+    (void)ctx;
+    if (stream->ended)
+        stream->ended(stream, result, stream->arg);
+}
+
 static void on_complaint(void *ctx, const char *what)
 {
     struct ph_client *c = ctx;
@@ -135,15 +150,18 @@ static void on_complaint(void *ctx, const char *what)
     log__warn(c->options.log, LOG_NONE, "%s", what);
 }
 
-static void tell(struct ph_client *c, const struct answer *a, const struct ph_client_message *m)
+static void tell(struct ph_client *c, const struct answer *a, const struct ph_client_message *m,
+                 struct ph_client_incoming *stream)
 {
-    if (a->kind == ANSWER_GROUP_MESSAGE && c->options.group_message)
+    if (stream)
+        stream->fragment(stream, m, stream->arg);
+    else if (a->kind == ANSWER_GROUP_MESSAGE && c->options.group_message)
         c->options.group_message(c, m, c->options.arg);
     else if (a->kind == ANSWER_SERVER_MESSAGE && c->options.server_message)
         c->options.server_message(c, m, c->options.arg);
 }
 
-static void on_message(void *ctx, const struct answer *a)
+static void on_message(void *ctx, const struct answer *a, struct ph_client_incoming *stream)
 {
     struct ph_client_fragment fragment = {
         .stream_id = a->stream_id.ptr,
@@ -173,7 +191,7 @@ static void on_message(void *ctx, const struct answer *a)
     m.metadata_count = pairs ? a->metadata.count : 0;
     if (!pairs)
         on_complaint(ctx, "out of memory: the metadata of a message are left out");
-    tell(ctx, a, &m);
+    tell(ctx, a, &m, stream);
     if (pairs != some)
         free(pairs);
 }
@@ -274,6 +292,8 @@ static const struct dialog_ops dialog_ops = {
     .rejoin_failed = on_rejoin_failed,
     .stream_opened = on_stream_opened,
     .stream_ended = on_stream_ended,
+    .incoming_begun = on_incoming_begun,
+    .incoming_ended = on_incoming_ended,
     .complain = on_complaint,
 };
 
@@ -537,6 +557,7 @@ static void fill_settings(struct ph_client *c)
         .keep_alive_timeout_ms = or_default(o->keep_alive_timeout_ms, 120000),
         .connect_timeout_ms = or_default(o->connect_timeout_ms, 30000),
         .recovery_ms = or_default(o->recovery_ms, 30000),
+        .max_incoming = o->group_stream ? or_default(o->max_incoming, 256) : 0,
     };
     c->channel_settings = (struct channel_settings){
         .subprotocol = subprotocols[o->protocol],
@@ -556,6 +577,8 @@ static enum ph_err check_options(const struct ph_client_options *o, const char *
         return fail(why, PH_ERR_ARGUMENT, "`protocol` is none of enum ph_client_subprotocol");
     if (o->max_pending > 1000)
         return fail(why, PH_ERR_ARGUMENT, "`max_pending` must be at most 1000");
+    if (o->max_incoming > 1000)
+        return fail(why, PH_ERR_ARGUMENT, "`max_incoming` must be at most 1000");
     if (o->max_message > INT32_MAX || o->max_queue > INT32_MAX || o->max_send > INT32_MAX)
         return fail(why, PH_ERR_ARGUMENT, "a size must be less than 2 GiB");
     return PH_OK;

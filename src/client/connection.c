@@ -62,6 +62,7 @@ void connection__end(struct dialog *d)
     pending__requeue(d);
     rejoin__drop(d);
     publishing__end_all(d, &closed);
+    incoming__end_all(d, &closed);
     pending__finish_all(d, &d->waiting, &closed);
     pending__finish_all(d, &d->delayed, &closed);
     d->start = NULL;
@@ -109,6 +110,7 @@ static void lost(struct dialog *d, int64_t now_ms)
     pending__requeue(d);
     rejoin__drop(d);
     publishing__end_all(d, &closed);
+    incoming__end_all(d, &closed);
     for (struct link *l = d->waiting.next, *next; l != &d->waiting; l = next) {
         next = l->next;
         pending__retry_or_fail(d, op__of(l));
@@ -168,6 +170,7 @@ static void recover(struct dialog *d, int64_t now_ms)
     dialog__clear_timer(d, &d->ping);
     dialog__clear_timer(d, &d->silence);
     dialog__clear_timer(d, &d->sequence_ack);
+    incoming__pause(d);
     d->state = RECOVERING;
     d->unproven = false;
     if (!again) {
@@ -344,6 +347,7 @@ void dialog__opened(struct dialog *d, int64_t now_ms)
     } else if (d->state == RECOVERING) {
         d->unproven = true;
         begin_sending(d, now_ms);
+        incoming__resume(d, now_ms);
         if (!d->announced && d->rejoins == 0)
             connection__announce(d);
         if (say_where_we_are(d))

@@ -49,8 +49,8 @@ static void owe_acknowledgement(struct dialog *d, const struct answer *a, int64_
 
 static void take_message(struct dialog *d, const struct answer *a, int64_t now_ms)
 {
-    if (is_new(d, a))
-        d->ops->message(d->ctx, a);
+    if (is_new(d, a) && !incoming__take(d, a, now_ms))
+        d->ops->message(d->ctx, a, NULL);
     owe_acknowledgement(d, a, now_ms);
 }
 
@@ -95,7 +95,7 @@ static void take_raw(struct dialog *d, bool binary, struct str frame)
                              .has_data = true,
                              .data = frame};
 
-    d->ops->message(d->ctx, &a);
+    d->ops->message(d->ctx, &a, NULL);
 }
 
 void dialog__take(struct dialog *d, bool binary, struct str frame, int64_t now_ms)
@@ -239,7 +239,8 @@ void dialog__submit(struct dialog *d, struct op *op, int64_t now_ms)
 /* What can be made without memory. */
 static void init(struct dialog *d)
 {
-    struct link *const lists[] = {&d->stops, &d->waiting, &d->sent, &d->delayed, &d->streams};
+    struct link *const lists[] = {&d->stops,   &d->waiting, &d->sent,
+                                  &d->delayed, &d->streams, &d->incoming};
     struct buf *const texts[] = {&d->url, &d->connection_id, &d->user_id, &d->token, &d->reason};
 
     for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
@@ -284,6 +285,7 @@ void dialog__free(struct dialog *d)
     pending__requeue(d);
     rejoin__drop(d);
     publishing__end_all(d, &closed);
+    incoming__end_all(d, &closed);
     pending__finish_all(d, &d->waiting, &closed);
     pending__finish_all(d, &d->delayed, &closed);
     pending__finish_all(d, &d->stops, &closed);

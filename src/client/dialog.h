@@ -30,11 +30,15 @@ struct dialog_ops {
     void (*connected)(void *ctx, struct str connection_id, struct str user_id);
     void (*disconnected)(void *ctx, struct str connection_id, struct str reason);
     void (*stopped)(void *ctx);
-    void (*message)(void *ctx, const struct answer *message);
+    /* `stream`: the one that wants it; NULL: a message of its own. */
+    void (*message)(void *ctx, const struct answer *message, struct ph_client_incoming *stream);
     void (*rejoin_failed)(void *ctx, struct str group, const struct ph_client_result *result);
     void (*stream_opened)(void *ctx, struct ph_client_stream *s); /* refers to it until */
     void (*stream_ended)(void *ctx, struct ph_client_stream *s,
                          const struct ph_client_result *result);
+    void (*incoming_begun)(void *ctx, struct ph_client_incoming *stream);
+    void (*incoming_ended)(void *ctx, struct ph_client_incoming *stream,
+                           const struct ph_client_result *result);
     void (*complain)(void *ctx, const char *what); /* for the log */
 };
 
@@ -46,6 +50,7 @@ struct dialog_settings {
     struct ph_client_retry reconnect, resend;
     uint32_t keep_alive_ms, keep_alive_timeout_ms;
     uint32_t connect_timeout_ms, recovery_ms;
+    uint32_t max_incoming; /* streams; 0: their fragments are messages like all others */
 };
 
 struct dialog;

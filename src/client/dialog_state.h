@@ -2,6 +2,7 @@
  *
  *     pending.c     operations: sending, answers, time limits, trying again
  *     publishing.c  streams that this client publishes
+ *     incoming.c    streams that come in
  *     rejoin.c      groups, and joining them again
  *     connection.c  connecting, losing a socket, recovering, keep-alive
  *     dialog.c      what comes and what the program asks, handed to the others */
@@ -45,6 +46,9 @@ struct dialog {
     struct link stops;                  /* and stopped */
     struct link waiting, sent, delayed; /* operations */
     struct link streams;
+    struct link incoming; /* streams */
+    size_t incoming_count;
+    bool crowded;      /* there were too many, which was told */
     struct map groups; /* joined by our calls */
     struct buf url, connection_id, user_id, token, reason;
     uint64_t sequence_id; /* the last one that came */
@@ -128,6 +132,13 @@ void publishing__take_nack(struct dialog *d, const struct answer *a, int64_t now
 void publishing__take_closed(struct dialog *d, const struct answer *a);
 /* Nobody writes to it any more. */
 void publishing__abandon(struct dialog *d, struct ph_client_stream *s);
+
+/* False: it is a message like all others. */
+bool incoming__take(struct dialog *d, const struct answer *a, int64_t now_ms);
+void incoming__end_all(struct dialog *d, const struct ph_client_result *result);
+/* Silence does not count while there is no socket. */
+void incoming__pause(struct dialog *d);
+void incoming__resume(struct dialog *d, int64_t now_ms);
 
 /* --- Groups -------------------------------------------------------------------------- */
 

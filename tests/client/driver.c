@@ -195,6 +195,46 @@ static void on_stream_failed(struct ph_client_stream *s, const struct ph_client_
     write_line(&b);
 }
 
+static bool streams_from_start;
+static uint32_t stream_idle_ms;
+
+static void on_fragment(struct ph_client_incoming *stream, const struct ph_client_message *m,
+                        void *arg)
+{
+    (void)stream, (void)arg;
+    write_message("stream-fragment", m);
+}
+
+static void on_stream_ended(struct ph_client_incoming *stream, const struct ph_client_result *r,
+                            void *arg)
+{
+    struct buf b;
+
+    (void)arg;
+    begin_event(&b, "stream-ended");
+    put_string(&b, "group", stream->group);
+    put_string(&b, "streamId", stream->stream_id);
+    put_string(&b, "userErrorCode", r->user_error_code);
+    put_result(&b, r);
+    write_line(&b);
+}
+
+static void on_group_stream(struct ph_client *c, struct ph_client_incoming *stream, void *arg)
+{
+    struct buf b;
+
+    (void)c, (void)arg;
+    if (streams_from_start && stream->sequence_id != 1)
+        return;
+    stream->fragment = on_fragment;
+    stream->ended = on_stream_ended;
+    stream->idle_timeout_ms = stream_idle_ms;
+    begin_event(&b, "stream-begun");
+    put_string(&b, "group", stream->group);
+    put_string(&b, "streamId", stream->stream_id);
+    write_line(&b);
+}
+
 /* `arg` is the number of the command. */
 static void done(struct ph_client *c, const struct ph_client_result *r, void *arg)
 {
@@ -281,6 +321,7 @@ static enum ph_err do_new(struct command *c)
         .disconnected = on_disconnected,
         .stopped = on_stopped,
         .group_message = on_group_message,
+        .group_stream = number(c, "streamsAsMessages") ? NULL : on_group_stream,
         .server_message = on_server_message,
         .rejoin_failed = on_rejoin_failed,
         .resend = retry_options(c, "retries", "retryDelay"),
@@ -291,11 +332,14 @@ static enum ph_err do_new(struct command *c)
         .ack_timeout_ms = (uint32_t)number(c, "ackTimeout"),
         .max_pending = (uint32_t)number(c, "maxPending"),
         .max_queue = number(c, "maxQueue"),
+        .max_incoming = (uint32_t)number(c, "maxIncoming"),
         .ca_file = text(c, "caFile"),
         .insecure = (int)number(c, "insecure"),
     };
     enum ph_err err;
 
+    streams_from_start = number(c, "streamsFromStart");
+    stream_idle_ms = (uint32_t)number(c, "streamIdle");
     o.protocol = strcmp(protocol, "raw") == 0    ? PH_CLIENT_RAW
                  : strcmp(protocol, "json") == 0 ? PH_CLIENT_JSON
                                                  : PH_CLIENT_RELIABLE;

@@ -27,7 +27,7 @@ const startIn = (t, broker, protocol, options = {}, clientOptions = {}) =>
   startClient(t, () => accessUrl(broker, "chat", { roles: allRoles, ...options }), { protocol, ...clientOptions });
 
 // What a client sees of streams from now on, by their ids.
-function subscribe(client) {
+function subscribe(client, options) {
   const streams = new Map();
   const waiting = [];
   const settle = () => {
@@ -52,14 +52,15 @@ function subscribe(client) {
     }
     seen.ended = true;
     settle();
-  });
+  }, options);
   const until = (id, ready, milliseconds = 15_000) => new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`stream ${id}: not so after ${milliseconds} ms`)), milliseconds);
     waiting.push({ id, ready, resolve: (stream) => (clearTimeout(timer), resolve(stream)) });
     settle();
   });
   return {
-    ended: (id) => until(id, (stream) => stream.ended),
+    ended: (id, before) => until(id, (stream) => stream.ended && stream !== before),
+    knows: (id) => streams.has(id),
     has: (id, count) => until(id, (stream) => stream.fragments.length >= count),
   };
 }
@@ -222,6 +223,42 @@ function streamTests(threads, protocol) {
     assert.deepEqual((await view.ended("s")).error, gone);
     await failed;
     await stopped;
+  });
+
+  for (const whole of [false, true]) {
+    test(`who comes in the middle gets ${whole ? "whole streams alone, when that is asked for" : "the rest"}`, async (t) => {
+      const broker = await startBroker(t, { threads });
+      const publisher = await startIn(t, broker, protocol, { groups: ["g"] });
+      const own = subscribe(publisher.client);
+      const first = await publisher.client.openGroupStream("g", { streamId: "first" });
+      await first.write("early", "text");
+      await own.has("first", 1);
+      const reader = await startIn(t, broker, protocol, { groups: ["g"] }, { driver: { streamsFromStart: whole } });
+      const view = subscribe(reader.client, { handleFromStart: whole });
+      await first.write("late", "text");
+      const second = await publisher.client.openGroupStream("g", { streamId: "second" });
+      await second.write("whole", "text");
+      await first.end();
+      await second.end();
+      assert.deepEqual(data(await view.ended("second")), ["whole"]);
+      if (whole) assert.equal(view.knows("first"), false);
+      else assert.deepEqual(data(await view.ended("first")), ["late"]);
+    });
+  }
+
+  test("a subscriber gives up a stream that is silent for too long, and hears of it again", async (t) => {
+    const broker = await startBroker(t, { threads });
+    const publisher = await startIn(t, broker, protocol);
+    const reader = await startIn(t, broker, protocol, { groups: ["g"] }, { driver: { streamIdle: 200 } });
+    const view = subscribe(reader.client, { idleTimeoutInMs: 200 });
+    const writer = await publisher.client.openGroupStream("g", { streamId: "s" });
+    await writer.write("a", "text");
+    const stream = await view.ended("s");
+    assert.deepEqual([data(stream), stream.error.name], [["a"], "IdleTimeout"]);
+    await writer.write("b", "text");
+    await writer.end();
+    const rest = await view.ended("s", stream);
+    assert.deepEqual([data(rest), rest.error], [["b"], undefined]);
   });
 
   test("raw subscribers get the data of a stream", async (t) => {

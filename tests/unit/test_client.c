@@ -6,6 +6,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -66,6 +67,7 @@ static const struct ph_client_result *wait_for(enum ph_err err, struct ph_client
 
 struct counts {
     atomic_int messages, connected, stopped, traced, urls, ended;
+    atomic_int fragments, closed; /* of streams that come in */
     atomic_bool free_it;
 };
 
@@ -118,6 +120,53 @@ static void count_end(struct ph_client *client, const struct ph_client_result *r
     (void)client;
     assert_true(r->err == PH_OK || r->err == PH_ERR_CLOSED || r->err == PH_ERR_CANCELLED);
     atomic_fetch_add(&((struct counts *)arg)->ended, 1);
+}
+
+/* --- Streams that come in --------------------------------------------------------------------- */
+
+/* Whoever reads a stream has memory of its own, until it has ended. */
+struct reader {
+    struct ph_client *client;
+    struct counts *counts;
+};
+
+static void read_fragment(struct ph_client_incoming *stream, const struct ph_client_message *m,
+                          void *arg)
+{
+    struct reader *reader = arg;
+
+    assert_string_equal(m->fragment->stream_id, stream->stream_id);
+    assert_string_equal(m->group, "g");
+    assert_int_equal(++reader->counts->fragments, m->fragment->sequence_id);
+    if (atomic_exchange(&reader->counts->free_it, false))
+        ph_client_free(reader->client);
+}
+
+static void read_end(struct ph_client_incoming *stream, const struct ph_client_result *r, void *arg)
+{
+    struct reader *reader = arg;
+
+    assert_int_equal(stream->sequence_id, 1);
+    assert_true(r->err == PH_OK || r->err == PH_ERR_CLOSED);
+    if (r->err == PH_ERR_CLOSED)
+        reader->counts->closed++;
+    reader->counts->ended++;
+    free(reader);
+}
+
+/* Those whose id begins with "x" are not wanted. */
+static void read_stream(struct ph_client *client, struct ph_client_incoming *stream, void *arg)
+{
+    struct reader *reader;
+
+    if (stream->stream_id[0] == 'x')
+        return;
+    reader = malloc(sizeof(*reader));
+    assert_non_null(reader);
+    *reader = (struct reader){client, arg};
+    stream->fragment = read_fragment;
+    stream->ended = read_end;
+    stream->arg = reader;
 }
 
 static struct ph_client_options options_for(struct counts *n)
@@ -282,6 +331,90 @@ static void test_own_loop(void **state)
     assert_int_equal(n.messages, EACH + 1); /* and the client is gone */
 }
 
+/* A client that writes fragments to group g. */
+struct publisher {
+    struct ph_client *client;
+    struct ph_client_stream *stream;
+    struct ph_client_future *f;
+};
+
+static struct publisher publish(const char *id, int fragments)
+{
+    const struct ph_client_stream_options named = {.stream_id = id};
+    struct ph_client_options options = {.no_reconnect = 1};
+    struct publisher p = {.client = make(&options), .f = ph_client_future_new()};
+
+    assert_done(ph_client_start(p.client, ph_client_resolve, p.f), p.f);
+    assert_int_equal(ph_client_open_stream(p.client, "g", &named, &p.stream, NULL, NULL), PH_OK);
+    for (int i = 0; i < fragments; i++)
+        assert_done(ph_client_stream_write(p.stream, PH_DATA_TEXT, "x", 1, ph_client_resolve, p.f),
+                    p.f);
+    return p;
+}
+
+static void end_publisher(struct publisher p)
+{
+    assert_done(ph_client_stream_end(p.stream, ph_client_resolve, p.f), p.f);
+    ph_client_stream_free(p.stream);
+    ph_client_free(p.client);
+    ph_client_future_free(p.f);
+}
+
+static struct ph_client *start_reader(struct counts *n, int own_loop)
+{
+    struct ph_client_options options = options_for(n);
+    struct ph_client *client;
+
+    options.own_loop = own_loop;
+    options.group_stream = read_stream;
+    client = make(&options);
+    assert_int_equal(ph_client_start(client, NULL, NULL), PH_OK);
+    assert_int_equal(ph_client_join_group(client, "g", count_end, n), PH_OK);
+    while (n->ended == 0)
+        assert_int_equal(own_loop ? (int)turn(client) : sched_yield(), 0);
+    n->ended = 0;
+    return client;
+}
+
+static void test_incoming_streams(void **state)
+{
+    struct counts n = {0};
+    struct ph_client *client = start_reader(&n, 1);
+
+    (void)state;
+    end_publisher(publish("wanted", 10));
+    end_publisher(publish("x, which is not", 5));
+    while (n.ended < 1 || n.messages < 6) /* the end of one is a message too */
+        assert_int_equal(turn(client), PH_OK);
+    assert_int_equal(n.fragments, 10);
+    assert_int_equal(n.closed, 0);
+    ph_client_free(client);
+    assert_int_equal(n.messages, 6);
+    assert_int_equal(n.ended, 1);
+}
+
+/* Wherever its client ends, a stream ends once; its reader's memory is freed, or leaks. */
+static void test_incoming_streams_end_with_their_client(void **state)
+{
+    (void)state;
+    for (int row = 0; row < 4; row++) {
+        const int own_loop = row & 1, inside = row & 2;
+        struct counts n = {.free_it = inside};
+        struct ph_client *client = start_reader(&n, own_loop);
+        struct publisher p = publish("s", 1);
+        bool alive = true;
+
+        while (n.fragments == 0 || (inside && n.closed == 0))
+            alive = own_loop ? turn(client) == PH_OK : sched_yield() == 0;
+        assert_int_equal(alive, !(own_loop && inside));
+        if (!inside)
+            ph_client_free(client);
+        assert_int_equal(n.closed, 1);
+        assert_int_equal(n.ended, 1);
+        end_publisher(p);
+    }
+}
+
 /* --- What is refused ----------------------------------------------------------------------------
  */
 
@@ -302,6 +435,7 @@ static void test_arguments(void **state)
         {{.url = "ws://h/#x"}, PH_ERR_SYNTAX},
         {{.url = "ws://h/\r\nx"}, PH_OK}, /* escaped */
         {{.url = "ws://h", .max_pending = 1001}, PH_ERR_ARGUMENT},
+        {{.url = "ws://h", .max_incoming = 1001}, PH_ERR_ARGUMENT},
         {{.url = "ws://h", .max_queue = SIZE_MAX}, PH_ERR_ARGUMENT},
     };
     struct ph_client_options options = {.own_loop = 1};
@@ -349,9 +483,14 @@ static void test_arguments(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_many_threads),     cmocka_unit_test(test_a_url_for_each_connection),
-        cmocka_unit_test(test_freed_under_load), cmocka_unit_test(test_freed_in_a_callback),
-        cmocka_unit_test(test_own_loop),         cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_many_threads),
+        cmocka_unit_test(test_a_url_for_each_connection),
+        cmocka_unit_test(test_freed_under_load),
+        cmocka_unit_test(test_freed_in_a_callback),
+        cmocka_unit_test(test_incoming_streams),
+        cmocka_unit_test(test_incoming_streams_end_with_their_client),
+        cmocka_unit_test(test_own_loop),
+        cmocka_unit_test(test_arguments),
     };
 
     return cmocka_run_group_tests(tests, start_broker, stop_broker);

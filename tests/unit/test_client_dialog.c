@@ -19,7 +19,8 @@ struct shell {
     size_t room; /* frames that fit */
     uint64_t ack_id;
     int64_t now;
-    bool quiet; /* nobody reads the log */
+    uint64_t heard; /* fragments */
+    bool quiet;     /* nobody reads the log */
 };
 
 #define NOTE(s, ...)                                                                               \
@@ -104,9 +105,34 @@ static void stopped(void *ctx)
     NOTE((struct shell *)ctx, "stopped\n");
 }
 
-static void message(void *ctx, const struct answer *a)
+static void message(void *ctx, const struct answer *a, struct ph_client_incoming *stream)
 {
-    NOTE((struct shell *)ctx, "message %.*s\n", STR_FMT(a->data));
+    NOTE((struct shell *)ctx, "%s %.*s\n", stream ? stream->stream_id : "message",
+         STR_FMT(a->data));
+}
+
+/* The dialog asks whether there is one; a client would call it. */
+static void read_fragment(struct ph_client_incoming *stream, const struct ph_client_message *m,
+                          void *arg)
+{
+    (void)stream, (void)m, (void)arg;
+}
+
+/* Those whose id is a small letter are wanted. */
+static void incoming_begun(void *ctx, struct ph_client_incoming *stream)
+{
+    NOTE((struct shell *)ctx, "begun %s in %s at %d\n", stream->stream_id, stream->group,
+         (int)stream->sequence_id);
+    if (stream->stream_id[0] >= 'a')
+        stream->fragment = read_fragment;
+    stream->idle_timeout_ms = stream->stream_id[0] == 'q' ? 1000 : 0;
+}
+
+static void incoming_ended(void *ctx, struct ph_client_incoming *stream,
+                           const struct ph_client_result *r)
+{
+    NOTE((struct shell *)ctx, "ended %s: %d %s%s%s\n", stream->stream_id, r->err, r->name,
+         r->user_error_code ? " " : "", r->user_error_code ? r->user_error_code : "");
 }
 
 static void rejoin_failed(void *ctx, struct str group, const struct ph_client_result *r)
@@ -134,9 +160,10 @@ static void complain(void *ctx, const char *what)
 }
 
 static const struct dialog_ops ops = {
-    need_url, open_socket, close_socket,  drop_socket,   write_frame,  write_ping,
-    has_room, new_ack_id,  chance,        finished,      connected,    disconnected,
-    stopped,  message,     rejoin_failed, stream_opened, stream_ended, complain,
+    need_url,      open_socket,  close_socket,   drop_socket,    write_frame,
+    write_ping,    has_room,     new_ack_id,     chance,         finished,
+    connected,     disconnected, stopped,        message,        rejoin_failed,
+    stream_opened, stream_ended, incoming_begun, incoming_ended, complain,
 };
 
 /* --- What tests say ------------------------------------------------------------------ */
@@ -202,6 +229,7 @@ static void begin(struct shell *s, enum ph_client_subprotocol protocol)
         .keep_alive_timeout_ms = 120000,
         .connect_timeout_ms = 30000,
         .recovery_ms = 30000,
+        .max_incoming = 2,
     };
     buf__init(&s->log, 1u << 20);
     s->dialog = dialog__new(&s->settings, &ops, s, &s->seed);
@@ -628,6 +656,128 @@ static void test_streams(void **state)
     free(stream);
 }
 
+/* Of stream `id` in group g; `how`: '.' its end, '+' its end with data, '!' by an error. */
+static void hear_fragment(struct shell *s, char id, char number, char how, uint64_t sequence_id)
+{
+    static const char error[] = ",\"error\":{\"name\":\"UserError\",\"message\":\"m\","
+                                "\"userErrorCode\":\"E\"}";
+    char data[3] = {id, number, '\0'};
+    char frame[512];
+
+    snprintf(frame, sizeof(frame),
+             "{\"type\":\"message\",\"from\":\"group\",\"group\":\"g\",\"dataType\":\"text\","
+             "\"data\":\"%s\",\"sequenceId\":%d,\"stream\":{\"streamId\":\"%c\","
+             "\"streamSequenceId\":%c,\"endOfStream\":%s%s}}",
+             how && how != '+' ? "" : data, (int)sequence_id, id, number, how ? "true" : "false",
+             how == '!' ? error : "");
+    hear(s, frame);
+}
+
+/* A word for each fragment: the stream, its number, how it ends. */
+static void hear_fragments(struct shell *s, const char *words)
+{
+    for (const char *at = words; *at; at++) {
+        bool ends = strchr(".+!", at[2]) && at[2];
+
+        hear_fragment(s, at[0], at[1], ends ? at[2] : '\0', ++s->heard);
+        at += 2 + ends;
+        if (!*at)
+            break;
+    }
+}
+
+static void test_incoming_streams(void **state)
+{
+    static const struct {
+        const char *words, *want;
+    } cases[] = {
+        {"a1 a2 a3.", "begun a in g at 1\na a1\na a2\nended a: 0 \n"},
+        {"a1 b1 a2. b2!", "begun a in g at 1\na a1\nbegun b in g at 1\nb b1\nended a: 0 \n"
+                          "ended b: 209 UserError E\n"},
+        {"a1 a2+", "begun a in g at 1\na a1\na a2\nended a: 0 \n"},
+        {"a1.", "begun a in g at 1\nended a: 0 \n"},
+        /* joined in the middle */
+        {"a5 a6 a7.", "begun a in g at 5\na a5\na a6\nended a: 0 \n"},
+        {"a5.", "begun a in g at 5\nended a: 0 \n"},
+        /* not wanted, which is asked once for a stream */
+        {"N1 a1 N2 a2. N3. N1 N2.",
+         "begun N in g at 1\nmessage N1\nbegun a in g at 1\na a1\nmessage N2\nended a: 0 \n"
+         "message \nbegun N in g at 1\nmessage N1\nmessage \n"},
+        /* an error may end it under any number; a gap, a repetition and the start of another
+         * end it too */
+        {"a1 a9!", "begun a in g at 1\na a1\nended a: 209 UserError E\n"},
+        {"a1 a3 a4.", "begun a in g at 1\na a1\nended a: 200 \nbegun a in g at 3\na a3\n"
+                      "ended a: 0 \n"},
+        {"a1 a1 a2.", "begun a in g at 1\na a1\nended a: 200 \nbegun a in g at 1\na a1\n"
+                      "ended a: 0 \n"},
+        {"a1 a2 a4.", "begun a in g at 1\na a1\na a2\nended a: 200 \nbegun a in g at 4\n"
+                      "ended a: 0 \n"},
+        /* one too many */
+        {"a1 b1 c1 c2 d1 a2. d2 d3. c3. b2.",
+         "begun a in g at 1\na a1\nbegun b in g at 1\nb b1\ncomplaint\nmessage c1\n"
+         "message c2\nmessage d1\nended a: 0 \nbegun d in g at 2\nd d2\nended d: 0 \n"
+         "begun c in g at 3\nended c: 0 \nended b: 0 \n"},
+    };
+    struct shell s;
+
+    (void)state;
+    begin(&s, PH_CLIENT_RELIABLE);
+    connect_first(&s);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        hear_fragments(&s, cases[i].words);
+        expect(&s, cases[i].want);
+    }
+    s.settings.max_incoming = 0;
+    hear_fragments(&s, "a1 a2.");
+    expect(&s, "message a1\nmessage \n");
+    finish(&s);
+}
+
+static void test_incoming_streams_and_recovery(void **state)
+{
+    struct shell s;
+
+    (void)state;
+    begin(&s, PH_CLIENT_RELIABLE);
+    connect_first(&s);
+    hear_fragments(&s, "a1 a2 q1");
+    lose(&s, 1006);
+    expect(&s, "begun a in g at 1\na a1\na a2\nbegun q in g at 1\nq q1\n" RECOVERY);
+    pass(&s, 5000); /* a silence that is nobody's fault */
+    opened(&s);
+    expect(&s, "> {\"type\":\"sequenceAck\",\"sequenceId\":3}\n" PING);
+    s.heard = 1;
+    hear_fragments(&s, "a2 q1 a3 q2"); /* two of them again */
+    expect(&s, "a a3\nq q2\n");
+    pass(&s, 999);
+    hear_fragments(&s, "q3");
+    pass(&s, 999);
+    expect(&s, "q q3\n> {\"type\":\"sequenceAck\",\"sequenceId\":6}\n");
+    pass(&s, 1);
+    expect(&s, "ended q: 206 IdleTimeout\n");
+    hear_fragments(&s, "q4");
+    lose(&s, 1008); /* for good */
+    expect(&s, "begun q in g at 4\nq q4\nended a: 208 \nended q: 208 \n"
+               "disconnected c1: cut\nopen ws://h/client/hubs/chat?access_token=x\n");
+    opened(&s);
+    hear(&s, CONNECTED);
+    s.heard = 0;
+    hear_fragments(&s, "a4");
+    expect(&s, "connected c1 ann\nbegun a in g at 4\na a4\n");
+    ask(&s, OP_STOP, "stop", 0, "");
+    lose(&s, 1005);
+    expect(&s, "close\nended a: 208 \ndisconnected c1: \nstopped\ndone stop: 0\n");
+    ask(&s, OP_START, "start", 0, "");
+    opened(&s);
+    hear(&s, CONNECTED);
+    s.heard = 0;
+    hear_fragments(&s, "a1");
+    buf__reset(&s.log);
+    dialog__free(s.dialog);
+    expect(&s, "ended a: 208 \n");
+    buf__free(&s.log);
+}
+
 static void test_raw(void **state)
 {
     struct shell s;
@@ -675,6 +825,8 @@ static void whole_life(void *ctx)
         hear(&s, "{\"type\":\"ack\",\"ackId\":1,\"success\":true}");
         ask(&s, OP_SEND, "x", 2, "x");
         say_message(&s, 1);
+        s.heard = 1;
+        hear_fragments(&s, "a1 b1 c1 b2. a2");
         lose(&s, 1006);
         opened(&s);
         lose(&s, 1008);
@@ -711,6 +863,8 @@ int main(void)
         cmocka_unit_test(test_start_fails),
         cmocka_unit_test(test_stop_lets_out_what_waits),
         cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_incoming_streams),
+        cmocka_unit_test(test_incoming_streams_and_recovery),
         cmocka_unit_test(test_raw),
         cmocka_unit_test(test_malformed_frames_are_passed_over),
         cmocka_unit_test(test_memory),

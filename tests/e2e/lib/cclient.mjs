@@ -32,6 +32,15 @@ function errorDetail({ name, message }) {
   return name ? { name, message } : undefined;
 }
 
+const keyOf = (group, streamId) => JSON.stringify([group, streamId]);
+
+function readMessage(event) {
+  const message = { ...event, data: decode(event.data, event.dataType) };
+  if (message.metadata) delete message.metadata[""];
+  if (message.stream?.error) delete message.stream.error.x;
+  return message;
+}
+
 export class CClient {
   #events = new EventEmitter();
   #program;
@@ -39,7 +48,8 @@ export class CClient {
   #last = 0;
   #invocations = 0;
   #getUrl;
-  #subscriptions = [];
+  #listeners = []; // of streams
+  #streams = new Map(); // the fragments of those that are open, for each listener
   #writers = new Map();
 
   constructor(credential, { protocol, loop = false, ...options }) {
@@ -86,18 +96,38 @@ export class CClient {
       this.#commands.delete(id);
     } else if (event === "need-url") {
       this.#tell("url", { url: await Promise.resolve(this.#getUrl()).catch(() => undefined) });
+    } else if (event === "stream-begun") {
+      this.#beginStream(rest);
+    } else if (event === "stream-fragment") {
+      const message = readMessage(rest);
+      for (const each of this.#streams.get(keyOf(rest.group, rest.stream.streamId))) each.put(message);
+    } else if (event === "stream-ended") {
+      this.#endStream(rest);
     } else if (event === "stream-failed") {
       this.#writers.get(rest.streamId)?.fail(rest);
     } else if (event.endsWith("message")) {
-      const message = { ...rest, data: decode(rest.data, rest.dataType) };
-      if (message.metadata) delete message.metadata[""];
-      if (message.stream?.error) delete message.stream.error.x;
-      if (message.stream) for (const each of this.#subscriptions) each(message);
-      this.#events.emit(event, { message });
+      this.#events.emit(event, { message: readMessage(rest) });
     } else {
       const error = Object.assign(new Error(rest.message), { errorDetail: errorDetail(rest) });
       this.#events.emit(event, event === "rejoin-group-failed" ? { group: rest.group, error } : rest);
     }
+  }
+
+  #beginStream({ group, streamId }) {
+    const key = keyOf(group, streamId);
+    if (this.#streams.has(key)) throw new Error(`stream ${streamId} has begun twice`);
+    this.#streams.set(key, this.#listeners.map((listener) => {
+      const fragments = Object.assign(new Fragments(), { groupName: group, streamId });
+      listener(fragments);
+      return fragments;
+    }));
+  }
+
+  #endStream({ group, streamId, err, name, message, userErrorCode }) {
+    const key = keyOf(group, streamId);
+    const error = { name: name || `error ${err}`, message, ...(userErrorCode && { userErrorCode }) };
+    for (const each of this.#streams.get(key)) each.end(err === 0 ? undefined : error);
+    this.#streams.delete(key);
   }
 
   on(event, listener) {
@@ -165,20 +195,10 @@ export class CClient {
     };
   }
 
-  // Each stream that begins, as an iterable of its fragments.
+  // Of each stream that begins: its fragments. How streams are read was said to the constructor
+  // (`driver`: streamsFromStart, streamIdle), before any could come.
   onGroupStream(callback) {
-    const open = new Map();
-    this.#subscriptions.push((message) => {
-      const { group, stream } = message;
-      const key = JSON.stringify([group, stream.streamId]);
-      let fragments = open.get(key);
-      if (!fragments) {
-        open.set(key, (fragments = new Fragments()));
-        callback(Object.assign(fragments, { groupName: group, streamId: stream.streamId }));
-      }
-      if (!stream.endOfStream) fragments.put(message);
-      else open.delete(key), fragments.end(stream.error);
-    });
+    this.#listeners.push(callback);
   }
 }
 
