@@ -220,16 +220,18 @@ enum ph_err jwks__verify(const struct jwks *set, struct str kid, struct str mess
                          struct str signature)
 {
     const struct key *k = find(set, kid);
+    enum ph_err err = PH_ERR_MEMORY;
     EVP_MD_CTX *ctx;
-    bool good;
 
     if (!k)
         return PH_ERR_NOT_FOUND;
     ctx = EVP_MD_CTX_new();
     /* The padding of RS256, PKCS #1 v1.5, is what a fresh RSA context has. */
-    good = ctx && EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, k->key) == 1 &&
-           EVP_DigestVerify(ctx, (const unsigned char *)signature.ptr, signature.len,
-                            (const unsigned char *)message.ptr, message.len) == 1;
+    if (ctx && EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, k->key) == 1)
+        err = EVP_DigestVerify(ctx, (const unsigned char *)signature.ptr, signature.len,
+                               (const unsigned char *)message.ptr, message.len) == 1
+                  ? PH_OK
+                  : PH_ERR_AUTH;
     EVP_MD_CTX_free(ctx);
-    return good ? PH_OK : PH_ERR_AUTH;
+    return err;
 }

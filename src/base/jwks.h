@@ -22,7 +22,8 @@ void jwks__unref(const struct jwks *set); /* NULL is fine */
 size_t jwks__count(const struct jwks *set);
 
 /* RS256. `kid` names the key; it may be absent only when the set has just one.
- * PH_ERR_NOT_FOUND: no such key. PH_ERR_AUTH: another signature, or OpenSSL fails. */
+ * PH_ERR_NOT_FOUND: no such key. PH_ERR_AUTH: another signature. PH_ERR_MEMORY: this cannot be
+ * told. */
 enum ph_err jwks__verify(const struct jwks *set, struct str kid, struct str message,
                          struct str signature);
 

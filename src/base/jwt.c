@@ -144,6 +144,8 @@ static enum ph_err check_rsa(const struct parts *p, const struct jwt_rules *rule
                          "the token names the key \"%.*s\", which is not among the %zu "
                          "public keys that are known",
                          STR_FMT(kid), rules->public_keys ? jwks__count(rules->public_keys) : 0);
+    if (err == PH_ERR_MEMORY)
+        return diag__set(diag, err, "out of memory while the token's signature was checked");
     if (err != PH_OK)
         return diag__set(diag, err, "the token's signature does not match its public key");
     return PH_OK;

@@ -91,6 +91,7 @@ static enum ph_err perform(struct entra_keys *k, struct call *call, struct buf *
     curl_easy_setopt(call->easy, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(call->easy, CURLOPT_XFERINFOFUNCTION, may_go_on);
     curl_easy_setopt(call->easy, CURLOPT_XFERINFODATA, k);
+    curl_easy_setopt(call->easy, CURLOPT_QUICK_EXIT, 1L); /* not waiting for a name server */
     code = curl_easy_perform(call->easy);
     response = call__response(call, code);
     if (!response)

@@ -383,7 +383,7 @@ static void an_error_is_read_with_all_it_says(void **state)
     "{\"code\":\"Error.Bad\",\"message\":\"no good\",\"target\":\"Request\","                      \
     "\"details\":[{\"code\":\"a\",\"message\":\"first\"},{\"message\":\"second\"}]}"
     static char text[1024];
-    const struct rude_step script[] = {{RUDE_ANSWER, text}, {RUDE_END, NULL}};
+    static const struct rude_step script[] = {{RUDE_ANSWER, text}, {RUDE_END, NULL}};
     struct ph_service *s = make((struct ph_service_options){0});
     struct ph_service_result *r;
     const char *code;
@@ -413,9 +413,9 @@ static void a_link_to_somebody_else_is_followed_at_the_endpoint(void **state)
     static char text[1024];
     const char page[] = "{\"value\":[],\"nextLink\":\"http://evil.example/x?api-version=1&"
                         "continuationToken=a%2Bb\"}";
-    const struct rude_step script[] = {{RUDE_ANSWER, text},
-                                       {RUDE_ANSWER, BODY("200 OK", "12", "{\"value\":[]}")},
-                                       {RUDE_END, NULL}};
+    static const struct rude_step script[] = {{RUDE_ANSWER, text},
+                                              {RUDE_ANSWER, BODY("200 OK", "12", "{\"value\":[]}")},
+                                              {RUDE_END, NULL}};
     struct ph_service *s = make((struct ph_service_options){0});
     struct ph_service_list *walk;
     const char *id;

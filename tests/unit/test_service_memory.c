@@ -106,7 +106,7 @@ static const struct ph_service_request join = {
 
 static void calls_that_wait(void *ctx)
 {
-    const struct rude_step script[] = {
+    static const struct rude_step script[] = {
         {RUDE_ANSWER, "HTTP/1.1 202 OK\r\nContent-Length: 0\r\n\r\n"},
         {RUDE_ANSWER, OK("0", "")},
         {RUDE_ANSWER, bad},
@@ -127,7 +127,7 @@ static void calls_that_wait(void *ctx)
 
 static void a_walk_and_tokens(void *ctx)
 {
-    const struct rude_step script[] = {
+    static const struct rude_step script[] = {
         {RUDE_ANSWER, page}, {RUDE_ANSWER, OK("12", "{\"value\":[]}")}, {RUDE_END, NULL}};
     struct ph_service *s;
     struct ph_service_list *list;
