@@ -717,6 +717,11 @@ static void test_incoming_streams(void **state)
          "begun a in g at 1\na a1\nbegun b in g at 1\nb b1\ncomplaint\nmessage c1\n"
          "message c2\nmessage d1\nended a: 0 \nbegun d in g at 2\nd d2\nended d: 0 \n"
          "begun c in g at 3\nended c: 0 \nended b: 0 \n"},
+        /* that is complained of again when there was room between */
+        {"a1 b1 c1 a2. d1 c2 b2. d2.",
+         "begun a in g at 1\na a1\nbegun b in g at 1\nb b1\ncomplaint\nmessage c1\n"
+         "ended a: 0 \nbegun d in g at 1\nd d1\ncomplaint\nmessage c2\nended b: 0 \n"
+         "ended d: 0 \n"},
     };
     struct shell s;
 
@@ -730,6 +735,35 @@ static void test_incoming_streams(void **state)
     s.settings.max_incoming = 0;
     hear_fragments(&s, "a1 a2.");
     expect(&s, "message a1\nmessage \n");
+    finish(&s);
+}
+
+/* Streams of the same id are told apart by their groups; absurd names are not kept. */
+static void test_names_of_incoming_streams(void **state)
+{
+    static const char format[] =
+        "{\"type\":\"message\",\"from\":\"group\",\"group\":\"%s\",\"dataType\":\"text\","
+        "\"data\":\"%s\",\"stream\":{\"streamId\":\"s%0*d\",\"streamSequenceId\":1}}";
+    char frame[4096];
+    struct shell s;
+
+    (void)state;
+    begin(&s, PH_CLIENT_JSON);
+    connect_first(&s);
+    for (int length = 2043; length < 2049; length += 5) { /* with "s" and the group */
+        snprintf(frame, sizeof(frame), format, "gone", "x", length, 0);
+        hear(&s, frame);
+        assert_int_equal(strncmp(s.log.data, length == 2043 ? "begun s0" : "complaint", 8), 0);
+        buf__reset(&s.log);
+    }
+    finish(&s);
+    begin(&s, PH_CLIENT_JSON);
+    connect_first(&s);
+    snprintf(frame, sizeof(frame), format, "one", "1", 1, 0);
+    hear(&s, frame);
+    snprintf(frame, sizeof(frame), format, "two", "2", 1, 0);
+    hear(&s, frame);
+    expect(&s, "begun s0 in one at 1\ns0 1\nbegun s0 in two at 1\ns0 2\n");
     finish(&s);
 }
 
@@ -864,6 +898,7 @@ int main(void)
         cmocka_unit_test(test_stop_lets_out_what_waits),
         cmocka_unit_test(test_streams),
         cmocka_unit_test(test_incoming_streams),
+        cmocka_unit_test(test_names_of_incoming_streams),
         cmocka_unit_test(test_incoming_streams_and_recovery),
         cmocka_unit_test(test_raw),
         cmocka_unit_test(test_malformed_frames_are_passed_over),
