@@ -5,11 +5,8 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/utf8.h"
-#include "client/address.h"
 
 #include <stdlib.h>
-
-#define MAX_TEXTS (256u << 10)
 
 static const char *text_of(struct str s)
 {
@@ -478,123 +475,6 @@ enum ph_err ph_client_process(struct ph_client *c)
     return PH_ERR_CLOSED;
 }
 
-/* --- Settings -------------------------------------------------------------------------- */
-
-static enum ph_err fail(const char **why, enum ph_err err, const char *text)
-{
-    if (why)
-        *why = text;
-    return err;
-}
-
-static uint32_t or_default(uint32_t value, uint32_t otherwise)
-{
-    return value > 0 ? value : otherwise;
-}
-
-static struct ph_client_retry retry_or_default(struct ph_client_retry r, uint32_t retries,
-                                               enum ph_client_backoff backoff)
-{
-    if (r.backoff == PH_CLIENT_BACKOFF_DEFAULT)
-        r.backoff = backoff;
-    r.delay_ms = or_default(r.delay_ms, 1000);
-    r.max_delay_ms = or_default(r.max_delay_ms, 30000);
-    r.retries = r.retries == PH_CLIENT_NEVER ? 0 : or_default(r.retries, retries);
-    return r;
-}
-
-/* A copy of *text, which points to it then. */
-static void own(struct ph_client *c, size_t *at, const char **text)
-{
-    size_t len;
-
-    if (!*text)
-        return;
-    len = strlen(*text) + 1;
-    memcpy(c->texts.data + *at, *text, len);
-    *text = c->texts.data + *at;
-    *at += len;
-}
-
-static bool own_texts(struct ph_client *c)
-{
-    struct ph_client_options *o = &c->options;
-    const char **const texts[] = {&o->url, &o->ca_file, &o->proxy};
-    size_t len = 1, at = 0;
-
-    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
-        len += *texts[i] ? strlen(*texts[i]) + 1 : 0;
-    buf__init(&c->texts, MAX_TEXTS);
-    if (!buf__reserve(&c->texts, len))
-        return false;
-    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
-        own(c, &at, texts[i]);
-    return true;
-}
-
-static void fill_settings(struct ph_client *c)
-{
-    static const struct str subprotocols[] = {
-        [PH_CLIENT_RELIABLE] = STR("json.reliable.webpubsub.azure.v1"),
-        [PH_CLIENT_JSON] = STR("json.webpubsub.azure.v1"),
-        [PH_CLIENT_RAW] = STR_NONE,
-    };
-    struct ph_client_options *o = &c->options;
-
-    o->max_message = o->max_message ? o->max_message : 8u << 20;
-    o->max_send = o->max_send ? o->max_send : 1u << 20;
-    o->max_queue = o->max_queue ? o->max_queue : 16u << 20;
-    o->max_pending = or_default(o->max_pending, 1000);
-    o->ack_timeout_ms = or_default(o->ack_timeout_ms, 30000);
-    c->dialog_settings = (struct dialog_settings){
-        .protocol = o->protocol,
-        .url = str__of(o->need_url ? NULL : o->url),
-        .reconnects = !o->no_reconnect,
-        .rejoins = !o->no_rejoin,
-        .reconnect = retry_or_default(o->reconnect, UINT32_MAX, PH_CLIENT_BACKOFF_EXPONENTIAL),
-        .resend = retry_or_default(o->resend, 3, PH_CLIENT_BACKOFF_FIXED),
-        .keep_alive_ms = or_default(o->keep_alive_ms, 20000),
-        .keep_alive_timeout_ms = or_default(o->keep_alive_timeout_ms, 120000),
-        .connect_timeout_ms = or_default(o->connect_timeout_ms, 30000),
-        .recovery_ms = or_default(o->recovery_ms, 30000),
-        .max_incoming = o->group_stream ? or_default(o->max_incoming, 256) : 0,
-    };
-    c->channel_settings = (struct channel_settings){
-        .subprotocol = subprotocols[o->protocol],
-        .ca_file = o->ca_file,
-        .proxy = o->proxy,
-        .insecure = o->insecure,
-        .max_message = (uint32_t)o->max_message,
-        .max_out = 2 * o->max_queue + (1u << 20),
-    };
-}
-
-static enum ph_err check_options(const struct ph_client_options *o, const char **why)
-{
-    if (!o || (!o->url && !o->need_url))
-        return fail(why, PH_ERR_ARGUMENT, "a client needs `url` or `need_url`");
-    if ((unsigned)o->protocol > PH_CLIENT_RAW)
-        return fail(why, PH_ERR_ARGUMENT, "`protocol` is none of enum ph_client_subprotocol");
-    if (o->max_pending > 1000)
-        return fail(why, PH_ERR_ARGUMENT, "`max_pending` must be at most 1000");
-    if (o->max_incoming > 1000)
-        return fail(why, PH_ERR_ARGUMENT, "`max_incoming` must be at most 1000");
-    if (o->max_message > INT32_MAX || o->max_queue > INT32_MAX || o->max_send > INT32_MAX)
-        return fail(why, PH_ERR_ARGUMENT, "a size must be less than 2 GiB");
-    return PH_OK;
-}
-
-static enum ph_err check_url(const char *url, const char **why)
-{
-    struct address address;
-
-    if (!address__parse(str__of(url), &address))
-        return fail(why, PH_ERR_SYNTAX,
-                    "the URL must begin with ws://, wss://, http:// or https:// and a host");
-    address__free(&address);
-    return PH_OK;
-}
-
 static bool make_parts(struct ph_client *c)
 {
     if (!random__bytes(&c->seed, sizeof(c->seed)))
@@ -611,32 +491,29 @@ enum ph_err ph_client_new(const struct ph_client_options *options, struct ph_cli
                           const char **why)
 {
     struct ph_client *c;
-    enum ph_err err = check_options(options, why);
+    enum ph_err err = options__check(options, why);
 
     *out = NULL;
-    if (err == PH_OK && !options->need_url)
-        err = check_url(options->url, why);
     if (err != PH_OK)
         return err;
     c = calloc(1, sizeof(*c));
     if (!c)
-        return fail(why, PH_ERR_MEMORY, "out of memory");
+        return client__fail(why, PH_ERR_MEMORY, "out of memory");
     c->options = *options;
     pthread_mutex_init(&c->lock, NULL);
     list__init(&c->inbox);
-    c->loop = own_texts(c) ? loop__new() : NULL;
+    c->loop = options__fill(c) ? loop__new() : NULL;
     if (c->loop && !loop__add_timer(c->loop, &c->timer)) {
         loop__free(c->loop);
         c->loop = NULL;
     }
-    fill_settings(c);
     if (!c->loop || !make_parts(c)) {
         destroy(c);
-        return fail(why, PH_ERR_MEMORY, "out of memory or of descriptors");
+        return client__fail(why, PH_ERR_MEMORY, "out of memory or of descriptors");
     }
     if (!options->own_loop && pthread_create(&c->thread, NULL, run, c) != 0) {
         destroy(c);
-        return fail(why, PH_ERR_SYSTEM, "no thread can be made");
+        return client__fail(why, PH_ERR_SYSTEM, "no thread can be made");
     }
     *out = c;
     return PH_OK;
@@ -715,7 +592,7 @@ enum ph_err ph_client_stop(struct ph_client *c, ph_client_done *done, void *arg)
 
 enum ph_err ph_client_give_url(struct ph_client *c, const char *url)
 {
-    enum ph_err err = url ? check_url(url, NULL) : PH_OK;
+    enum ph_err err = url ? options__check_url(url, NULL) : PH_OK;
 
     return err == PH_OK ? order(c, OP_URL, url ? str__of(url) : STR(""), NULL, NULL) : err;
 }
