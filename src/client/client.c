@@ -491,7 +491,7 @@ enum ph_err ph_client_new(const struct ph_client_options *options, struct ph_cli
                           const char **why)
 {
     struct ph_client *c;
-    enum ph_err err = options__check(options, why);
+    enum ph_err err = client__check_options(options, why);
 
     *out = NULL;
     if (err != PH_OK)
@@ -502,7 +502,7 @@ enum ph_err ph_client_new(const struct ph_client_options *options, struct ph_cli
     c->options = *options;
     pthread_mutex_init(&c->lock, NULL);
     list__init(&c->inbox);
-    c->loop = options__fill(c) ? loop__new() : NULL;
+    c->loop = client__take_options(c) ? loop__new() : NULL;
     if (c->loop && !loop__add_timer(c->loop, &c->timer)) {
         loop__free(c->loop);
         c->loop = NULL;
@@ -592,7 +592,7 @@ enum ph_err ph_client_stop(struct ph_client *c, ph_client_done *done, void *arg)
 
 enum ph_err ph_client_give_url(struct ph_client *c, const char *url)
 {
-    enum ph_err err = url ? options__check_url(url, NULL) : PH_OK;
+    enum ph_err err = url ? client__check_url(url, NULL) : PH_OK;
 
     return err == PH_OK ? order(c, OP_URL, url ? str__of(url) : STR(""), NULL, NULL) : err;
 }

@@ -38,11 +38,11 @@ static inline enum ph_err client__fail(const char **why, enum ph_err err, const 
 }
 
 /* `why` may be NULL. */
-enum ph_err options__check(const struct ph_client_options *options, const char **why);
-enum ph_err options__check_url(const char *url, const char **why);
+enum ph_err client__check_options(const struct ph_client_options *options, const char **why);
+enum ph_err client__check_url(const char *url, const char **why);
 /* Copies the texts of c->options, which were checked, and makes the settings of the client's
  * parts. False: out of memory. */
-bool options__fill(struct ph_client *c);
+bool client__take_options(struct ph_client *c);
 
 bool client__stream_is_over(struct ph_client_stream *s);
 /* Its callback is not called any more. */

@@ -49,7 +49,7 @@ static bool own_texts(struct ph_client *c)
     return true;
 }
 
-bool options__fill(struct ph_client *c)
+bool client__take_options(struct ph_client *c)
 {
     static const struct str subprotocols[] = {
         [PH_CLIENT_RELIABLE] = STR("json.reliable.webpubsub.azure.v1"),
@@ -89,7 +89,7 @@ bool options__fill(struct ph_client *c)
     return true;
 }
 
-enum ph_err options__check_url(const char *url, const char **why)
+enum ph_err client__check_url(const char *url, const char **why)
 {
     struct address address;
 
@@ -101,7 +101,7 @@ enum ph_err options__check_url(const char *url, const char **why)
     return PH_OK;
 }
 
-enum ph_err options__check(const struct ph_client_options *o, const char **why)
+enum ph_err client__check_options(const struct ph_client_options *o, const char **why)
 {
     if (!o || (!o->url && !o->need_url))
         return client__fail(why, PH_ERR_ARGUMENT, "a client needs `url` or `need_url`");
@@ -114,5 +114,5 @@ enum ph_err options__check(const struct ph_client_options *o, const char **why)
         return client__fail(why, PH_ERR_ARGUMENT, "`max_incoming` must be at most 1000");
     if (o->max_message > INT32_MAX || o->max_queue > INT32_MAX || o->max_send > INT32_MAX)
         return client__fail(why, PH_ERR_ARGUMENT, "a size must be less than 2 GiB");
-    return o->need_url ? PH_OK : options__check_url(o->url, why);
+    return o->need_url ? PH_OK : client__check_url(o->url, why);
 }
