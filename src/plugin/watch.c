@@ -12,7 +12,9 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <unistd.h>
@@ -21,6 +23,7 @@
     (IN_CLOSE_WRITE | IN_MODIFY | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE |            \
      IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)
 #define AGAIN_MS 1000 /* until a folder that has gone is looked for again */
+#define MAX_LINKS 40  /* as many as the kernel follows */
 
 /* A plugin that an application uses, whichever build of it. */
 struct use {
@@ -30,6 +33,7 @@ struct use {
     struct file_stamp loaded; /* the file as it was when it was loaded, or failed to */
     struct file_stamp seen;   /* as it was at the last look, */
     int64_t quiet_at;         /* and when it has been so for long enough; 0: nothing is new */
+    bool failed;              /* it was not loaded */
 };
 
 struct plugin_watch {
@@ -91,11 +95,14 @@ static enum ph_err bring(struct plugin_watch *w, struct use *use, bool again, st
         .copied = w->files || again,
         .again = again,
     };
+    enum ph_err err;
 
     file__stamp(use->path, &use->loaded); /* first: if it changes now, it is loaded once more */
     use->seen = use->loaded;
     use->quiet_at = 0;
-    return plugin__bring(use->app, &order, diag);
+    err = plugin__bring(use->app, &order, diag);
+    use->failed = err != PH_OK;
+    return err;
 }
 
 enum ph_err plugin_watch__load(struct plugin_watch *w, struct ph_app *app, const char *spec,
@@ -135,15 +142,40 @@ static bool watch_folder(struct plugin_watch *w, const char *path)
     return good;
 }
 
-/* The folder and not the file, which may be replaced; also that of the file that a link leads
- * to. One that is watched already stays so. */
+/* The first link in `path` goes to `link`, and `path` is what it leads to. False: there is none. */
+static bool follow_link(char path[PATH_MAX], char link[PATH_MAX])
+{
+    char target[PATH_MAX], next[PATH_MAX];
+    size_t end = 0, folder;
+    ssize_t n;
+
+    do {
+        end += strspn(path + end, "/");
+        end += strcspn(path + end, "/");
+        memcpy(link, path, end);
+        link[end] = '\0';
+        n = readlink(link, target, sizeof(target) - 1);
+    } while (n < 0 && path[end]);
+    if (n < 0)
+        return false;
+    target[n] = '\0';
+    folder = *target != '/' && strrchr(link, '/') ? (size_t)(strrchr(link, '/') - link) + 1 : 0;
+    if (snprintf(next, sizeof(next), "%.*s%s%s", (int)folder, link, target, path + end) >= PATH_MAX)
+        return false;
+    strcpy(path, next);
+    return true;
+}
+
+/* The folder and not the file, which may be replaced; and those of all links on the way to it.
+ * One that is watched already stays so. */
 static bool watch_file(struct plugin_watch *w, const char *path)
 {
-    char *target = realpath(path, NULL);
-    bool good = watch_folder(w, path) && (!target || watch_folder(w, target));
+    char at[PATH_MAX], link[PATH_MAX];
+    bool good = snprintf(at, sizeof(at), "%s", path) < PATH_MAX;
 
-    free(target);
-    return good;
+    for (int i = 0; good && i < MAX_LINKS && follow_link(at, link); i++)
+        good = watch_folder(w, link);
+    return good && watch_folder(w, at);
 }
 
 static enum ph_err watch_files(struct plugin_watch *w, struct diag *diag)
@@ -243,6 +275,18 @@ static void hear_calls(struct plugin_watch *w)
     yard__clear(w->yard);
 }
 
+/* A build that did not load may do so when something else has changed, which it needs. */
+static bool hear_orders(struct plugin_watch *w)
+{
+    bool told = atomic_exchange(&w->told, false);
+
+    for (struct use *use = w->uses; told && use; use = use->next) {
+        if (use->failed)
+            use->loaded = (struct file_stamp){0};
+    }
+    return told;
+}
+
 static int earlier(int a, int b)
 {
     return a < 0 || (b >= 0 && b < a) ? b : a;
@@ -254,6 +298,7 @@ static void *watch(void *arg)
     int timeout = w->files ? look_at_all(w) : -1; /* it may have changed since it was loaded */
 
     while (!atomic_load(&w->stopping)) {
+        bool told;
         struct pollfd fds[2] = {{.fd = w->wake, .events = POLLIN},
                                 {.fd = w->stirred, .events = POLLIN}};
 
@@ -263,7 +308,8 @@ static void *watch(void *arg)
         hear(w);
         if (w->lost)
             find_lost(w);
-        if (w->files || timeout >= 0 || atomic_exchange(&w->told, false))
+        told = hear_orders(w);
+        if (w->files || timeout >= 0 || told)
             timeout = look_at_all(w);
         if (w->lost)
             timeout = earlier(timeout, AGAIN_MS);

@@ -19,7 +19,8 @@ enum ph_err plugin_watch__load(struct plugin_watch *w, struct ph_app *app, const
                                struct diag *diag);
 /* Starts the thread, which takes no signals; none if there is no plugin. PH_ERR_SYSTEM. */
 enum ph_err plugin_watch__start(struct plugin_watch *w, struct diag *diag);
-/* Loads again what has changed. Any thread, and signal handlers. */
+/* Loads again what has changed, and tries again what did not load. Any thread, and signal
+ * handlers. */
 void plugin_watch__look(struct plugin_watch *w);
 /* Ends the thread. Before the applications are freed; those stay as they are. NULL is fine. */
 void plugin_watch__free(struct plugin_watch *w);

@@ -487,6 +487,91 @@ static void a_link_that_leads_elsewhere_is_followed(void **state)
     end(&f);
 }
 
+/* plugin.so leads to ..data/plugin.so, and ..data to the folder of a release. */
+static void a_volume_of_kubernetes_is_followed(void **state)
+{
+    struct fixture f;
+    char paths[5][160];
+    static const char *const names[] = {"..one", "..two", "..data", "..one/plugin.so",
+                                        "..two/plugin.so"};
+
+    (void)state;
+    begin_with(&f, ONE, true);
+    for (size_t i = 0; i < 5; i++)
+        snprintf(paths[i], sizeof(paths[i]), "%s/%s", f.folder, names[i]);
+    assert_int_equal(mkdir(paths[0], 0700) + mkdir(paths[1], 0700), 0);
+    copy_file(ONE, paths[3]);
+    assert_int_equal(symlink("..one", paths[2]), 0);
+    assert_int_equal(symlink("..data/plugin.so", f.other), 0);
+    assert_int_equal(rename(f.other, f.file), 0);
+    await_line(&f, "plugin build loaded again");
+    copy_file(TWO, paths[4]);
+    assert_int_equal(symlink("..two", f.other), 0);
+    assert_int_equal(rename(f.other, paths[2]), 0);
+    unlink(paths[3]);
+    rmdir(paths[0]);
+    await_line(&f, "plugin build loaded again");
+    expect(&f, "name", 200, "two");
+    copy_file(ONE, paths[4]);
+    await_line(&f, "plugin build loaded again");
+    expect(&f, "name", 200, "one");
+    unlink(paths[4]);
+    unlink(paths[2]);
+    rmdir(paths[1]);
+    end(&f);
+}
+
+/* The link that changes is neither where the plugin's path ends nor where its file is. */
+static void a_link_on_the_way_is_followed(void **state)
+{
+    struct fixture f;
+    char elsewhere[] = "/tmp/pubhook-reload-XXXXXX";
+    char paths[7][160];
+    static const char *const names[] = {
+        "one", "two", "current", "one/real.so", "two/real.so", "current/real.so", "next"};
+
+    (void)state;
+    assert_non_null(mkdtemp(elsewhere));
+    for (size_t i = 0; i < 7; i++)
+        snprintf(paths[i], sizeof(paths[i]), "%s/%s", elsewhere, names[i]);
+    assert_int_equal(mkdir(paths[0], 0700) + mkdir(paths[1], 0700), 0);
+    copy_file(ONE, paths[3]);
+    copy_file(TWO, paths[4]);
+    assert_int_equal(symlink("one", paths[2]), 0);
+    begin_with(&f, ONE, true);
+    assert_int_equal(symlink(paths[5], f.other), 0);
+    assert_int_equal(rename(f.other, f.file), 0);
+    await_line(&f, "plugin build loaded again");
+    await_line(&f, "plugin build closed");
+    usleep(100000); /* it has looked for the last time, or any build passes this test */
+    assert_int_equal(symlink("two", paths[6]), 0);
+    assert_int_equal(rename(paths[6], paths[2]), 0);
+    await_line(&f, "plugin build loaded again");
+    expect(&f, "name", 200, "two");
+    end(&f);
+    for (int i = 4; i >= 0; i--)
+        remove(paths[i]);
+    rmdir(elsewhere);
+}
+
+static void what_did_not_load_is_tried_again_when_told(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin_with(&f, ONE, true);
+    plugin_watch__look(f.watch); /* nothing is new */
+    replace(&f, PLUGINS_DIR "/bad_open.so");
+    await_line(&f, "the old build stays");
+    plugin_watch__look(f.watch);
+    await_line(&f, "the old build stays");
+    expect(&f, "name", 200, "one");
+    replace(&f, TWO);
+    await_line(&f, "plugin build loaded again");
+    assert_int_equal(count_lines(&f, "plugin build loaded again"), 1);
+    end(&f);
+}
+
 static void a_folder_that_is_made_anew_is_found(void **state)
 {
     struct fixture f;
@@ -514,6 +599,9 @@ int main(void)
         cmocka_unit_test(every_request_is_answered_while_builds_are_exchanged),
         cmocka_unit_test(without_files_it_looks_when_told),
         cmocka_unit_test(a_link_that_leads_elsewhere_is_followed),
+        cmocka_unit_test(a_volume_of_kubernetes_is_followed),
+        cmocka_unit_test(a_link_on_the_way_is_followed),
+        cmocka_unit_test(what_did_not_load_is_tried_again_when_told),
         cmocka_unit_test(a_folder_that_is_made_anew_is_found),
     };
 
