@@ -358,8 +358,8 @@ PH_API const struct ph_plugin *ph_plugin_entry(const struct ph_host *host);
  * Value of a key from the plugin's configuration ("FILE.so?key=value&..."): its default, or
  * NULL, if it was not given. Only while `open` runs, which also goes for the functions below;
  * copy what you keep. The key `hub` is the host's: it names the hub that the handlers are for.
- * A plugin that has a table of options may only ask for those; if it asks for another, it is
- * not loaded.
+ * A plugin that has a table of options may only ask for those, and for each as what it is; if
+ * it asks for another, it is not loaded.
  */
 const char *ph_plugin_config_get(const struct ph_plugin_config *config, const char *key);
 /** The value of a PH_OPTION_INTEGER, or of a PH_OPTION_DURATION in milliseconds; 0 without a

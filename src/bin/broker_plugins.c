@@ -70,9 +70,12 @@ void broker_plugins__connect(struct settings *s, const char *host, struct str ke
     buf__init(&text, MAX_CONNECTION_STRING);
     buf__printf(&text, "Endpoint=http://%s;AccessKey=%.*s;", host, STR_FMT(key));
     while ((h = next(s, &hub, &row))) {
+        struct str rest = h->plugin, file = rest; /* what is behind the '?' may be secret */
+
+        str__split(&rest, '?', &file);
         if (text.failed || ph_app_set_service(h->app, text.data, &own_service, &why))
-            log__error(log, LOG_NONE, "handlers of %.*s cannot call the broker: %s",
-                       STR_FMT(h->plugin), why);
+            log__error(log, LOG_NONE, "handlers of %.*s cannot call the broker: %s", STR_FMT(file),
+                       why);
     }
     if (text.data)
         explicit_bzero(text.data, text.len);

@@ -20,12 +20,12 @@ enum ph_err plugin_config__parse(struct ph_plugin_config *c, const char *spec, s
         return diag__set(diag, PH_ERR_MEMORY, "out of memory");
     if (file.len == 0)
         return diag__set(diag, PH_ERR_PLUGIN,
-                         "\"%s\" names no file, expected FILE.so or FILE.so?key=value&...", spec);
+                         "no file is named, expected FILE.so or FILE.so?key=value&...");
     if (rest.len > 0 && !url__parse_query(&c->arena, rest, PLUGIN_MAX_KEYS, &c->keys))
         return diag__set(diag, PH_ERR_PLUGIN,
-                         "%s: the configuration \"%.*s\" is malformed, expected up to %d pairs "
-                         "key=value joined by '&', percent-encoded like a URL's query",
-                         c->file.ptr, STR_FMT(rest), PLUGIN_MAX_KEYS);
+                         "%s: the configuration behind the '?' is malformed, expected up to %d "
+                         "pairs key=value joined by '&', percent-encoded like a URL's query",
+                         c->file.ptr, PLUGIN_MAX_KEYS); /* unquoted, for there may be secrets */
     return PH_OK;
 }
 
@@ -113,8 +113,7 @@ enum ph_err plugin_config__read(struct ph_plugin_config *c, const struct ph_plug
         err = read_given(c, i, diag);
     for (const struct ph_plugin_option *o = options; !err && o->name; o++) {
         if (o->required && !given(c, o->name))
-            err = diag__set(diag, PH_ERR_PLUGIN, "%s: the key \"%s\" is missing%s%s", c->file.ptr,
-                            o->name, o->help ? ": " : "", o->help ? o->help : "");
+            err = options__missing(o, c->file.ptr, diag);
     }
     return err;
 }
@@ -125,7 +124,7 @@ enum ph_err plugin_config__check(const struct ph_plugin_config *c, struct diag *
 
     if (c->stray[0])
         return diag__set(diag, PH_ERR_PLUGIN,
-                         "%s: the plugin asks for the key \"%s\", which is not in its table of "
+                         "%s: the plugin asks for the key \"%s\" as what it is not in its table of "
                          "options",
                          c->file.ptr, c->stray);
     if (c->options)
@@ -179,33 +178,39 @@ static const char *ask(const struct ph_plugin_config *config, const char *key)
     return value;
 }
 
+#define OF(type) (1u << (type))
+#define OF_ANY_TYPE (~0u)
+
 /* The row of the table, which has been read without a mistake. */
-static const struct ph_plugin_option *option_of(const struct ph_plugin_config *c, const char *key)
+static const struct ph_plugin_option *option_of(const struct ph_plugin_config *c, const char *key,
+                                                unsigned types)
 {
     const struct ph_plugin_option *option = options__find(c->options, key);
 
-    if (!option)
-        snprintf(notes_of(c)->stray, sizeof(c->stray), "%s", key);
-    return option;
+    if (option && types & OF(option->type))
+        return option;
+    snprintf(notes_of(c)->stray, sizeof(c->stray), "%s", key);
+    return NULL;
 }
 
 /* NULL: none was given, and there is no default. */
-static const char *value_of(const struct ph_plugin_config *c, const char *key,
+static const char *value_of(const struct ph_plugin_config *c, const char *key, unsigned types,
                             const struct ph_plugin_option **option)
 {
     const char *text = NULL;
 
-    *option = key && !c->shut ? option_of(c, key) : NULL;
+    *option = key && !c->shut ? option_of(c, key, types) : NULL;
     if (*option)
         text = given(c, key);
     return *option && !text ? (*option)->preset : text;
 }
 
-static int64_t number_of(const struct ph_plugin_config *c, const char *key, int64_t otherwise)
+static int64_t number_of(const struct ph_plugin_config *c, const char *key, unsigned types,
+                         int64_t otherwise)
 {
     const struct ph_plugin_option *option;
     struct option_value value = {NULL, otherwise};
-    const char *text = value_of(c, key, &option);
+    const char *text = value_of(c, key, types, &option);
 
     if (text && options__read(option, text, &value, "", NULL) != PH_OK)
         return otherwise;
@@ -218,28 +223,28 @@ const char *plugin_config__get(const struct ph_plugin_config *config, const char
 
     if (!key || config->shut)
         return NULL;
-    return config->options ? value_of(config, key, &option) : ask(config, key);
+    return config->options ? value_of(config, key, OF_ANY_TYPE, &option) : ask(config, key);
 }
 
 int64_t plugin_config__int(const struct ph_plugin_config *c, const char *key)
 {
-    return number_of(c, key, 0);
+    return number_of(c, key, OF(PH_OPTION_INTEGER) | OF(PH_OPTION_DURATION), 0);
 }
 
 int plugin_config__bool(const struct ph_plugin_config *c, const char *key)
 {
-    return (int)number_of(c, key, 0);
+    return (int)number_of(c, key, OF(PH_OPTION_BOOLEAN), 0);
 }
 
 int plugin_config__choice(const struct ph_plugin_config *c, const char *key)
 {
-    return (int)number_of(c, key, -1);
+    return (int)number_of(c, key, OF(PH_OPTION_CHOICE), -1);
 }
 
 int plugin_config__is_given(const struct ph_plugin_config *c, const char *key)
 {
     return key && !c->shut &&
-           (c->options ? option_of(c, key) && given(c, key) : ask(c, key) != NULL);
+           (c->options ? option_of(c, key, OF_ANY_TYPE) && given(c, key) : ask(c, key) != NULL);
 }
 
 enum ph_err plugin_config__fail(struct ph_plugin_config *c, const char *why)

@@ -16,7 +16,8 @@ struct ph_plugin_config {
     bool asked[PLUGIN_MAX_KEYS];            /* the plugin knows this key */
     char known[256];                        /* names it asked for, for the message about a typo */
     char failure[256];                      /* its own words when `open` fails */
-    char stray[OPTIONS_MAX_NAME + 1]; /* a key that it asked for without having it in its table */
+    char stray[OPTIONS_MAX_NAME +
+               1]; /* a key that it asked for but does not have in its table, or of another type */
     struct ph_log *log;
     bool never_blocks; /* as the plugin declared */
     bool shut;         /* `open` has returned: a plugin that still asks gets nothing */

@@ -212,6 +212,8 @@ static const char *mistake_in(const struct ph_plugin_option *table,
         return "its type is none of enum ph_option_type";
     if (o->type == PH_OPTION_CHOICE && (!o->choices || !*o->choices))
         return "it has no choices";
+    if (o->type == PH_OPTION_CHOICE && place_in(o->choices, "") >= 0)
+        return "one of its choices is empty";
     if (o->least > o->most)
         return "its least value is larger than its most";
     if (o->required && o->preset)
@@ -263,6 +265,17 @@ enum ph_err options__read(const struct ph_plugin_option *option, const char *tex
                          option->name, expected);
     return diag__set(diag, PH_ERR_PLUGIN, "%s: the key \"%s\" is \"%.80s\", expected %s", file,
                      option->name, text, expected);
+}
+
+enum ph_err options__missing(const struct ph_plugin_option *option, const char *file,
+                             struct diag *diag)
+{
+    char expected[WORD_SIZE];
+
+    types[option->type].expect(option, expected, sizeof(expected));
+    return diag__set(diag, PH_ERR_PLUGIN, "%s: the key \"%s\" is missing, expected %s%s%s", file,
+                     option->name, expected, option->help ? ": " : "",
+                     option->help ? option->help : "");
 }
 
 void options__names(const struct ph_plugin_option *table, char *out, size_t size)

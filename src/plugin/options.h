@@ -24,6 +24,9 @@ const struct ph_plugin_option *options__find(const struct ph_plugin_option *tabl
 /* PH_ERR_PLUGIN: names the key, what came and what was expected. */
 enum ph_err options__read(const struct ph_plugin_option *option, const char *text,
                           struct option_value *out, const char *file, struct diag *diag);
+/* PH_ERR_PLUGIN, always: a required key was not given. */
+enum ph_err options__missing(const struct ph_plugin_option *option, const char *file,
+                             struct diag *diag);
 /* ", name, name" */
 void options__names(const struct ph_plugin_option *table, char *out, size_t size);
 /* A line or more for each. */

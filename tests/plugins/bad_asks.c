@@ -1,4 +1,4 @@
-/* It asks for a key that is not in its table. */
+/* It asks for a key that is not in its table, or as if it were of another type. */
 #include "bad.h"
 
 static const struct ph_plugin_option options[] = {
@@ -10,7 +10,17 @@ static const struct ph_plugin_option options[] = {
 static enum ph_err open_bad(struct ph_plugin_config *config, void **state)
 {
     (void)state;
-    ph_plugin_config_get(config, "color");
+    switch (ph_plugin_config_int(config, "size")) {
+    case 1:
+        ph_plugin_config_get(config, "color");
+        break;
+    case 2:
+        ph_plugin_config_bool(config, "size");
+        break;
+    case 3:
+        ph_plugin_config_int(config, "colour");
+        break;
+    }
     return PH_OK;
 }
 

@@ -131,6 +131,7 @@ static void mistakes_of_authors_are_refused(void **state)
         {{.name = "a", .type = (enum ph_option_type) - 1}, "its type is none of"},
         {{.name = "a", .type = PH_OPTION_CHOICE}, "it has no choices"},
         {{.name = "a", .type = PH_OPTION_CHOICE, .choices = ""}, "it has no choices"},
+        {{.name = "a", .type = PH_OPTION_CHOICE, .choices = "b||c"}, "one of its choices is empty"},
         {{.name = "a", .least = 2, .most = 1}, "its least value is larger than its most"},
         {{.name = "a", .required = 1, .preset = "b"}, "it is required and has a default"},
         {{.name = "a", .type = PH_OPTION_INTEGER, .preset = "b"}, "its default is no value"},
