@@ -8,6 +8,7 @@ import { describe, test } from "node:test";
 import { accessUrl, openSocket } from "./lib/clients.mjs";
 import { temporaryFolder, testPlugin } from "./lib/paths.mjs";
 import { defaultKey, startBroker, startHandler } from "./lib/pubhook.mjs";
+import { startNginxFastcgi } from "./lib/webservers.mjs";
 
 // A plugin's file, whose builds can be exchanged for each other.
 function makePlugin(t) {
@@ -51,23 +52,27 @@ async function exchange(program, plugin, times, check) {
 }
 
 describe("--watch", () => {
-  test("pubhookd answers every request while builds are exchanged", async (t) => {
-    const plugin = makePlugin(t);
-    const handler = await startHandler(t, plugin.file, { args: ["--watch"], threads: 4 });
-    let over = false;
-    const answers = new Map();
-    const clients = Array.from({ length: 8 }, async () => {
-      while (!over) {
-        const answer = await fire(handler.url);
-        answers.set(answer, (answers.get(answer) ?? 0) + 1);
-      }
+  for (const transport of ["HTTP", "FastCGI behind nginx"]) {
+    test(`pubhookd answers every request while builds are exchanged, over ${transport}`, async (t) => {
+      const plugin = makePlugin(t);
+      const fastcgi = transport === "HTTP" ? undefined : path.join(temporaryFolder(t), "socket");
+      const handler = await startHandler(t, plugin.file, { args: ["--watch"], threads: 4, fastcgi });
+      const { url } = fastcgi ? await startNginxFastcgi(t, fastcgi) : handler;
+      let over = false;
+      const answers = new Map();
+      const clients = Array.from({ length: 8 }, async () => {
+        while (!over) {
+          const answer = await fire(url, "message");
+          answers.set(answer, (answers.get(answer) ?? 0) + 1);
+        }
+      });
+      await exchange(handler, plugin, 6, async () => (await fire(url)).replace("200 ", ""));
+      over = true;
+      await Promise.all(clients);
+      assert.deepEqual([...answers.keys()].sort(), ["200 one", "200 two"]);
+      await handler.logged(/(plugin build closed[^]*?){6}/);
     });
-    await exchange(handler, plugin, 6, async () => (await fire(handler.url)).replace("200 ", ""));
-    over = true;
-    await Promise.all(clients);
-    assert.deepEqual([...answers.keys()].sort(), ["200 one", "200 two"]);
-    await handler.logged(/(plugin build closed[^]*?){6}/);
-  });
+  }
 
   test("an event that is answered later keeps its build, and the new one serves meanwhile", async (t) => {
     const plugin = makePlugin(t);
