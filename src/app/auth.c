@@ -1,10 +1,10 @@
 /* The access keys of an application, and their sources (pubhook/auth.h). */
 #include "app/settings.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -302,19 +302,6 @@ static void *watch(void *arg)
     return NULL;
 }
 
-/* Signals are for the program's own threads. */
-static bool start_quietly(pthread_t *thread, void *(*fn)(void *), void *arg)
-{
-    sigset_t all, saved;
-    bool started;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &saved);
-    started = pthread_create(thread, NULL, fn, arg) == 0;
-    pthread_sigmask(SIG_SETMASK, &saved, NULL);
-    return started;
-}
-
 enum ph_err ph_app_watch_keys(struct ph_app *app, unsigned seconds)
 {
     struct auth *auth = &app->auth;
@@ -329,7 +316,7 @@ enum ph_err ph_app_watch_keys(struct ph_app *app, unsigned seconds)
         return PH_ERR_SYSTEM;
     auth->seconds = seconds;
     atomic_store(&auth->wake, fd);
-    auth->watching = start_quietly(&auth->watcher, watch, auth);
+    auth->watching = thread__start(&auth->watcher, watch, auth);
     if (auth->watching)
         return PH_OK;
     atomic_store(&auth->wake, -1);

@@ -6,9 +6,8 @@
 #include "app/settings.h"
 #include "base/clock.h"
 #include "base/deadlines.h"
+#include "base/thread.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -182,18 +181,11 @@ static void *keep_deadlines(void *arg)
     return NULL;
 }
 
-/* Under the lock. The thread starts with the first event that is deferred; signals are for the
- * program's own threads. */
+/* Under the lock. The thread starts with the first event that is deferred. */
 static bool start(struct pending *p)
 {
-    sigset_t all, saved;
-
-    if (p->runs || p->closing)
-        return p->runs;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &saved);
-    p->runs = pthread_create(&p->thread, NULL, keep_deadlines, p) == 0;
-    pthread_sigmask(SIG_SETMASK, &saved, NULL);
+    if (!p->runs && !p->closing)
+        p->runs = thread__start(&p->thread, keep_deadlines, p);
     return p->runs;
 }
 

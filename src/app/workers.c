@@ -1,7 +1,7 @@
 #include "app/workers.h"
 
-#include <pthread.h>
-#include <signal.h>
+#include "base/thread.h"
+
 #include <stdlib.h>
 
 struct workers {
@@ -95,16 +95,10 @@ size_t workers__queue(const struct workers *w)
     return w->queue;
 }
 
-/* Signals are for the program's own threads. */
 static bool start(struct workers *w, unsigned threads)
 {
-    sigset_t all, saved;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &saved);
-    while (w->count < threads && pthread_create(&w->threads[w->count], NULL, run, w) == 0)
+    while (w->count < threads && thread__start(&w->threads[w->count], run, w))
         w->count++;
-    pthread_sigmask(SIG_SETMASK, &saved, NULL);
     return w->count == threads;
 }
 

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/thread.h"
 #include "base/utf8.h"
 
 #include <stdlib.h>
@@ -511,7 +512,7 @@ enum ph_err ph_client_new(const struct ph_client_options *options, struct ph_cli
         destroy(c);
         return client__fail(why, PH_ERR_MEMORY, "out of memory or of descriptors");
     }
-    if (!options->own_loop && pthread_create(&c->thread, NULL, run, c) != 0) {
+    if (!options->own_loop && !thread__start(&c->thread, run, c)) {
         destroy(c);
         return client__fail(why, PH_ERR_SYSTEM, "no thread can be made");
     }

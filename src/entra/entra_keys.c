@@ -3,11 +3,10 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "base/url.h"
 #include "curl/call.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -282,13 +281,7 @@ struct entra_keys *entra_keys__new(const struct entra_keys_config *config, struc
 
 bool entra_keys__start(struct entra_keys *k)
 {
-    sigset_t all, saved;
-
-    /* Signals are for the program's own threads. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &saved);
-    k->started = pthread_create(&k->thread, NULL, run, k) == 0;
-    pthread_sigmask(SIG_SETMASK, &saved, NULL);
+    k->started = thread__start(&k->thread, run, k);
     return k->started;
 }
 

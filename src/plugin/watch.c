@@ -2,14 +2,13 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/thread.h"
 #include "plugin/yard.h"
 
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -320,14 +319,10 @@ static void *watch(void *arg)
 enum ph_err plugin_watch__start(struct plugin_watch *w, struct diag *diag)
 {
     enum ph_err err = w->files ? watch_files(w, diag) : PH_OK;
-    sigset_t all, saved;
 
     if (err || !w->uses)
         return err;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &saved);
-    w->running = pthread_create(&w->thread, NULL, watch, w) == 0;
-    pthread_sigmask(SIG_SETMASK, &saved, NULL);
+    w->running = thread__start(&w->thread, watch, w);
     return w->running
                ? PH_OK
                : diag__set(diag, PH_ERR_SYSTEM, "cannot start a thread that looks after plugins");

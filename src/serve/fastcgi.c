@@ -6,6 +6,7 @@
  * takes one only when a request has begun to arrive on it. libfcgi reads and writes
  * the records of that request; then the connection goes back into the set. One whose
  * answer comes later waits without a thread, and any thread finishes it. */
+#include "base/thread.h"
 #include "serve/gateway.h"
 #include "serve/listen.h"
 #include "serve/reaper.h"
@@ -15,7 +16,6 @@
 #include <fcgiapp.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -519,25 +519,18 @@ static void fastcgi_close(struct ph_server *base)
     free(s);
 }
 
-/* Signals are for the application's own threads; libfcgi takes an interrupted read for
- * a broken connection. */
+/* Without signals, for libfcgi takes an interrupted read for a broken connection. */
 static enum ph_err start_workers(struct fastcgi_server *s, struct diag *diag)
 {
-    sigset_t all, saved;
-    int err = 0;
-
     s->workers = calloc(s->base.threads, sizeof(*s->workers));
     if (!s->workers)
         return PH_ERR_MEMORY;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &saved);
-    while (!err && s->worker_count < s->base.threads) {
-        err = pthread_create(&s->workers[s->worker_count], NULL, work, s);
-        s->worker_count += !err;
+    while (s->worker_count < s->base.threads) {
+        if (!thread__start(&s->workers[s->worker_count], work, s))
+            return diag__set(diag, PH_ERR_SYSTEM, "cannot start a thread: %m");
+        s->worker_count++;
     }
-    pthread_sigmask(SIG_SETMASK, &saved, NULL);
-    errno = err;
-    return err ? diag__set(diag, PH_ERR_SYSTEM, "cannot start a thread: %m") : PH_OK;
+    return PH_OK;
 }
 
 static enum ph_err listen_on(struct fastcgi_server *s, const char *where, struct diag *diag)

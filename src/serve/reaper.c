@@ -1,10 +1,10 @@
 #include "serve/reaper.h"
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -134,7 +134,7 @@ struct reaper *reaper__new(size_t limit_ms)
     r->limit_ms = limit_ms < 3600000 ? (int64_t)limit_ms : 3600000;
     pthread_mutex_init(&r->lock, NULL);
     r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (r->wake_fd >= 0 && pthread_create(&r->thread, NULL, run, r) == 0)
+    if (r->wake_fd >= 0 && thread__start(&r->thread, run, r))
         return r;
     if (r->wake_fd >= 0)
         close(r->wake_fd);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "curl/sigpipe.h"
 #include "loop/loop_curl.h"
 
@@ -506,15 +507,9 @@ static bool make_locks(struct background *b)
     return made;
 }
 
-/* The program's signals are not for this thread. */
 static bool start_thread(struct background *b)
 {
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    b->has_thread = pthread_create(&b->thread, NULL, run, b) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    b->has_thread = thread__start(&b->thread, run, b);
     return b->has_thread;
 }
 
