@@ -2,6 +2,16 @@
  * A WebSocket client of Web PubSub: groups, messages, events, invocations and streams over
  * the JSON subprotocols, or raw frames.
  *
+ *     struct ph_client_options options = {.url = url, .group_message = show};
+ *     struct ph_client *client;
+ *     const char *why;
+ *
+ *     if (ph_client_new(&options, &client, &why))
+ *         return fail(why);
+ *     ph_client_start(client, NULL, NULL);
+ *     ph_client_join_group(client, "lobby", NULL, NULL);
+ *     ph_client_send_to_group(client, "lobby", PH_DATA_TEXT, "hello", 5, NULL, NULL, NULL);
+ *
  * With the reliable subprotocol (the default) a lost socket is not a lost message: the
  * connection is recovered, what was not acknowledged is sent again under its old ack id, and
  * what the service sends again is told once (client-and-rest section 3). When a connection
@@ -11,8 +21,8 @@
  * Threads: a client has a thread of its own, or lives in the program's loop
  * (`own_loop`, ph_client_fd, ph_client_process). Callbacks run on that thread, or inside
  * ph_client_process, one at a time and never inside another call, but for what ph_client_free
- * ends in the program's loop. All functions may be
- * called from any thread and from callbacks, unless it says otherwise.
+ * ends in the program's loop. All functions may be called from any thread and from callbacks,
+ * unless it says otherwise.
  */
 #ifndef PUBHOOK_CLIENT_H
 #define PUBHOOK_CLIENT_H
@@ -240,7 +250,7 @@ PH_API enum ph_err ph_client_stop(struct ph_client *client, ph_client_done *done
  */
 PH_API enum ph_err ph_client_give_url(struct ph_client *client, const char *url);
 
-/*
+/**
  * Operations. Each is sent as soon as the client is connected, in the order of the calls.
  * `done` may be NULL. They return PH_OK, and `done` will be told; or, and it will not:
  * PH_ERR_ARGUMENT: a name or data are missing or too long. PH_ERR_LIMIT: `max_queue` or
@@ -336,8 +346,8 @@ PH_API enum ph_err ph_client_stream_abort(struct ph_client_stream *stream, const
 /** Forgets it; one that is open is aborted. NULL is fine. */
 PH_API void ph_client_stream_free(struct ph_client_stream *stream);
 
-/*
- * Waiting for an operation, in a thread that may block:
+/**
+ * Waiting. A thread that may block waits for an operation like this:
  *
  *     struct ph_client_future *f = ph_client_future_new();
  *     if (ph_client_join_group(client, "g", ph_client_resolve, f) == PH_OK)
