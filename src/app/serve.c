@@ -338,10 +338,10 @@ static bool decide(struct app_call *call)
         call->asked_us = turn.asked_us;
     }
     if (reply && !reply__is_genuine(reply)) {
-        log_failure(call, 500,
-                    "the handler has returned what is no reply: freed, returned before, or not "
-                    "made by ph_reply_...()");
-        reply = NULL;
+        app__fail(call, 500,
+                  "the handler has returned what is no reply: freed, returned before, or not made "
+                  "by ph_reply_...()");
+        return true;
     }
     if (reply && reply->kind == REPLY_DEFERRED && defer(call, &reply))
         return false;

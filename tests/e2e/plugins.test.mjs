@@ -5,7 +5,7 @@ import { createHmac, randomUUID } from "node:crypto";
 import { copyFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
-import { accessUrl, openSocket } from "./lib/clients.mjs";
+import { accessUrl, openJson, openSocket } from "./lib/clients.mjs";
 import { temporaryFolder, testPlugin } from "./lib/paths.mjs";
 import { defaultKey, startBroker, startHandler } from "./lib/pubhook.mjs";
 import { startNginxFastcgi } from "./lib/webservers.mjs";
@@ -133,4 +133,37 @@ test("SIGHUP loads the broker's plugins again too", async (t) => {
   await broker.logged(/plugin build loaded again/);
   socket.send("hello");
   assert.equal(await socket.inbox.next(), "two");
+});
+
+// What no handler may do, each after the other (tests/plugins/hostile.c). What a handler is
+// told of its configuration stays out of the log.
+describe("a plugin that does what no handler may", () => {
+  const wrong = ["nothing", "foreign", "crooked", "copied", "wrong", "never", "dropped"];
+  const good = { twice: "first", byforeign: "own", config: "none" };
+  const spec = () => `${testPlugin("hostile")}?key=unspoken`;
+
+  test("pubhookd answers each event and serves on", async (t) => {
+    const handler = await startHandler(t, spec());
+    for (const name of wrong) assert.match(await fire(handler.url, name), /^50[04] $/, name);
+    for (const [name, answer] of Object.entries(good)) assert.equal(await fire(handler.url, name), `200 ${answer}`);
+    assert.doesNotMatch(handler.log, /unspoken/);
+  });
+
+  // It tries each event that fails again, for nine seconds.
+  test("the broker fails those events, answers the others, and serves on", async (t) => {
+    const broker = await startBroker(t, { handlers: { chat: spec() } });
+    const ask = async (event) => {
+      const client = await openJson(t, broker, "chat");
+      client.sendJson({ type: "event", event, ackId: 1, dataType: "text", data: "" });
+      return client.nextJson(40_000);
+    };
+    const failed = wrong.map(async (event) => {
+      const { type, success, error } = await ask(event);
+      assert.deepEqual({ type, success, name: error.name }, { type: "ack", success: false, name: "InternalServerError" }, event);
+    });
+    const answered = Object.entries(good).map(async ([event, answer]) => assert.equal((await ask(event)).data, answer, event));
+    await Promise.all([...failed, ...answered]);
+    assert.equal((await fetch(`${broker.url}/api/health`)).status, 200);
+    assert.doesNotMatch(broker.log, /unspoken/);
+  });
 });

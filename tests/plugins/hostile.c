@@ -85,6 +85,7 @@ static struct ph_reply *on_answered_by_foreign(const struct ph_event *ev, void *
 static struct ph_reply *on_never(const struct ph_event *ev, void *self)
 {
     (void)self;
+    ph_deferred_unref(unanswered); /* of an earlier event, whose time is over */
     return ph_reply_defer(ev, 20, &unanswered);
 }
 

@@ -162,6 +162,8 @@ static void hostile_handlers_are_contained(void **state)
         expect(webhook__post(app, &ev), rows[i].status, rows[i].body);
         if (!strstr(log.text, rows[i].logged))
             fail_msg("%s: \"%s\" does not say \"%s\"", rows[i].event, log.text, rows[i].logged);
+        if (strchr(log.text, '\n') != strrchr(log.text, '\n'))
+            fail_msg("%s: \"%s\" has several lines", rows[i].event, log.text);
         ph_app_set_log(app, NULL);
         webhook__log_close(&log);
     }
