@@ -254,7 +254,8 @@ PH_API enum ph_err ph_client_give_url(struct ph_client *client, const char *url)
  * Operations. Each is sent as soon as the client is connected, in the order of the calls.
  * `done` may be NULL. They return PH_OK, and `done` will be told; or, and it will not:
  * PH_ERR_ARGUMENT: a name or data are missing or too long. PH_ERR_LIMIT: `max_queue` or
- * `max_pending`. PH_ERR_UNSUPPORTED: the protocol has no such thing. PH_ERR_MEMORY.
+ * `max_pending`. PH_ERR_UNSUPPORTED: the protocol has no such thing. PH_ERR_CLOSED: in a
+ * callback while the client is freed. PH_ERR_MEMORY.
  */
 
 struct ph_client_send_options {
