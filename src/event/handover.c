@@ -124,6 +124,7 @@ static enum ph_err hand_over_user_event(struct arena *a, struct ph_event *ev,
     ev->json = NULL;
     ev->certificate_facts = NULL;
     ev->call = NULL;
+    ev->pending = NULL;
     return err;
 }
 
