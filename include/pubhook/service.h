@@ -163,6 +163,7 @@ PH_API enum ph_err ph_service_set_connection_string(struct ph_service *service,
 /**
  * Frees a client; NULL is fine. With the last one of those that share, what is still under
  * way is given up and its callbacks are not called: see ph_service_flush.
+ * Threads: any, once, but not within a `done` or `failed` of those that share.
  */
 PH_API void ph_service_free(struct ph_service *service);
 

@@ -157,6 +157,26 @@ test("the plain JSON protocol: cuts end connections, groups are joined again, re
   assert.equal((await one.inbox.next()).data, "in h again");
 });
 
+test("cut again while groups are joined again: each byte of it, as far as acks go", async (t) => {
+  const broker = await startBroker(t);
+  const proxy = await CuttableProxy.start(t, broker.port);
+  const url = () => accessUrl(through(broker, proxy), "chat", { roles: allRoles });
+  const one = await startClient(t, url, { protocol: jsonProtocol, reconnectRetryOptions: { retryDelayInMs: 1 } });
+  await Promise.all(["g", "h"].map((group) => one.client.joinGroup(group)));
+  const lives = numbers(50).map((i) => ({ down: 150 + 10 * i })); // handshake, connected, acks of both
+  const whole = new Promise((resolve) => {
+    proxy.life = () => lives.shift() ?? (resolve(), one.client.off("connected", cut));
+    const cut = () => proxy.cut(); // it is in the groups again
+    one.client.on("connected", cut);
+  });
+  proxy.cut();
+  await whole;
+  await Promise.all(numbers(50).map((n) => one.client.sendToGroup("g", n, "json")));
+  assert.deepEqual((await one.inbox.take(50)).map(({ data }) => data), numbers(50));
+  await one.client.sendToGroup("h", "in h too", "text");
+  assert.equal((await one.inbox.next()).data, "in h too");
+});
+
 test("C and JavaScript in one group, and every type of data", async (t) => {
   const broker = await startBroker(t, { threads: 2 });
   const { WebPubSubClient } = await import("@azure/web-pubsub-client");
