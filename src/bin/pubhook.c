@@ -170,10 +170,13 @@ static const struct verb *find(const char *family, const char *word)
 
 static enum cli_result unknown(const char *family, const char *word)
 {
-    const struct cli cli = {.program = "pubhook"};
+    char program[64];
+    const struct cli cli = {
+        .program = printed(program, sizeof(program), "pubhook%s%s", family ? " " : "",
+                           family ? family : ""),
+    };
 
-    return cli__wrong(&cli, "unknown verb \"%s%s%s\"", family ? family : "", family ? " " : "",
-                      word);
+    return cli__wrong(&cli, "unknown verb \"%s\"", word);
 }
 
 /* `at` gets the index of the verb's last word. */

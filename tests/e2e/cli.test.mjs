@@ -42,7 +42,7 @@ test("a wrong command line is one line that says what would be right", async () 
   await isWrong([], /which verb\?/);
   await isWrong(["group"], /which verb\? Expected add, remove, list/);
   await isWrong(["frobnicate"], /unknown verb "frobnicate"/);
-  await isWrong(["group", "frobnicate"], /unknown verb "group frobnicate"/);
+  await isWrong(["group", "frobnicate"], /^pubhook group: unknown verb "frobnicate"; see pubhook group --help/);
   await isWrong(["token"], /HUB is missing: pubhook token HUB/, { service });
   await isWrong(["token", "chat", "more"], /unexpected argument "more"/, { service });
   await isWrong(["token", "chat", "--bogus"], /unknown option --bogus/, { service });
