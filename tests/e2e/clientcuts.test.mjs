@@ -136,7 +136,10 @@ test("the plain JSON protocol: cuts end connections, groups are joined again, re
   const broker = await startBroker(t, { threads: 2 });
   const proxy = await CuttableProxy.start(t, broker.port);
   const url = () => accessUrl(through(broker, proxy), "chat", { roles: allRoles });
-  const one = await startClient(t, url, { protocol: jsonProtocol, reconnectRetryOptions: { retryDelayInMs: 20 } });
+  const one = await startClient(t, url, {
+    protocol: jsonProtocol, reconnectRetryOptions: { retryDelayInMs: 20 },
+    messageRetryOptions: { maxRetries: 30, retryDelayInMs: 20 }, // one message may meet many cuts
+  });
   const witness = await openJson(t, broker, "chat", { groups: ["g"] });
   await one.client.joinGroup("h");
   cutAtRandom(proxy, random, { up: 5000, down: 5000 });
