@@ -262,6 +262,38 @@ static void a_file_that_is_written_over_is_loaded_when_it_is_complete(void **sta
     end(&f);
 }
 
+static void refuse_part(struct ph_app *app, const char *file, const char *data, size_t len)
+{
+    const struct plugin_order order = {.spec = file, .copied = true};
+    struct diag diag = {""};
+
+    write_file(file, data, len);
+    if (plugin__bring(app, &order, &diag) != PH_ERR_PLUGIN || !strstr(diag.text, "not complete"))
+        fail_msg("%zu bytes: \"%s\"", len, diag.text);
+}
+
+/* Wherever it ends: what the loader would map must not be missing. */
+static void no_part_of_a_file_is_loaded(void **state)
+{
+    char folder[] = "/tmp/pubhook-reload-XXXXXX", file[64], *data;
+    size_t len = read_file(TWO, &data);
+    struct ph_app *app = ph_app_new();
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(file, sizeof(file), "%s/plugin.so", folder);
+    for (size_t i = 0; i < 65; i++) /* a header has 64 */
+        refuse_part(app, file, data, i);
+    for (size_t i = 1; i < 50; i++)
+        refuse_part(app, file, data, len * i / 50);
+    for (size_t i = 1; i < 65; i++)
+        refuse_part(app, file, data, len - i);
+    unlink(file);
+    rmdir(folder);
+    free(data);
+    ph_app_free(app);
+}
+
 static void a_build_that_does_not_load_keeps_the_old_one(void **state)
 {
     static const struct {
@@ -593,6 +625,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_that_is_replaced_is_loaded),
         cmocka_unit_test(a_file_that_is_written_over_is_loaded_when_it_is_complete),
+        cmocka_unit_test(no_part_of_a_file_is_loaded),
         cmocka_unit_test(a_build_that_does_not_load_keeps_the_old_one),
         cmocka_unit_test(events_under_way_end_with_the_build_that_they_began_with),
         cmocka_unit_test(a_deferred_event_keeps_its_build),
