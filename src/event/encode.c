@@ -93,6 +93,8 @@ static enum ph_err add_headers(struct encoder *e, struct str signature)
         err = add_origin(e);
     if (err == PH_OK && e->ev->request_id.ptr)
         err = add(e, STR("x-ms-client-request-id"), e->ev->request_id);
+    if (err == PH_OK && e->ev->cookie.ptr)
+        err = add(e, STR("Cookie"), e->ev->cookie);
     if (err == PH_OK && e->ev->kind == PH_EVENT_USER)
         err = mqtt__to_headers(e->arena, &e->ev->mqtt_properties, &e->out->headers, e->diag);
     return err == PH_OK ? add_metadata(e) : err;

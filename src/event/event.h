@@ -59,6 +59,7 @@ struct ph_event {
     struct str physical_id; /* MQTT */
     struct str session_id;  /* MQTT, but connect */
     struct str request_id;  /* x-ms-client-request-id, to be encoded */
+    struct str cookie;      /* what Cookie says, to be encoded */
     enum ph_data_type type;
     struct str data;         /* user events; when decoded, the body of the others too */
     struct str reason;       /* disconnected */

@@ -115,7 +115,8 @@ static enum ph_err hand_over_user_event(struct arena *a, struct ph_event *ev,
         err = take_content_type(a, ev, diag);
     if (err == PH_OK)
         err = take_data(a, ev, limits, diag);
-    if (err == PH_OK && ev->request_id.ptr && !own(a, &ev->request_id))
+    if (err == PH_OK && ((ev->request_id.ptr && !own(a, &ev->request_id)) ||
+                         (ev->cookie.ptr && !own(a, &ev->cookie))))
         err = out_of_memory(diag);
     ev->arena = a;
     ev->http = NULL;

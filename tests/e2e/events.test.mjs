@@ -196,7 +196,7 @@ function messageTests(at, name) {
   });
 
   test("cookies that a handler sets come back with the next event of that connection", {
-    skip: (official && "the middleware sets no headers") || (name === "in process" && "there is no balancer between"),
+    skip: official && "the middleware sets no headers",
   }, async (t) => {
     const [one, two] = [await openJson(t, at.broker, hub), await openJson(t, at.broker, hub)];
     assert.deepEqual((await event(one, "cookies", "text", "a1")).message.data, { cookie: null });

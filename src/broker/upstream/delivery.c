@@ -97,13 +97,14 @@ static void validate_first(struct upstream_peer *p, int64_t now_ms)
     }
 }
 
-/* Where the event goes. False when the URL is too long, or memory is out. */
+/* Where the event goes; "" is a handler in this process. False when the URL is too long, or memory
+ * is out. */
 static bool aim(struct upstream_peer *p, const struct queued_event *q)
 {
     const struct event_handler *h = q->handler;
 
     p->target = NULL;
-    p->url = h->app ? STR_NONE : event__url(&p->work, h->url_template, p->hub, q->event.name);
+    p->url = h->app ? STR("") : event__url(&p->work, h->url_template, p->hub, q->event.name);
     return h->app || p->url.ptr;
 }
 

@@ -178,6 +178,7 @@ bool peer__complete(struct upstream_peer *p, struct queued_event *q)
     ev->user_id = str__of(p->user_id);
     ev->subprotocol = str__of(p->subprotocol);
     ev->state = p->state ? str__n(p->state, p->state_len) : STR_NONE;
+    ev->cookie = cookies__header(&p->cookies, &p->work, p->url);
     if (!as->short_source || !has_short_source(p, q))
         return true;
     ev->source = str__of(arena__printf(&p->work, "/client/%.*s", STR_FMT(p->connection_id)));
@@ -186,16 +187,10 @@ bool peer__complete(struct upstream_peer *p, struct queued_event *q)
 
 enum ph_err peer__encode(struct upstream_peer *p, const struct queued_event *q, struct diag *diag)
 {
-    struct str cookie = cookies__header(&p->cookies, &p->work, p->url);
-    enum ph_err err;
-
     p->http = (struct http_request){.method = STR("POST")};
     if (!sign(p))
         return diag__set(diag, PH_ERR_MEMORY, "out of memory");
-    err = event__encode(&p->work, &q->event, str__of(p->signature), &p->http, diag);
-    if (err == PH_OK && cookie.ptr && !http__add(&p->work, &p->http.headers, STR("Cookie"), cookie))
-        return diag__set(diag, PH_ERR_MEMORY, "out of memory");
-    return err;
+    return event__encode(&p->work, &q->event, str__of(p->signature), &p->http, diag);
 }
 
 static void keep_state(struct upstream_peer *p, struct str value)
@@ -215,6 +210,6 @@ void peer__keep(struct upstream_peer *p, const struct answer *answer, bool block
 {
     if (blocking && answer->state.ptr)
         keep_state(p, answer->state);
-    for (size_t i = 0; url.ptr && i < answer->cookie_count; i++)
+    for (size_t i = 0; i < answer->cookie_count; i++)
         cookies__set(&p->cookies, url, answer->cookies[i]);
 }

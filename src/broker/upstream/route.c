@@ -99,7 +99,7 @@ const char *route__show(struct arena *a, const struct event_handler *handler, st
 {
     struct str rest = url, shown, scheme;
 
-    if (!url.ptr) {
+    if (url.len == 0) {
         rest = handler->plugin;
         str__split(&rest, '?', &shown);
         return arena__printf(a, PLUGIN "%.*s", STR_FMT(shown));

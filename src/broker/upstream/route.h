@@ -19,7 +19,7 @@ bool route__is_heard(const struct event_listener *listener, enum ph_event_kind k
 bool route__pattern_matches(struct str pattern, struct str name);
 
 /* A handler as people may see it in a log: "event handler http://host/path" without
- * user, password and query, where secrets are kept; or "plugin FILE". `url` is absent
+ * user, password and query, where secrets are kept; or "plugin FILE". `url` is empty
  * for a plugin. NULL when memory is out. */
 const char *route__show(struct arena *a, const struct event_handler *handler, struct str url);
 /* The URL or file alone of such a text. */
