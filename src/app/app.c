@@ -87,7 +87,7 @@ static enum ph_err add_origin(struct ph_app *app, struct str host)
     if (!origins)
         return PH_ERR_MEMORY;
     app->origins = origins;
-    copy = strndup(host.ptr, host.len);
+    copy = str__dup(host);
     if (!copy)
         return PH_ERR_MEMORY;
     app->origins[app->origin_count++] = str__n(copy, host.len);
@@ -197,7 +197,7 @@ enum ph_err ph_app_set_path(struct ph_app *app, const char *path)
         return PH_ERR_ARGUMENT;
     while (len > 1 && path[len - 1] == '/')
         len--;
-    copy = strndup(path, len);
+    copy = str__dup(str__n(path, len));
     if (!copy)
         return PH_ERR_MEMORY;
     free(app->path);

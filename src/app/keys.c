@@ -49,7 +49,7 @@ enum ph_err keys__add(struct ph_keys *keys, struct str origin, struct str key)
     entry = grow(keys);
     if (!entry)
         return PH_ERR_MEMORY;
-    entry->origin = host.ptr ? strndup(host.ptr, host.len) : NULL;
+    entry->origin = str__dup(host);
     entry->key = host.ptr && !entry->origin ? NULL : mac__key_new(key);
     if (!entry->key) {
         free(entry->origin);

@@ -131,8 +131,8 @@ enum ph_err services__add(struct services *s, struct str host, struct str connec
 
     if (!source)
         return PH_ERR_MEMORY;
-    source->text = strndup(connection_string.ptr, connection_string.len);
-    source->host = str__n(strndup(host.ptr, host.len), host.len);
+    source->text = str__dup(connection_string);
+    source->host = str__n(str__dup(host), host.len);
     if (!source->text || !source->host.ptr) {
         free_source(source);
         return PH_ERR_MEMORY;

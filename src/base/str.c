@@ -1,5 +1,6 @@
 #include "base/str.h"
 
+#include <stdlib.h>
 #include <strings.h>
 
 /* Equal but for the bit that makes a letter small; a cheap no for most pairs that
@@ -86,6 +87,17 @@ struct str str__from_u64(char out[STR_U64_SIZE], uint64_t value)
         value /= 10;
     } while (value > 0);
     return str__n(out + at, STR_U64_SIZE - 1 - at);
+}
+
+char *str__dup(struct str s)
+{
+    char *copy = s.ptr ? malloc(s.len + 1) : NULL;
+
+    if (!copy)
+        return NULL;
+    memcpy(copy, s.ptr, s.len);
+    copy[s.len] = '\0';
+    return copy;
 }
 
 struct str str__place(char **at, struct str s)

@@ -56,6 +56,9 @@ bool str__to_u64(struct str s, uint64_t *out);
 #define STR_U64_SIZE sizeof("18446744073709551615")
 struct str str__from_u64(char out[STR_U64_SIZE], uint64_t value);
 
+/* A copy with a NUL behind it, for free(); NULL when `s` is absent or memory is out. */
+char *str__dup(struct str s);
+
 /* Copies s to *at, which goes past it: for a structure and its strings in one allocation. */
 struct str str__place(char **at, struct str s);
 

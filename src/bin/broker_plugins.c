@@ -27,7 +27,7 @@ static enum ph_err load(struct event_handler *h, struct plugin_watch *watch, str
                         struct diag *diag)
 {
     struct ph_app *app = ph_app_new();
-    char *spec = strndup(h->plugin.ptr, h->plugin.len);
+    char *spec = str__dup(h->plugin);
     enum ph_err err;
 
     h->app = app;

@@ -76,7 +76,7 @@ static void take_lines(struct settings *s)
     while (reads(s) && s->input.len > 0 &&
            (newline = memchr(s->input.data, '\n', s->input.len)) != NULL) {
         size_t len = (size_t)(newline - s->input.data);
-        char *line = strndup(s->input.data, len);
+        char *line = str__dup(str__n(s->input.data, len));
 
         memmove(s->input.data, newline + 1, s->input.len - len - 1);
         s->input.len -= len + 1;

@@ -90,7 +90,7 @@ static enum ph_err set_origin_key(void *settings, const char *value, struct diag
     enum ph_err err = PH_ERR_ARGUMENT;
 
     str__split(&key, '=', &host);
-    name = strndup(host.ptr ? host.ptr : "", host.len);
+    name = str__dup(host);
     if (name && key.len > 0)
         err = ph_app_add_key_for(s->app, name, key.ptr);
     free(name);

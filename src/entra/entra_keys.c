@@ -239,7 +239,7 @@ static bool make_locks(struct entra_keys *k)
 
 static bool copy_text(char **out, struct str text)
 {
-    *out = text.ptr ? strndup(text.ptr, text.len) : NULL;
+    *out = str__dup(text);
     return *out || !text.ptr;
 }
 

@@ -33,7 +33,7 @@ static enum ph_err check(struct str file, const char *whose, struct diag *diag)
 
     if (!file.ptr)
         return PH_OK;
-    path = strndup(file.ptr, file.len);
+    path = str__dup(file);
     err = path ? load(path, whose, diag) : diag__set(diag, PH_ERR_MEMORY, "out of memory");
     free(path);
     return err;

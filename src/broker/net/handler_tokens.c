@@ -107,7 +107,7 @@ static void keep_text(struct source *s, struct str text)
 
     if (s->text && str__eq(str__of(s->text), text))
         return;
-    copy = strndup(text.ptr, text.len);
+    copy = str__dup(text);
     if (!copy)
         return; /* the old one, if any, is better than none */
     if (!s->text)
@@ -228,7 +228,7 @@ static bool copy_words(struct source *s, const struct handler_auth *auth)
 {
     s->words = calloc(auth->command_count + 1, sizeof(*s->words));
     for (size_t i = 0; s->words && i < auth->command_count; i++) {
-        s->words[i] = strndup(auth->command[i].ptr, auth->command[i].len);
+        s->words[i] = str__dup(auth->command[i]);
         if (!s->words[i])
             return false;
     }
@@ -244,9 +244,9 @@ static struct source *source_new(struct handler_tokens *t, const struct handler_
     s->owner = t;
     s->origin = auth->origin;
     s->refresh_ms = (int64_t)1000 * auth->refresh_seconds;
-    s->key = strndup(auth->key.ptr, auth->key.len);
+    s->key = str__dup(auth->key);
     if (auth->origin == TOKEN_FILE)
-        s->file = strndup(auth->file.ptr, auth->file.len);
+        s->file = str__dup(auth->file);
     if (!s->key || (auth->origin == TOKEN_FILE ? !s->file : !copy_words(s, auth)) ||
         pthread_create(&s->thread, NULL, run, s) != 0) {
         source_free(s);

@@ -7,17 +7,6 @@
 /* An answer decoded in place, the request, and texts for the log. */
 #define WORK_MAX (2 * UPSTREAM_MAX_RESPONSE + LIMITS_MAX_MESSAGE_BYTES + UPSTREAM_PEER_BYTES)
 
-static char *dup(struct str s)
-{
-    char *copy = s.ptr ? malloc(s.len + 1) : NULL;
-
-    if (!copy)
-        return NULL;
-    memcpy(copy, s.ptr, s.len);
-    copy[s.len] = '\0';
-    return copy;
-}
-
 struct upstream_peer *peer__new(struct upstream *up, const struct ph_event *connect,
                                 exchange_finished_fn *finished, exchange_target_fn *target)
 {
@@ -144,7 +133,7 @@ static bool sign(struct upstream_peer *p)
     buf__init(&signature, 1024);
     free(p->signature);
     p->signature = event__sign(&signature, p->connection_id, settings->keys, settings->key_count)
-                       ? dup(buf__view(&signature))
+                       ? str__dup(buf__view(&signature))
                        : NULL;
     p->signed_by = p->up->settings_count;
     buf__free(&signature);
@@ -195,7 +184,7 @@ enum ph_err peer__encode(struct upstream_peer *p, const struct queued_event *q, 
 
 static void keep_state(struct upstream_peer *p, struct str value)
 {
-    char *copy = dup(value);
+    char *copy = str__dup(value);
 
     if (!copy) {
         log__error(p->up->config.log, LOG_NONE, "out of memory: a connection state is lost");
