@@ -51,6 +51,16 @@ static void say_goodbye(struct dialog *d)
     d->announced = false;
 }
 
+void connection__fail_all(struct dialog *d, const struct ph_client_result *why)
+{
+    pending__requeue(d);
+    rejoin__drop(d);
+    publishing__end_all(d, why);
+    incoming__end_all(d, why);
+    pending__finish_all(d, &d->waiting, why);
+    pending__finish_all(d, &d->delayed, why);
+}
+
 void connection__end(struct dialog *d)
 {
     struct ph_client_result closed = dialog__failure(PH_ERR_CLOSED, "the client has stopped");
@@ -59,12 +69,7 @@ void connection__end(struct dialog *d)
 
     d->state = STOPPED;
     connection__clear_timers(d);
-    pending__requeue(d);
-    rejoin__drop(d);
-    publishing__end_all(d, &closed);
-    incoming__end_all(d, &closed);
-    pending__finish_all(d, &d->waiting, &closed);
-    pending__finish_all(d, &d->delayed, &closed);
+    connection__fail_all(d, &closed);
     d->start = NULL;
     say_goodbye(d);
     if (start)

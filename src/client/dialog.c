@@ -282,12 +282,7 @@ void dialog__free(struct dialog *d)
     if (!d)
         return;
     d->state = STOPPED;
-    pending__requeue(d);
-    rejoin__drop(d);
-    publishing__end_all(d, &closed);
-    incoming__end_all(d, &closed);
-    pending__finish_all(d, &d->waiting, &closed);
-    pending__finish_all(d, &d->delayed, &closed);
+    connection__fail_all(d, &closed);
     pending__finish_all(d, &d->stops, &closed);
     if (d->start)
         pending__finish(d, d->start, &closed);

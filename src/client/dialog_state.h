@@ -160,6 +160,8 @@ void connection__clear_timers(struct dialog *d);
 void connection__announce(struct dialog *d);
 /* Stopped: all ends. */
 void connection__end(struct dialog *d);
+/* Ends all that waits for the service, streams too. */
+void connection__fail_all(struct dialog *d, const struct ph_client_result *why);
 /* A new connection could not be had. */
 void connection__attempt_failed(struct dialog *d, enum ph_err err, struct str why, int64_t now_ms);
 void connection__socket_lost(struct dialog *d, uint16_t code, enum ph_err err, struct str why,
