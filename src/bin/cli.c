@@ -3,6 +3,7 @@
 #include "pubhook/version.h"
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -158,4 +159,13 @@ enum ph_err cli__choice(const char *value, const char *const *names, unsigned *o
         snprintf(all + len, sizeof(all) - len, "%s%s", len ? ", " : "", names[i]);
     }
     return diag__set(diag, PH_ERR_ARGUMENT, "\"%s\" is none of %s", value, all);
+}
+
+void cli__on_end(void (*handler)(int number))
+{
+    struct sigaction sa = {.sa_handler = handler, .sa_flags = (int)SA_RESETHAND};
+
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGTERM, &sa, NULL);
+    sigaction(SIGINT, &sa, NULL);
 }

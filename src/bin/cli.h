@@ -52,4 +52,7 @@ enum ph_err cli__number(const char *value, unsigned min, unsigned max, unsigned 
 enum ph_err cli__choice(const char *value, const char *const *names, unsigned *out,
                         struct diag *diag);
 
+/* What SIGTERM and SIGINT do: once. A second signal of the same kind ends the program. */
+void cli__on_end(void (*handler)(int number));
+
 #endif

@@ -1,5 +1,7 @@
 #include "bin/load.h"
 
+#include "bin/cli.h"
+
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
@@ -191,15 +193,6 @@ static void free_slots(struct run *r)
     free(r->slots);
 }
 
-static void catch_signals(void)
-{
-    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-
-    sigemptyset(&sa.sa_mask);
-    sigaction(SIGTERM, &sa, NULL);
-    sigaction(SIGINT, &sa, NULL);
-}
-
 enum ph_err load__run(const struct load *load)
 {
     struct run r = {.load = load, .multi = curl_multi_init()};
@@ -208,7 +201,7 @@ enum ph_err load__run(const struct load *load)
         return PH_ERR_MEMORY;
     curl_multi_setopt(r.multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)load->connections);
     if (make_slots(&r)) {
-        catch_signals();
+        cli__on_end(on_signal);
         loop(&r);
     } else {
         r.err = PH_ERR_MEMORY;

@@ -137,16 +137,13 @@ static void on_signal(int number)
 /* Only while it waits; a second signal of the same kind ends the program at once. */
 static void catch_signals(sigset_t *while_waiting)
 {
-    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     sigset_t blocked;
 
-    sigemptyset(&sa.sa_mask);
     sigemptyset(&blocked);
     sigaddset(&blocked, SIGINT);
     sigaddset(&blocked, SIGTERM);
     sigprocmask(SIG_BLOCK, &blocked, while_waiting);
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGTERM, &sa, NULL);
+    cli__on_end(on_signal);
     sigdelset(while_waiting, SIGINT);
     sigdelset(while_waiting, SIGTERM);
 }

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -220,15 +219,10 @@ static void on_signal(int number)
     stop();
 }
 
-/* A second signal of the same kind ends the program at once. */
 static void catch_signals(struct ph_server *server)
 {
-    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-
     atomic_store(&running, server);
-    sigemptyset(&sa.sa_mask);
-    sigaction(SIGTERM, &sa, NULL);
-    sigaction(SIGINT, &sa, NULL);
+    cli__on_end(on_signal);
 }
 
 static int say_ready(const struct settings *s, const char *address)

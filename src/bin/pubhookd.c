@@ -476,15 +476,10 @@ static int watch_sources(const struct settings *s)
     return EXIT_SUCCESS;
 }
 
-/* A second signal of the same kind ends the program at once. */
 static void catch_signals(struct ph_server *server)
 {
-    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-
     atomic_store(&running, server);
-    sigemptyset(&sa.sa_mask);
-    sigaction(SIGTERM, &sa, NULL);
-    sigaction(SIGINT, &sa, NULL);
+    cli__on_end(on_signal);
     signal(SIGPIPE, SIG_IGN);
 }
 
