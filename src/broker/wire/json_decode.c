@@ -278,20 +278,40 @@ static enum ph_err read_stream(struct reader *r)
     return read_idle_timeout(r, stream);
 }
 
+/* NULL when there is none. */
+static enum ph_err open_error(struct reader *r, const struct json **error)
+{
+    const struct json *value = optional(r, STR("error"));
+
+    *error = NULL;
+    return value ? open_object(r, "error", value, MAX_PARTS, error) : PH_OK;
+}
+
 static enum ph_err read_stream_error(struct reader *r)
 {
-    const struct json *value = optional(r, STR("error")), *error;
-    enum ph_err err;
+    const struct json *error;
+    enum ph_err err = open_error(r, &error);
 
-    if (!value)
-        return PH_OK;
-    err = open_object(r, "error", value, MAX_PARTS, &error);
-    if (err == PH_OK)
-        err = read_part(r, error, "message", "error.message", &r->out->error_message);
-    if (err == PH_OK)
-        err = read_part(r, error, "userErrorCode", "error.userErrorCode", &r->out->user_error_code);
-    r->out->stream_failed = err == PH_OK;
-    return err;
+    if (err != PH_OK || !error)
+        return err;
+    r->out->stream_failed = true;
+    err = read_part(r, error, "message", "error.message", &r->out->error_message);
+    return err == PH_OK ? read_part(r, error, "userErrorCode", "error.userErrorCode",
+                                    &r->out->user_error_code)
+                        : err;
+}
+
+/* Of an answer to an invocation, which is for nobody: but what is no frame closes. */
+static enum ph_err check_answer_error(struct reader *r)
+{
+    const struct json *error;
+    struct str unused;
+    enum ph_err err = open_error(r, &error);
+
+    if (err != PH_OK || !error)
+        return err;
+    err = read_part(r, error, "name", "error.name", &unused);
+    return err == PH_OK ? read_part(r, error, "message", "error.message", &unused) : err;
 }
 
 /* What is too large for the core is refused there by an ack (section 2.6). A map with so
@@ -373,7 +393,10 @@ static const struct frame_type {
      {read_invocation_id, read_target, read_event_name, read_data},
      {read_metadata}},
     {COMMAND_CANCEL_INVOCATION, false, {read_invocation_id}, {NULL}},
-    {COMMAND_INVOKE_RESPONSE, false, {read_invocation_id, read_success}, {NULL}},
+    {COMMAND_INVOKE_RESPONSE,
+     false,
+     {read_invocation_id, read_success, read_data},
+     {check_answer_error}},
     {COMMAND_STREAM_DATA, false, {read_stream_id, read_stream_sequence_id, read_data}, {NULL}},
     {COMMAND_STREAM_END, false, {read_stream_id}, {read_stream_error}},
     {COMMAND_SET_GROUP_STATE, false, {read_group, read_ack_id}, {read_state}},
