@@ -5,8 +5,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { request } from "node:http";
 import { after, before, describe, test } from "node:test";
-import { accessUrl } from "./lib/clients.mjs";
+import { accessUrl, allRoles } from "./lib/clients.mjs";
 import { cleanup, Scope } from "./lib/cleanup.mjs";
+import { dialects, Peer } from "./lib/peers.mjs";
 import { decodeDownstream } from "./lib/protobuf.mjs";
 import { startBroker } from "./lib/pubhook.mjs";
 import { startWebhook } from "./lib/webhook.mjs";
@@ -82,6 +83,24 @@ describe("nobody chooses", { concurrency: 4 }, () => {
   ]) {
     test(what, (t) => expect(t, broker, offered, echoed));
   }
+
+  test("webpubsub_mode is for raw clients alone, and checked for all", async (t) => {
+    const query = { webpubsub_mode: "sendToGroup", group: "of the query" };
+    for (const dialect of Object.keys(dialects).filter((name) => name !== "raw")) {
+      const bystander = await Peer.open(t, broker, hub, "json", { groups: [query.group] });
+      const peer = await Peer.open(t, broker, hub, dialect, { roles: allRoles }, query);
+      const ask = async (message) => {
+        peer.say(message);
+        return peer.next();
+      };
+      assert.deepEqual(await ask({ type: "joinGroup", group: "mine", ackId: 1 }), { type: "ack", ackId: 1, success: true });
+      const { group, data } = await ask({ type: "sendToGroup", group: "mine", dataType: "text", data: "hi" });
+      assert.deepEqual([group, data], ["mine", "hi"]);
+      peer.say({ type: "sendToGroup", group: query.group, dataType: "text", data: "last" });
+      assert.equal((await bystander.next()).data, "last", "nothing before it");
+    }
+    assert.equal((await handshake(t, broker, [json], { webpubsub_mode: "sendToGroup" })).status, 400, "no group");
+  });
 
   test("a name that is no token", async (t) => {
     assert.equal((await handshake(t, broker, ["game v1"])).status, 400);

@@ -375,6 +375,7 @@ for (const threads of [1, 4]) {
       one.socket.cut();
       one.protocol = ["json.webpubsub.azure.v1", reliableProtobufProtocol];
       await one.connect(one.recoveryUrl());
+      assert.equal(one.socket.protocol, reliableProtobufProtocol, "and says so");
       await serviceClient(broker, hub).group("g").sendToAll("hi", { contentType: "text/plain" });
       assert.deepEqual((await one.nextData()).data, { textData: "hi" });
     });

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
-  accessUrl, allRoles, official, openJson, openSocket, reliableProtocol, serviceClient, startClient,
+  accessUrl, allRoles, Inbox, official, openJson, openSocket, reliableProtocol, serviceClient, startClient,
 } from "./lib/clients.mjs";
 import { CuttableProxy } from "./lib/net.mjs";
 import { testPlugin, temporaryFolder } from "./lib/paths.mjs";
@@ -115,6 +115,27 @@ for (const threads of [1, 2]) {
       await old.closed;
       await serviceClient(broker, "chat").group("g").sendToAll("hi", { contentType: "text/plain" });
       assert.equal((await fresh.nextJson()).data, "hi");
+    });
+
+    test("of many new sockets at once one stays, and gets all", async (t) => {
+      const broker = await startBroker(t, { threads });
+      const { welcome } = await openReliable(t, broker, { groups: ["g"] });
+      const group = serviceClient(broker, "chat").group("g");
+      const url = await recoveryUrl(broker, welcome);
+      for (let round = 1; round <= 5; round++) {
+        const sockets = await Promise.all(numbers(10).map(() => openSocket(t, url, reliableProtocol)));
+        const closed = new Inbox("closed sockets");
+        for (const socket of sockets) socket.closed.then(() => closed.put(socket));
+        await group.sendToAll(round);
+        const others = await closed.take(sockets.length - 1);
+        const last = sockets.find((socket) => !others.includes(socket));
+        let frame;
+        do frame = await last.nextJson();
+        while (frame.data !== round);
+        assert.equal(frame.sequenceId, round);
+        last.sendJson({ type: "ping" });
+        assert.equal((await last.nextJson()).type, "pong");
+      }
     });
 
     test("recovery is refused by 101 and then 1008", async (t) => {

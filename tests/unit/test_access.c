@@ -353,8 +353,10 @@ static void reconnection_token_is_for_one_connection(void **state)
     struct jwt_rules later = f->rules;
 
     later.skew = 0;
-    access__make_reconnection_token(&f->token, STR("abc"), f->keys[1], NOW);
+    access__make_reconnection_token(&f->token, STR("abc"), "sub.v1", f->keys[1], NOW);
     assert_false(f->token.failed);
+    assert_str(access__reconnection_subprotocol(&f->arena, buf__view(&f->token)), "sub.v1");
+    assert_null(access__reconnection_subprotocol(&f->arena, STR("no token")).ptr);
     assert_int_equal(access__check_reconnection_token(&f->arena, buf__view(&f->token), STR("abc"),
                                                       &f->rules, &f->diag),
                      PH_OK);

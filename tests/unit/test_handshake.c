@@ -444,6 +444,44 @@ static void recovery_needs_no_token(void **state)
     assert_int_equal(f->h.query.count, 0);
 }
 
+/* The first that is offered and supported, unless the token names another of those. */
+static void recovery_is_answered_with_the_kept_subprotocol(void **state)
+{
+    static const struct {
+        const char *kept, *offered, *echoed;
+        const struct format *format;
+    } rows[] = {
+        {"json.reliable.webpubsub.azure.v1",
+         "json.webpubsub.azure.v1, JSON.reliable.webpubsub.azure.v1",
+         "JSON.reliable.webpubsub.azure.v1", &format_json_reliable},
+        {"protobuf.reliable.webpubsub.azure.v1",
+         "json.reliable.webpubsub.azure.v1, protobuf.reliable.webpubsub.azure.v1",
+         "protobuf.reliable.webpubsub.azure.v1", &format_protobuf_reliable},
+        {"json.reliable.webpubsub.azure.v1", "x, json.webpubsub.azure.v1",
+         "json.webpubsub.azure.v1", &format_json},
+        {"x", "x, json.webpubsub.azure.v1", "json.webpubsub.azure.v1", &format_json}, /* forged */
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        buf__reset(&f->token);
+        access__make_reconnection_token(&f->token, STR("abc"), rows[i].kept, f->settings.keys[0],
+                                        NOW);
+        assert_int_equal(
+            read_request(
+                f, "GET",
+                arena__printf(&f->arena,
+                              "/client/hubs/chat?awps_connection_id=abc"
+                              "&awps_reconnection_token=%s",
+                              f->token.data),
+                arena__printf(&f->arena, UPGRADE "Sec-WebSocket-Protocol: %s\n", rows[i].offered)),
+            0);
+        assert_true(f->h.recovery);
+        assert_str(f->h.subprotocol, rows[i].echoed);
+        assert_ptr_equal(f->h.format, rows[i].format);
+    }
+}
+
 static void client_paths(void **state)
 {
     (void)state;
@@ -485,6 +523,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(claims_are_judged, setup, teardown),
         cmocka_unit_test_setup_teardown(raw_mode_is_read, setup, teardown),
         cmocka_unit_test_setup_teardown(recovery_needs_no_token, setup, teardown),
+        cmocka_unit_test_setup_teardown(recovery_is_answered_with_the_kept_subprotocol, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(token_for_the_connect_event, setup, teardown),
         cmocka_unit_test(client_paths),
     };

@@ -4,6 +4,7 @@
 #include "entra/entra_token.h"
 
 #define ISSUER "https://webpubsub.azure.com"
+#define SUBPROTOCOL_CLAIM "subprotocol" /* of reconnection tokens */
 #define MAX_CLAIMS_LEN 1024
 
 /* --- Whom it is for --------------------------------------------------------- */
@@ -220,13 +221,16 @@ enum ph_err access__check_entra(struct arena *a, struct str token, const struct 
 /* --- Reconnection tokens (official-emulator section 2.5) ----------------- */
 
 void access__make_reconnection_token(struct buf *out, struct str connection_id,
-                                     const struct mac_key *key, int64_t now_seconds)
+                                     const char *subprotocol, const struct mac_key *key,
+                                     int64_t now_seconds)
 {
     struct buf claims;
 
     buf__init(&claims, MAX_CLAIMS_LEN);
     buf__str(&claims, STR("{\"iss\":\"" ISSUER "\",\"aud\":"));
     json__quote(&claims, connection_id);
+    buf__str(&claims, STR(",\"" SUBPROTOCOL_CLAIM "\":"));
+    json__quote(&claims, str__of(subprotocol));
     buf__printf(&claims, ",\"iat\":%lld,\"exp\":%lld}", (long long)now_seconds,
                 (long long)(now_seconds + ACCESS_RECONNECTION_SECONDS));
     if (claims.failed)
@@ -234,6 +238,15 @@ void access__make_reconnection_token(struct buf *out, struct str connection_id,
     else
         jwt__sign(out, buf__view(&claims), key);
     buf__free(&claims);
+}
+
+struct str access__reconnection_subprotocol(struct arena *a, struct str token)
+{
+    const struct json *claims;
+
+    if (jwt__peek(a, token, &claims) != PH_OK)
+        return STR_NONE;
+    return json__get_string(claims, STR(SUBPROTOCOL_CLAIM));
 }
 
 enum ph_err access__check_reconnection_token(struct arena *a, struct str token,

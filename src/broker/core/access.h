@@ -39,9 +39,13 @@ bool access__is_entra(struct arena *a, struct str token, const struct entra_sett
 enum ph_err access__check_entra(struct arena *a, struct str token, const struct jwt_rules *rules,
                                 const struct entra_settings *entra, struct diag *diag);
 
-/* Tokens that let a client take up a lost session again: valid for one connection id. */
+/* Tokens that let a client take up a lost session again: valid for one connection id. They
+ * name its subprotocol, so that any shard can answer with that. */
 void access__make_reconnection_token(struct buf *out, struct str connection_id,
-                                     const struct mac_key *key, int64_t now_seconds);
+                                     const char *subprotocol, const struct mac_key *key,
+                                     int64_t now_seconds);
+/* As the token says, with nothing checked; absent when it is no token. */
+struct str access__reconnection_subprotocol(struct arena *a, struct str token);
 enum ph_err access__check_reconnection_token(struct arena *a, struct str token,
                                              struct str connection_id,
                                              const struct jwt_rules *rules, struct diag *diag);

@@ -257,7 +257,8 @@ static struct session *make_session(struct admission *a)
         .role_count = h->role_count,
         .groups = h->groups,
         .group_count = h->group_count,
-        .publish_group = h->publish_group,
+        /* official-emulator section 2.6: checked for all, but raw clients' alone */
+        .publish_group = h->format->subprotocol ? STR_NONE : h->publish_group,
         .publish_no_echo = h->publish_no_echo,
     };
     struct shard *s = a->shard;

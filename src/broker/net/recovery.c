@@ -22,10 +22,12 @@ struct recovery {
 
 static bool make_token(struct shard *s, struct session *session, struct buf *out)
 {
+    const struct format *format = session__format(session);
+
     buf__init(out, TOKEN_MAX);
-    if (session__format(session)->reliable)
-        access__make_reconnection_token(out, session__id(session), s->settings->keys[0],
-                                        clock__unix_ms() / 1000);
+    if (format->reliable)
+        access__make_reconnection_token(out, session__id(session), format->subprotocol,
+                                        s->settings->keys[0], clock__unix_ms() / 1000);
     return !out->failed;
 }
 

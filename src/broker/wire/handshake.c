@@ -152,7 +152,34 @@ static int read_subprotocol(struct reader *r)
     return status;
 }
 
+/* Names of the client's own may differ in case alone: the one meant is the one written. */
+static const struct str *find_offered(const struct handshake *h, struct str subprotocol)
+{
+    const struct str *found = NULL;
+
+    for (size_t i = 0; i < h->offered_count; i++) {
+        if (str__eq(h->offered[i], subprotocol))
+            return &h->offered[i];
+        if (!found && str__eq_nocase(h->offered[i], subprotocol))
+            found = &h->offered[i];
+    }
+    return found;
+}
+
 /* --- Who -------------------------------------------------------------------- */
+
+/* client-and-rest section 3: the connection keeps its subprotocol, whatever is offered. That
+ * is what the answer names, unless the client does not know it any more. */
+static void keep_subprotocol(struct handshake *out, struct str kept)
+{
+    const struct str *offered = find_offered(out, kept);
+    const struct format *format = formats__find(kept);
+
+    if (!offered || !format)
+        return;
+    out->format = format;
+    out->subprotocol = *offered;
+}
 
 /* A reconnection token without a connection id means nothing; it is kept from the
  * connect event all the same, because it opens a session for a week. */
@@ -163,6 +190,8 @@ static int read_recovery(struct reader *r)
     out->reconnection_token = take_param(&out->query, STR("awps_reconnection_token"));
     out->connection_id = url__query_get(&out->query, STR("awps_connection_id"), true);
     out->recovery = out->connection_id.len > 0 && out->reconnection_token.len > 0;
+    if (out->recovery)
+        keep_subprotocol(out, access__reconnection_subprotocol(r->arena, out->reconnection_token));
     return 0;
 }
 
@@ -355,20 +384,6 @@ void handshake__read(struct arena *a, const struct http_request *req,
     /* A recovery brings its own proof; the JWT beside it may have expired long ago. */
     if (out->status == 0 && !out->recovery)
         out->status = run(&r, of_new_clients);
-}
-
-/* Names of the client's own may differ in case alone: the one meant is the one written. */
-static const struct str *find_offered(const struct handshake *h, struct str subprotocol)
-{
-    const struct str *found = NULL;
-
-    for (size_t i = 0; i < h->offered_count; i++) {
-        if (str__eq(h->offered[i], subprotocol))
-            return &h->offered[i];
-        if (!found && str__eq_nocase(h->offered[i], subprotocol))
-            found = &h->offered[i];
-    }
-    return found;
 }
 
 static bool any_longer(const struct str *names, size_t count, size_t characters)
