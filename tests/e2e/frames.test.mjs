@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { accessUrl, openSocket, reliableProtocol, serviceClient } from "./lib/clients.mjs";
 import { RawConnection } from "./lib/net.mjs";
 import { temporaryFolder } from "./lib/paths.mjs";
 import { startBroker } from "./lib/pubhook.mjs";
@@ -66,6 +67,22 @@ describe("keep-alive", { concurrency: true }, () => {
     await client.closed;
     assert.equal(client.received.toString("hex"), "8900");
     await broker.logged(/closed \(PingTimeout\): The client did not answer pings\..*webSocketKeepAliveInterval/);
+  });
+
+  // Its network may be back in a moment, so it has lost no more than its socket.
+  test("a silent client that can recover loses its socket, and comes back", async (t) => {
+    const broker = await brokerWithKeepAlive(t, 1);
+    const url = new URL(await accessUrl(broker, "chat", { groups: ["g"] }));
+    const silent = await openSocket(t, url.href, reliableProtocol, { autoPong: false });
+    const { connectionId, reconnectionToken } = await silent.nextJson();
+    await silent.closed;
+    await broker.logged(/may come back .*The client did not answer pings/);
+    await serviceClient(broker, "chat").group("g").sendToAll("while away", { contentType: "text/plain" });
+    url.searchParams.set("awps_connection_id", connectionId);
+    url.searchParams.set("awps_reconnection_token", reconnectionToken);
+    const back = await openSocket(t, url.href, reliableProtocol);
+    assert.equal((await back.nextJson()).connectionId, connectionId);
+    assert.equal((await back.nextJson()).data, "while away");
   });
 
   test("a client that answers stays", async (t) => {

@@ -17,10 +17,10 @@ import { temporaryFolder } from "./lib/paths.mjs";
 import { Peer } from "./lib/peers.mjs";
 import { startBroker } from "./lib/pubhook.mjs";
 
-async function limited(t, limits) {
+async function limited(t, limits, options = {}) {
   const file = `${temporaryFolder(t)}/broker.json`;
   writeFileSync(file, JSON.stringify({ limits }));
-  return startBroker(t, { args: ["--config", file] });
+  return startBroker(t, { args: ["--config", file], ...options });
 }
 
 const text = { contentType: "text/plain" };
@@ -132,6 +132,79 @@ describe("limits", () => {
     const filler = "x".repeat(1_000_000);
     for (let i = 0; i < 40; i++) await service.sendToUser("slow", filler, text);
     await broker.logged(/closed \(SlowClient\).*limits\.queueMessages/);
+  });
+
+  test("queueBytes, of a client that reads slowly", async (t) => {
+    const broker = await limited(t, { queueMessages: 1_000_000, queueBytes: 2_000_000 });
+    const service = serviceClient(broker, "chat");
+    const slow = await openJson(t, broker, "chat", { userId: "slow" });
+    slow.ws.pause();
+    const filler = "x".repeat(1_000_000);
+    for (let i = 0; i < 16; i++) await service.sendToUser("slow", filler, text);
+    await broker.logged(/closed \(SlowClient\).*limits\.queueBytes/);
+  });
+
+  test("unackedBytes, of a reliable client that acknowledges nothing", async (t) => {
+    const broker = await limited(t, { unackedBytes: 1024 });
+    const service = serviceClient(broker, "chat");
+    const socket = await openJson(t, broker, "chat", {}, reliableProtocol);
+    const { connectionId } = socket.welcome;
+    const send = () => service.sendToConnection(connectionId, "x".repeat(400), text);
+    await send();
+    await send();
+    const [, second] = (await socket.inbox.take(2)).map((frame) => JSON.parse(frame));
+    socket.sendJson({ type: "sequenceAck", sequenceId: second.sequenceId });
+    await socket.heard();
+    for (let i = 0; i < 3; i++) await send();
+    assert.equal((await socket.closed).code, 1008);
+    assert.equal(socket.inbox.rest.filter((frame) => JSON.parse(frame).type === "message").length, 2);
+    await broker.logged(/closed \(UnackedClient\).*limits\.unackedBytes/);
+  });
+
+  test("streamsPerConnection", async (t) => {
+    const broker = await limited(t, { streamsPerConnection: 2 });
+    const socket = await openJson(t, broker, "chat", { roles: allRoles });
+    const open = async (streamId) => {
+      socket.sendJson({ type: "sendToGroup", group: "g", stream: { streamId } });
+      const { type, error } = await socket.nextJson();
+      return error?.name ?? type;
+    };
+    assert.deepEqual([await open("a"), await open("b"), await open("c")], ["streamAck", "streamAck", "BadRequest"]);
+    socket.sendJson({ type: "streamEnd", streamId: "a" });
+    assert.deepEqual(await socket.nextJson(), { type: "streamClosed", streamId: "a" });
+    assert.equal(await open("c"), "streamAck", "one has ended");
+    const other = await openJson(t, broker, "chat", { roles: allRoles });
+    other.sendJson({ type: "sendToGroup", group: "g", stream: { streamId: "a" } });
+    assert.equal((await other.nextJson()).type, "streamAck", "each connection has its own");
+  });
+
+  test("streamIdleSeconds, of a stream that names no limit", async (t) => {
+    const broker = await limited(t, { streamIdleSeconds: 1 });
+    const socket = await openJson(t, broker, "chat", { roles: allRoles });
+    for (const stream of [{ streamId: "long", idleTimeoutMs: 60_000 }, { streamId: "usual" }]) {
+      socket.sendJson({ type: "sendToGroup", group: "g", stream });
+      assert.equal((await socket.nextJson()).type, "streamAck");
+    }
+    const { type, streamId, error } = await socket.nextJson();
+    assert.deepEqual([type, streamId, error.name], ["streamClosed", "usual", "IdleTimeout"]);
+    socket.sendJson({ type: "streamEnd", streamId: "long" });
+    assert.deepEqual(await socket.nextJson(), { type: "streamClosed", streamId: "long" });
+  });
+
+  test("groupStatesPerConnection and groupStatesPerGroup", async (t) => {
+    // One shard: how many a group has is known to the others a moment later.
+    const broker = await limited(t, { groupStatesPerConnection: 2, groupStatesPerGroup: 1 }, { threads: 1 });
+    const roles = ["webpubsub.setGroupState", "webpubsub.getGroupState"];
+    const open = () => openJson(t, broker, "chat", { roles, groups: ["a", "b", "c"] });
+    const set = async (socket, group) => {
+      socket.sendJson({ type: "setGroupState", group, ackId: (socket.acks = (socket.acks ?? 0) + 1), state: { k: "v" } });
+      return (await socket.nextJson()).error;
+    };
+    const [one, two] = [await open(), await open()];
+    assert.deepEqual([await set(one, "a"), await set(one, "b"), await set(one, "a")], [undefined, undefined, undefined]);
+    assert.deepEqual(await set(one, "c"), { name: "BadRequest", message: "The connection has states or subscriptions in too many groups." });
+    assert.deepEqual(await set(two, "a"), { name: "BadRequest", message: "Too many connections have a state in this group." });
+    assert.equal(await set(two, "c"), undefined);
   });
 
   test("recoverySeconds", async (t) => {
