@@ -35,16 +35,27 @@ void arena__free(struct arena *a)
     arena__reset(a);
 }
 
-void arena__reset(struct arena *a)
+static void free_blocks(struct arena *a, const struct arena_block *until)
 {
-    while (a->blocks) {
+    while (a->blocks != until) {
         struct arena_block *next = a->blocks->next;
 
         free(a->blocks);
         a->blocks = next;
     }
+}
+
+void arena__reset(struct arena *a)
+{
+    free_blocks(a, NULL);
     a->used = 0;
     use_first(a);
+}
+
+void arena__rewind(struct arena *a, const struct arena *before)
+{
+    free_blocks(a, before->blocks);
+    *a = *before;
 }
 
 static bool add_block(struct arena *a, size_t size)

@@ -23,6 +23,8 @@ void arena__init(struct arena *a, void *first, size_t first_size, size_t max);
 void arena__free(struct arena *a);
 /* Frees all and starts again with the caller's first bytes. */
 void arena__reset(struct arena *a);
+/* Frees what was taken since `before`, a copy of the arena, was made. */
+void arena__rewind(struct arena *a, const struct arena *before);
 
 /* All return NULL when memory or the maximum is exhausted. Aligned for any type. */
 void *arena__alloc(struct arena *a, size_t size);

@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include "base/json_plain.h"
 #include "base/utf8.h"
 
 #include <locale.h>
@@ -486,8 +487,6 @@ static enum ph_err run_in_room(struct parser *p, const yajl_callbacks *calls, st
     enum ph_err err = check_white_space(p->text, diag);
     struct room room;
 
-    if (err == PH_OK)
-        err = check_utf8(p->text, diag);
     if (err != PH_OK)
         return err;
     room.blocks = NULL;
@@ -495,14 +494,30 @@ static enum ph_err run_in_room(struct parser *p, const yajl_callbacks *calls, st
     return run_guarded(p, calls, &room, diag);
 }
 
-enum ph_err json__parse(struct arena *a, struct str text, const struct json_limits *limits,
-                        struct json **out, struct diag *diag)
+/* Whatever is odd about the text. */
+static enum ph_err parse_any(struct arena *a, struct str text, const struct json_limits *limits,
+                             struct json **out, struct diag *diag)
 {
     struct parser p = {.arena = a, .limits = limits, .text = text};
     enum ph_err err = run_in_room(&p, &callbacks, diag);
 
     *out = err == PH_OK ? p.root : NULL;
     return err;
+}
+
+/* Files with comments are read rarely, and by yajl alone. */
+enum ph_err json__parse(struct arena *a, struct str text, const struct json_limits *limits,
+                        struct json **out, struct diag *diag)
+{
+    enum ph_err err = check_utf8(text, diag);
+
+    *out = NULL;
+    if (err != PH_OK)
+        return err;
+    err = limits->comments ? PH_ERR_SYNTAX : json_plain__parse(a, text, limits, out);
+    if (err == PH_ERR_MEMORY)
+        return diag__set(diag, PH_ERR_MEMORY, "out of memory");
+    return err == PH_OK ? PH_OK : parse_any(a, text, limits, out, diag);
 }
 
 static int check_scalar(void *ctx)
@@ -566,7 +581,10 @@ enum ph_err json__check(struct str text, uint32_t depth, struct diag *diag)
 {
     struct json_limits limits = {.depth = depth, .nodes = 1};
     struct parser p = {.limits = &limits, .text = text};
+    enum ph_err err = check_utf8(text, diag);
 
+    if (err != PH_OK || json_plain__check(text, depth))
+        return err;
     return run_in_room(&p, &check_callbacks, diag);
 }
 
@@ -665,37 +683,6 @@ unsigned json__line(struct str text, const struct json *node)
     return line;
 }
 
-static bool is_plain(unsigned char c)
-{
-    return c >= 0x20 && c != '"' && c != '\\';
-}
-
-/* Eight bytes at once. A borrow runs into a byte only above one that is escaped, so a no is
- * right too. */
-static bool all_plain(uint64_t eight)
-{
-    const uint64_t ones = UINT64_MAX / 0xff;
-    uint64_t quote = eight ^ (ones * '"'), backslash = eight ^ (ones * '\\');
-
-    return ((((eight - ones * 0x20) & ~eight) | ((quote - ones) & ~quote) |
-             ((backslash - ones) & ~backslash)) &
-            (ones << 7)) == 0;
-}
-
-/* How many bytes come before the first that is escaped. */
-static size_t plain_length(struct str s)
-{
-    uint64_t eight;
-    size_t i = 0;
-
-    while (s.len - i >= sizeof(eight) &&
-           (memcpy(&eight, s.ptr + i, sizeof(eight)), all_plain(eight)))
-        i += sizeof(eight);
-    while (i < s.len && is_plain((unsigned char)s.ptr[i]))
-        i++;
-    return i;
-}
-
 static void escape(struct buf *out, unsigned char c)
 {
     static const char hex[] = "0123456789abcdef";
@@ -729,7 +716,7 @@ void json__quote(struct buf *out, struct str s)
 {
     buf__byte(out, '"');
     while (s.len > 0) {
-        size_t plain = plain_length(s);
+        size_t plain = json_plain__length(s);
 
         buf__append(out, s.ptr, plain);
         if (plain < s.len)

@@ -1,6 +1,6 @@
 /* JSON, parsed by yajl into a small tree whose nodes know where in the text they
  * came from, so that a value can be passed on with its bytes untouched. The only
- * file that includes yajl is json.c. */
+ * file that includes yajl is json.c. Plain text does not get there: json_plain.h. */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 

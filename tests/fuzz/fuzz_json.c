@@ -1,7 +1,9 @@
 /* JSON subprotocols: whatever a client sends is refused or understood, and what was
- * understood can be sent on: the frame to another client is JSON again. */
+ * understood can be sent on: the frame to another client is JSON again. The two readers of JSON
+ * agree about it. */
 #include "base/json.h"
 #include "broker/wire/formats.h"
+#include "json_readers.h"
 
 #include <stdlib.h>
 
@@ -124,8 +126,18 @@ static void try_format(const struct format *format, struct str text)
     arena__free(&arena);
 }
 
+static void ask_both_readers(struct str text)
+{
+    static const struct json_limits limits[] = {
+        {64, 1000, 1, false, false}, {64, 1000, 0, true, false}, {3, 4, 2, true, false}};
+
+    for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++)
+        must(!json_readers__ask(text, &limits[i]).wrong);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    ask_both_readers(str__n(data, size));
     try_format(&format_json, str__n(data, size));
     try_format(&format_json_reliable, str__n(data, size));
     return 0;
