@@ -1,11 +1,12 @@
 // Thousands of random steps on a broker with several shards, each compared with a simple
-// model (lib/model.mjs): clients of all protocols come, join, leave, send, are cut,
-// recover and go; REST calls send to them, move them, close them, change what they may do
-// and ask who is there. After each step every client must have heard what the model says,
-// in that order, and nothing else.
+// model (lib/model.mjs): clients of all protocols come, join, leave, send, raise and invoke
+// events, stream, say how they are, are cut at rest and in the middle of sending, recover
+// and go; REST calls send to them, move them, close them, change what they may do and ask
+// who is there. After each step every client must have heard what the model says, in that
+// order, and nothing else.
 //
-// PUBHOOK_SEED=N replays the steps of a run (which shard has which client is the kernel's
-// choice, though); PUBHOOK_STEPS=N makes it shorter or longer.
+// PUBHOOK_SEED=N replays the steps of a run, with each client and each call on the shard that
+// it was on; PUBHOOK_STEPS=N makes it shorter or longer.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -15,7 +16,7 @@ import { Model } from "./lib/model.mjs";
 import { dialects, Peer } from "./lib/peers.mjs";
 import { startBroker } from "./lib/pubhook.mjs";
 import { Random } from "./lib/random.mjs";
-import { call } from "./lib/tokens.mjs";
+import { Shards, shardOf } from "./lib/shards.mjs";
 
 const hub = "chat";
 const threads = 4;
@@ -28,9 +29,15 @@ const maxUnacked = 500; // of the 1,000 that end a connection
 const groups = ["a", "b", "c", "a group/50% Ω"];
 const users = ["ann", "bob", "ö/x", undefined];
 const actions = ["sendToGroup", "joinLeaveGroup"];
+const patterns = [
+  { text: "?", fits: (group) => group.length === 1 },
+  { text: "a*", fits: (group) => group.startsWith("a") },
+  { text: "**", fits: () => true },
+];
 const any = "CgNhL2ISAXg="; // a serialized google.protobuf.Any
 
 const filters = [
+  { text: "startswith(userId, 'b') or userId eq 'ö/x'", holds: ({ user }) => user !== undefined && (user.startsWith("b") || user === "ö/x") },
   { text: "userId eq 'ann'", holds: ({ user }) => user === "ann" },
   { text: "userId eq null", holds: ({ user }) => user === undefined },
   { text: "userId in ('ann', 'bob') and 'a' in groups", holds: ({ user, groups }) => ["ann", "bob"].includes(user) && groups.has("a") },
@@ -46,7 +53,10 @@ class World {
   count = 0;
 
   constructor(t, broker, random) {
-    Object.assign(this, { t, broker, random });
+    Object.assign(this, { t, broker, random, shards: new Shards(t, broker, threads) });
+  }
+  get anyShard() {
+    return this.random.below(threads);
   }
   note(text) {
     this.done.push(`${this.done.length}: ${text}`);
@@ -71,6 +81,14 @@ class World {
     const names = { group: () => this.random.pick(groups), user: () => this.random.pick(users.slice(0, -1)), connection: () => this.anyId() };
     return { kind, name: names[kind]?.() };
   }
+  // Roles for an action: none, all groups, groups by name, or those of a pattern and a name.
+  someNamed(action) {
+    return this.random.pick([[], [`webpubsub.${action}`], groups.filter(() => this.random.oneIn(2)).map((group) => `webpubsub.${action}.${group}`)]);
+  }
+  someRoles(action) {
+    if (!this.random.oneIn(4)) return this.someNamed(action);
+    return [`webpubsub.${action}s.${this.random.pick(patterns).text}`, `webpubsub.${action}.${this.random.pick(groups)}`];
+  }
   // Each message is a new one.
   newMessage(types) {
     const n = ++this.count;
@@ -93,9 +111,8 @@ class World {
       body = JSON.stringify(json);
     }
     this.note(`${method} ${path} ${query.map((pair) => pair.join("=")).join("&")} ${JSON.stringify(message ?? json) ?? ""}: ${status} expected`);
-    const response = await call(this.broker, method, `/api/hubs/${hub}${path}?${parameters}`, { headers: all, body });
-    await response.arrayBuffer();
-    assert.equal(response.status, status, `${method} ${path}`);
+    const answer = await this.shards.call(this.anyShard, method, `/api/hubs/${hub}${path}?${parameters}`, { headers: all, body });
+    assert.equal(answer.status, status, `${method} ${path}`);
   }
 
   forget(peer) {
@@ -105,7 +122,8 @@ class World {
   // The broker learns of the end of a client by itself; REST says when.
   async gone({ framed, id, user }) {
     const path = framed ? `connections/${id}` : `users/${user}`;
-    while ((await call(this.broker, "HEAD", `/api/hubs/${hub}/${path}`)).status === 200) await sleep(2);
+    while ((await this.shards.call(0, "HEAD", `/api/hubs/${hub}/${path}`)).status === 200) await sleep(2);
+    await this.arrived();
   }
 
   // An ack says that the sender's shard has taken a message; what others do next may
@@ -113,16 +131,14 @@ class World {
   // behind it on each.
   async arrived() {
     await this.settle();
-    await call(this.broker, "HEAD", `/api/hubs/${hub}/groups/a`);
+    await this.shards.call(this.anyShard, "HEAD", `/api/hubs/${hub}/groups/a`);
   }
 
   // Everybody hears what the model says, and sockets that must close do.
   async settle() {
     await Promise.all([...this.peers.values()].map(async (peer) => {
       const { client } = peer;
-      for (const frame of client.expected.splice(0)) {
-        assert.deepEqual(await peer.next(), frame, `what ${client.label} (${client.dialect}) hears`);
-      }
+      await client.listen(async () => timeless(await peer.next()));
       if (!client.closing) return;
       if (client.attached) assert.equal((await peer.socket.closed).code, client.closing, `${client.label}'s close code`);
       this.forget(peer);
@@ -138,6 +154,13 @@ class World {
     for (const client of waiting.filter(({ framed }) => !framed)) assert.deepEqual(this.peer(client).waiting, [], client.label);
     await this.settle();
   }
+}
+
+// A frame but for the times of states, which the model cannot know.
+function timeless({ items, ...frame }) {
+  if (!items) return frame;
+  for (const { updatedAt } of items) assert.ok(updatedAt > 0);
+  return { ...frame, items: items.map(({ updatedAt, ...item }) => item) };
 }
 
 const segment = encodeURIComponent;
@@ -156,14 +179,15 @@ async function connect(w) {
   // Raw clients cannot be told apart but by their users.
   const user = dialect === "raw" ? label : random.pick(users);
   const initial = groups.filter(() => random.oneIn(4));
-  const roles = actions.flatMap((action) =>
-    random.pick([[], [`webpubsub.${action}`], groups.filter(() => random.oneIn(2)).map((group) => `webpubsub.${action}.${group}`)]),
-  );
+  const roles = [...actions.flatMap(w.someRoles, w), ...["setGroupState", "getGroupState"].flatMap(w.someNamed, w)];
   const publishes = dialect === "raw" ? w.maybe(random.pick(groups)) : undefined;
-  w.note(`${label} connects, ${dialect}, user ${user}, groups ${initial}, roles ${roles}, publishes to ${publishes}`);
-  const query = publishes ? { webpubsub_mode: "sendToGroup", group: publishes } : {};
-  const peer = await Peer.open(w.t, w.broker, hub, dialect, { userId: user, roles, groups: initial }, query);
-  peer.client = model.add(label, { dialect, id: peer.id, user, roles, groups: initial, publishes });
+  const noEcho = random.oneIn(2);
+  const shard = w.anyShard;
+  w.note(`${label} connects to shard ${shard}, ${dialect}, user ${user}, groups ${initial}, roles ${roles}, publishes to ${publishes}${noEcho ? " without echo" : ""}`);
+  const query = publishes ? { webpubsub_mode: "sendToGroup", group: publishes, noEcho } : {};
+  const peer = await w.shards.to(shard, (dial) => Peer.open(w.t, w.broker, hub, dialect, { userId: user, roles, groups: initial }, query, dial));
+  if (peer.id) assert.equal(shardOf(peer.id), shard);
+  peer.client = model.add(label, { dialect, id: peer.id, user, roles, patterns, groups: initial, publishes, noEcho });
   w.peers.set(label, peer);
 }
 
@@ -191,10 +215,19 @@ async function cut(w) {
 
 async function recover(w, client = w.some((c) => c.reliable && (!c.attached || w.random.oneIn(10)))) {
   if (!client) return false;
-  w.note(`${client.label} recovers ${client.attached ? "though it is there" : ""}`);
-  await w.peer(client).recover();
+  const shard = w.anyShard;
+  w.note(`${client.label} recovers by shard ${shard}${client.attached ? " though it is there" : ""}`);
+  await comeBack(w, client, shard);
   w.model.recover(client);
-  assert.equal(w.peer(client).welcome.connectionId, client.id);
+}
+
+// Whatever socket it had is closed then.
+async function comeBack(w, client, shard) {
+  const peer = w.peer(client);
+  const before = peer.socket;
+  await w.shards.to(shard, (dial) => peer.recover(dial));
+  assert.equal(peer.welcome.connectionId, client.id);
+  await before.closed;
 }
 
 // Whose connection has ended cannot come back.
@@ -202,7 +235,7 @@ async function recoverInVain(w) {
   const peer = w.left.pop();
   if (!peer) return false;
   w.note(`${peer.client.label} recovers in vain`);
-  const socket = await openSocket(w.t, peer.recoveryUrl.href, peer.dialect.subprotocols);
+  const socket = await w.shards.to(w.anyShard, (dial) => openSocket(w.t, peer.recoveryUrl.href, peer.dialect.subprotocols, dial));
   assert.equal((await socket.closed).code, 1008);
 }
 
@@ -211,6 +244,7 @@ async function joinOrLeave(w) {
   if (!client) return false;
   const type = w.random.pick(["joinGroup", "joinGroup", "leaveGroup"]);
   sayAsModel(w, client, { type, group: w.random.pick(groups), ackId: ackIdOf(w, client) });
+  await w.arrived();
 }
 
 async function publish(w) {
@@ -233,10 +267,108 @@ function ackIdOf(w, client) {
   return ++w.count;
 }
 
-function sayAsModel(w, client, message) {
+function say(w, client, message) {
   w.note(`${client.label} says ${JSON.stringify(message)}`);
   w.peer(client).say(message);
+}
+function sayAsModel(w, client, message) {
+  say(w, client, message);
   w.model.says(client, message);
+}
+
+// A burst to a group, while sockets of those who hear it are cut, and maybe the sender's own.
+// What has no ack then is said again, under the same ids.
+async function burst(w) {
+  const { random } = w;
+  const group = random.pick(groups);
+  const sender = w.some((c) => speaks(c) && c.may.sendToGroup.allow(group));
+  if (!sender) return false;
+  const messages = Array.from({ length: random.between(2, 12) }, () => ({
+    type: "sendToGroup", group, ackId: ++w.count, noEcho: random.oneIn(3), ...w.newMessage(["text", "json", "binary", "protobuf"]),
+  }));
+  const cutAfter = sender.reliable && random.oneIn(2) ? random.below(messages.length) : undefined;
+  const victims = new Set();
+  for (const [n, message] of messages.entries()) {
+    say(w, sender, message);
+    const victim = random.oneIn(3) && w.some((c) => c.attached && c.reliable && c !== sender && !victims.has(c));
+    if (victim) cutNow(w, victims, victim);
+    if (random.oneIn(3)) await new Promise(setImmediate); // so that some of it gets on its way
+    if (n === cutAfter) cutNow(w, victims, sender);
+    if (n === cutAfter) break;
+  }
+  const back = [...victims].filter((c) => c === sender || random.oneIn(2)).map((c) => [c, w.anyShard]);
+  await Promise.all(back.map(([client, shard]) => comeBack(w, client, shard)));
+  for (const client of victims) w.model.detach(client);
+  for (const client of victims) client.away = 0;
+  for (const [client] of back) w.model.recover(client);
+  if (victims.has(sender)) for (const message of messages) say(w, sender, message);
+  for (const message of messages) w.model.says(sender, message);
+  for (const [client] of back) client.hearMixed();
+  await w.arrived();
+}
+
+function cutNow(w, victims, client) {
+  w.note(`${client.label} is cut`);
+  w.peer(client).cut();
+  victims.add(client);
+}
+
+async function setState(w) {
+  const client = w.some(speaks);
+  if (!client) return false;
+  const group = w.random.pick(w.random.oneIn(4) ? groups : [...client.groups, groups[0]]);
+  const message = { type: "setGroupState", group, ackId: ackIdOf(w, client), state: w.random.oneIn(5) ? undefined : { mood: `${++w.count} Ω`, "": "x" } };
+  say(w, client, message);
+  w.model.setState(client, message);
+  await w.arrived();
+}
+
+async function watchStates(w) {
+  const client = w.some(speaks);
+  if (!client) return false;
+  const type = w.random.pick(["subscribeGroupState", "subscribeGroupState", "unsubscribeGroupState"]);
+  const message = { type, group: w.random.pick(groups), ackId: ackIdOf(w, client) };
+  if (type === "unsubscribeGroupState") return sayAsModel(w, client, message);
+  say(w, client, message);
+  w.model.subscribe(client, message);
+}
+
+async function openStream(w) {
+  const client = w.some((c) => speaks(c) && c.streams.size < 3);
+  if (!client) return false;
+  const message = { streamId: `s${++w.count}`, group: w.random.pick(groups), noEcho: w.random.oneIn(3) };
+  const { streamId, ...rest } = message;
+  say(w, client, { type: "sendToGroup", ...rest, stream: { streamId } });
+  w.model.openStream(client, message);
+}
+
+async function streamData(w) {
+  const client = w.some((c) => c.attached && c.streams.size > 0);
+  if (!client) return false;
+  const { streamId, next } = w.random.pick([...client.streams.values()]);
+  const streamSequenceId = w.random.pick([next, next, next, next + 1, Math.max(next - 1, 1)]);
+  const message = { type: "streamData", streamId, streamSequenceId, ...w.newMessage(["text", "json", "binary", "protobuf"]) };
+  say(w, client, message);
+  w.model.streamData(client, message);
+  await w.arrived();
+}
+
+async function endStream(w) {
+  const client = w.some((c) => c.attached && c.streams.size > 0);
+  if (!client) return false;
+  const [streamId] = w.random.pick([...client.streams]);
+  const message = { type: "streamEnd", streamId, ...(w.random.oneIn(3) && { error: { message: "had enough", userErrorCode: "E1" } }) };
+  say(w, client, message);
+  w.model.endStream(client, message);
+  await w.arrived();
+}
+
+async function invoke(w) {
+  const client = w.some(speaks);
+  if (!client) return false;
+  const message = { type: "invoke", invocationId: `i${++w.count}`, target: "event", event: "e", ...w.newMessage(["text", "json", "binary", "protobuf"]) };
+  say(w, client, message);
+  w.model.invoke(client, message);
 }
 
 const sayRaw = (w, client, { dataType, data }) => w.peer(client).say({ data: dataType === "binary" ? Buffer.from(data, "base64") : data });
@@ -266,7 +398,7 @@ async function event(w) {
 
 async function acknowledge(w, client = w.some((c) => c.attached && c.unacked.length > 0)) {
   if (!client) return false;
-  const { sequenceId } = w.random.pick(client.unacked);
+  const { sequenceId } = w.random.pick(client.unacked).frame;
   w.note(`${client.label} acknowledges ${sequenceId}`);
   w.peer(client).say({ type: "sequenceAck", sequenceId });
   w.peer(client).say({ type: "ping" }); // its answer says that the broker has seen it
@@ -305,12 +437,14 @@ async function restJoinOrLeave(w) {
     await w.rest(204, "DELETE", path);
     w.model.leave(scope, [group]);
   }
+  await w.arrived();
 }
 
 async function restLeaveAll(w) {
   const scope = w.anyScope(["user", "connection"]);
   await w.rest(204, "DELETE", `${pathOf(scope)}/groups`);
   w.model.leave(scope);
+  await w.arrived();
 }
 
 async function restGroups(w) {
@@ -323,6 +457,7 @@ async function restGroups(w) {
   const isConcerned = (client) => concerned.has(client);
   if (verb === "addToGroups") w.model.join({ kind: "hub" }, chosen, isConcerned);
   else w.model.leave({ kind: "hub" }, chosen, isConcerned);
+  await w.arrived();
 }
 
 async function restExists(w) {
@@ -338,9 +473,9 @@ async function restList(w) {
   w.note(`the connections of group ${group}, ${size} a page`);
   let next = `/api/hubs/${hub}/groups/${segment(group)}/connections?maxpagesize=${size}&api-version=2024-12-01`;
   while (next) {
-    const response = await call(w.broker, "GET", next);
-    assert.equal(response.status, 200);
-    const { value, nextLink } = await response.json();
+    const answer = await w.shards.call(w.anyShard, "GET", next);
+    assert.equal(answer.status, 200);
+    const { value, nextLink } = JSON.parse(answer.text);
     assert.ok(value.length <= size);
     listed.push(...value);
     next = nextLink?.slice(w.broker.url.length);
@@ -360,6 +495,7 @@ async function restClose(w) {
   if (scope.kind === "connection") await w.rest(204, "DELETE", pathOf(scope), { query });
   else await w.rest(204, "POST", `${pathOf(scope)}/:closeConnections`, { query });
   w.model.close(scope, reason, excluded);
+  await w.arrived();
 }
 
 async function restPermission(w) {
@@ -385,7 +521,8 @@ async function careFor(w) {
 
 const table = [
   [8, connect], [3, disconnect], [5, cut], [6, recover], [1, recoverInVain],
-  [14, joinOrLeave], [20, publish], [4, publishRaw], [8, event], [6, acknowledge],
+  [14, joinOrLeave], [20, publish], [6, burst], [4, publishRaw], [8, event], [6, acknowledge],
+  [6, setState], [5, watchStates], [3, openStream], [8, streamData], [1, endStream], [3, invoke],
   [16, restSend], [6, restJoinOrLeave], [1, restLeaveAll], [2, restGroups],
   [4, restExists], [3, restList], [2, restClose], [6, restPermission],
 ];
@@ -404,6 +541,6 @@ test(`${steps} random steps`, { timeout: 600_000 }, async (t) => {
       if (step % quietEvery === 0) await world.quiet();
     }
   } catch (error) {
-    throw new Error(`PUBHOOK_SEED=${random.seed}, the last steps:\n${world.done.slice(-25).join("\n")}`, { cause: error });
+    throw new Error(`PUBHOOK_SEED=${random.seed}, the last steps:\n${world.done.slice(-25).join("\n")}\n${error.stack}`, { cause: error });
   }
 });

@@ -29,20 +29,20 @@ export const dialects = {
 };
 
 export class Peer {
-  // `options` are those of the token; `query` is added to the URL.
-  static async open(t, broker, hub, dialect, options = {}, query = {}) {
+  // `options` are those of the token; `query` is added to the URL; `dial` is for the socket.
+  static async open(t, broker, hub, dialect, options = {}, query = {}, dial = {}) {
     const url = new URL(await accessUrl(broker, hub, options));
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
     const peer = new Peer();
     peer.t = t;
     peer.dialect = dialects[dialect];
     peer.url = url;
-    await peer.#connect(url);
+    await peer.#connect(url, dial);
     return peer;
   }
 
-  async #connect(url) {
-    this.socket = await openSocket(this.t, url.href, this.dialect.subprotocols);
+  async #connect(url, dial) {
+    this.socket = await openSocket(this.t, url.href, this.dialect.subprotocols, dial);
     if (!this.dialect.codec.greets) return;
     this.welcome = await this.next();
     this.id = this.welcome.connectionId;
@@ -72,7 +72,7 @@ export class Peer {
     return url;
   }
   // Back on a new socket, which may reach any shard.
-  async recover() {
-    await this.#connect(this.recoveryUrl);
+  async recover(dial = {}) {
+    await this.#connect(this.recoveryUrl, dial);
   }
 }
