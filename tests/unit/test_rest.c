@@ -1,4 +1,5 @@
 /* The REST API: client-and-rest section 5, official-emulator sections 2.2 and 2.3. */
+#include "base/base64.h"
 #include "base/json.h"
 #include "base/jwt.h"
 #include "broker/core/listing.h"
@@ -77,8 +78,9 @@ static int call(struct fixture *f, const char *method, const char *target, const
     int status;
 
     http__set_target(&req, str__of(target));
-    http__add(&f->arena, &req.headers, STR("Host"), STR("localhost:8080"));
     assert_true(http_text__add(&f->arena, &req.headers, str__of(headers)));
+    if (http__count(&req.headers, STR("Host")) == 0)
+        http__add(&f->arena, &req.headers, STR("Host"), STR("localhost:8080"));
     if (http__count(&req.headers, STR("Authorization")) == 0)
         http__add(&f->arena, &req.headers, STR("Authorization"),
                   bearer(f, arena__printf(&f->arena, HOST "%s", target)));
@@ -297,6 +299,27 @@ static void error_is(struct fixture *f, const char *code, const char *target)
     assert_true(f->diag.text[0] != '\0');
 }
 
+/* As long as a head can be, of characters that take six when they are quoted. */
+static void the_longest_name_is_told(void **state)
+{
+    struct fixture *f = *state;
+    const char *authorization = arena__printf(&f->arena, "Authorization: %.*s\n",
+                                              STR_FMT(bearer(f, HOST "/api/hubs/chat")));
+    struct buf path;
+
+    buf__init(&path, 32 << 10);
+    buf__str(&path, STR("/api/hubs/chat/groups/g/connections/"));
+    for (int i = 0; i < 10000; i++)
+        buf__str(&path, STR("%01"));
+    assert_int_equal(
+        call(f, "PUT", arena__strdup(&f->arena, buf__view(&path)), authorization, STR_NONE), 0);
+    assert_int_equal(finish(f, 0), 404);
+    assert_true(f->call.response.body.len > 60000);
+    f->diag.text[0] = 'x'; /* a name that nobody has is no refusal */
+    error_is(f, "Error.Connection.NotExisted", "Connection");
+    buf__free(&path);
+}
+
 #define PERMISSION(name) "/api/hubs/chat/permissions/" name "/connections/c"
 
 /* client-and-rest sections 5.1, 5.2, 5.5 */
@@ -359,6 +382,9 @@ static void refusals(void **state)
         {"PUT", "/api/hubs/chat/permissions/sendToGroup/connections/", 400, "Error.BadRequest",
          "Request"},
         {"GET", PERMISSION("sendToGroup"), 405, "Error.MethodNotAllowed", NULL},
+        {"PUT", PERMISSION("%ff"), 400, "Error.BadRequest", "Request"},
+        {"HEAD", "/api/hubs/chat/users/%ff", 400, "Error.BadRequest", "Request"},
+        {"HEAD", "/api/hubs/chat/connections/%c3", 400, "Error.BadRequest", "Request"},
         {"DELETE", "/api/hubs/chat/users//groups", 400, "Error.BadRequest", "Request"},
         {"DELETE", "/api/hubs/chat/connections//groups", 400, "Error.BadRequest", "Request"},
         {"DELETE", "/api/hubs/chat/groups", 404, "Error.NotFound", NULL},
@@ -464,11 +490,15 @@ static void too_many_permissions_are_a_conflict(void **state)
 {
     struct fixture *f = *state;
 
-    assert_int_equal(call(f, "PUT", PERMISSION("1") "?targetName=g", "", STR_NONE), 0);
-    rest__finish(&f->arena, &f->call, &(struct hub_result){.matched = 1, .conflict = true});
-    assert_int_equal(f->call.response.status, 409);
-    assert_str(header(f, "x-ms-error-code"), "Error.Connection.Conflict");
-    assert_str(header(f, "Content-Type"), "application/json");
+    static const char *const methods[] = {"PUT", "DELETE"}; /* names can be denied, too */
+
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(call(f, methods[i], PERMISSION("1") "?targetName=g", "", STR_NONE), 0);
+        rest__finish(&f->arena, &f->call, &(struct hub_result){.matched = 1, .conflict = true});
+        assert_int_equal(f->call.response.status, 409);
+        assert_str(header(f, "x-ms-error-code"), "Error.Connection.Conflict");
+        assert_str(header(f, "Content-Type"), "application/json");
+    }
 }
 
 /* Of one connection; those of a user who have room have joined. */
@@ -962,18 +992,54 @@ static void generated_tokens_name_the_public_endpoint(void **state)
 {
     static struct public_endpoint endpoints[] = {
         {.url = {"https://first.example.com/base", 30}, .host = {"first.example.com", 17}},
+        {.url = {"https://localhost:8081/y", 24}, .host = {"localhost", 9}, .port = 8081},
         {.url = {"https://localhost:8080/x", 24}, .host = {"localhost", 9}, .port = 8080},
     };
     struct fixture *f = *state;
+
+    assert_int_equal(generate(f, "", "Host: \n"), 200); /* as in HTTP/1.0 */
+    assert_non_null(strstr(generated(f), "\"aud\":\"http://" OWN "/client/hubs/chat\""));
 
     f->settings.endpoints = endpoints;
     f->settings.endpoint_count = 1;
     assert_int_equal(generate(f, "", "X-Forwarded-Proto: http\n"), 200);
     assert_non_null(
         strstr(generated(f), "\"aud\":\"https://first.example.com/base/client/hubs/chat\""));
-    f->settings.endpoint_count = 2;
+    f->settings.endpoint_count = 3;
     assert_int_equal(generate(f, "", ""), 200);
     assert_non_null(strstr(generated(f), "\"aud\":\"https://localhost:8080/x/client/hubs/chat\""));
+}
+
+/* Old tokens are good by a secondary key; new ones are not to be, once it is taken away. */
+static void the_primary_key_signs(void **state)
+{
+    struct fixture *f = *state;
+    struct mac_key *secondary = mac__key_new(STR("another key, which is long enough for all"));
+
+    f->settings.keys[1] = secondary;
+    f->settings.key_count = 2;
+    assert_int_equal(generate(f, "", ""), 200);
+    generated(f);
+    f->settings.key_count = 1;
+    mac__key_free(secondary);
+}
+
+/* Behind a proxy, tokens name the endpoint that its callers know. */
+static void tokens_may_name_a_public_endpoint(void **state)
+{
+    static struct public_endpoint endpoint = {.url = {"https://chat.example.com/base", 29},
+                                              .secure = true,
+                                              .host = {"chat.example.com", 16},
+                                              .path = {"/base", 5}};
+    struct fixture *f = *state;
+    const char *headers =
+        arena__printf(&f->arena, "Authorization: %.*s\n" TEXT,
+                      STR_FMT(bearer(f, "https://chat.example.com/base/api/hubs/chat/:send")));
+
+    assert_int_equal(send_with(f, headers), 401);
+    f->settings.endpoints = &endpoint;
+    f->settings.endpoint_count = 1;
+    assert_int_equal(send_with(f, headers), 0);
 }
 
 static void token_parameters_are_checked(void **state)
@@ -1224,15 +1290,48 @@ static void continuation_tokens_are_bound(void **state)
         if (call(f, "GET", broken, "", STR_NONE) != 400 && i + 1 < strlen(token))
             fail_msg("taken: %s", broken); /* the last digit may have bits that do not count */
     }
-    /* Another key made it: as a secondary key, it still counts. */
+    /* Another key made it: as a secondary key, it still counts. The next one is the new key's. */
     old = f->settings.keys[0];
     f->settings.keys[0] = mac__key_new(STR("another key, which is long enough for all"));
     assert_int_equal(call(f, "GET", next, "", STR_NONE), 400);
     f->settings.keys[1] = old;
     f->settings.key_count = 2;
     assert_int_equal(call(f, "GET", next, "", STR_NONE), 0);
-    mac__key_free(old);
+    page(f, LIST "?maxpagesize=1", 2, &first, &next);
     f->settings.key_count = 1;
+    assert_int_equal(call(f, "GET", next, "", STR_NONE), 0);
+    mac__key_free(old);
+}
+
+/* Whoever moves characters from one name to the next gets no signature for it. */
+static void a_continuation_token_keeps_its_names_apart(void **state)
+{
+    static const struct {
+        const char *path;
+        size_t moved; /* characters of the connection id that go in front of it */
+    } rows[] = {
+        {"/api/hubs/chat/groups/g%2F1%25%20%C3%9Cc/connections", 1},
+        {"/api/hubs/chatg/groups/%2F1%25%20%C3%9C/connections", 0},
+    };
+    struct fixture *f = *state;
+    struct str first, token;
+    const char *next;
+
+    page(f, LIST "?maxpagesize=1", 2, &first, &next);
+    next = strstr(next, "continuationToken=") + strlen("continuationToken=");
+    token = base64__decode_url(&f->arena, str__of(next));
+    assert_int_equal(token.len, MAC_SIZE + first.len);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct buf forged;
+
+        buf__init(&forged, 4096);
+        buf__printf(&forged, "%s?continuationToken=", rows[i].path);
+        memcpy((char *)token.ptr + MAC_SIZE, first.ptr + rows[i].moved, first.len - rows[i].moved);
+        base64__encode_url(&forged, token.ptr, token.len - rows[i].moved);
+        assert_int_equal(call(f, "GET", arena__strdup(&f->arena, buf__view(&forged)), "", STR_NONE),
+                         400);
+        buf__free(&forged);
+    }
 }
 
 static void page_parameters_are_checked(void **state)
@@ -1279,6 +1378,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(health_needs_no_token, setup, teardown),
         cmocka_unit_test_setup_teardown(messages_say_where_they_come_from, setup, teardown),
         cmocka_unit_test_setup_teardown(names_are_decoded_after_the_split, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_longest_name_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(accepted_parameters, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lifetime_starts_with_the_call, setup, teardown),
@@ -1288,6 +1388,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_link_escapes_what_the_path_did_not, setup, teardown),
         cmocka_unit_test_setup_teardown(users_are_listed_or_null, setup, teardown),
         cmocka_unit_test_setup_teardown(continuation_tokens_are_bound, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_continuation_token_keeps_its_names_apart, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(page_parameters_are_checked, setup, teardown),
         cmocka_unit_test_setup_teardown(too_many_groups_are_a_conflict_of_a_connection, setup,
                                         teardown),
@@ -1308,6 +1410,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(tokens_are_generated, entra_setup, entra_teardown),
         cmocka_unit_test_setup_teardown(generated_tokens_name_the_public_endpoint, entra_setup,
                                         entra_teardown),
+        cmocka_unit_test_setup_teardown(the_primary_key_signs, entra_setup, entra_teardown),
+        cmocka_unit_test_setup_teardown(tokens_may_name_a_public_endpoint, setup, teardown),
         cmocka_unit_test_setup_teardown(token_parameters_are_checked, entra_setup, entra_teardown),
         cmocka_unit_test_setup_teardown(tokens_are_for_entra_callers_alone, entra_setup,
                                         entra_teardown),
