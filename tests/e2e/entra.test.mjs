@@ -53,7 +53,8 @@ const entraApplication = `
   };
   const service = new WebPubSubServiceClient(process.env.ENDPOINT, credential, "Chat");
   const { token, url } = await service.getClientAccessToken({
-    userId: "ann/Ω", groups: ["a/b"], roles: ["webpubsub.sendToGroup.a/b"], expirationTimeInMinutes: 5,
+    userId: "ann/Ω", groups: ["a/b", "c"], roles: ["webpubsub.sendToGroup.a/b", "webpubsub.joinLeaveGroup"],
+    expirationTimeInMinutes: 5,
   });
   const mqtt = await service.getClientAccessToken({ clientProtocol: "mqtt" });
   const client = new WebPubSubClient(url);
@@ -90,8 +91,8 @@ test("the SDK with a TokenCredential calls, makes tokens, and its client connect
   assert.deepEqual(
     { ...claims, iat: 0, exp: claims.exp - claims.iat },
     {
-      aud: `${url}/client/hubs/chat`, sub: "ann/Ω", role: ["webpubsub.sendToGroup.a/b"], "webpubsub.group": ["a/b"],
-      iat: 0, exp: 300,
+      aud: `${url}/client/hubs/chat`, sub: "ann/Ω", iat: 0, exp: 300,
+      role: ["webpubsub.sendToGroup.a/b", "webpubsub.joinLeaveGroup"], "webpubsub.group": ["a/b", "c"],
     },
   );
   assert.equal(payload(seen.mqtt).aud, `${url}/clients/mqtt/hubs/chat`);
@@ -160,6 +161,45 @@ test("unvalidated tokens need a setting, and loopback", async (t) => {
   const outcome = spawnSync(program("pubhook-broker"), ["--config", file], { env: sanitizerEnvironment(), encoding: "utf8", timeout: 20_000 });
   assert.equal(outcome.status, 2);
   assert.match(outcome.stderr, /allowUnvalidatedTokens lets everybody in and is refused on "0\.0\.0\.0"/);
+});
+
+test(":generateToken: what each parameter does, and what is refused", async (t) => {
+  const anybody = await IdentityProvider.start(t);
+  const broker = await startConfigured(t, { entra: { allowUnvalidatedTokens: true } });
+  const generate = (query) => callWith(broker, anybody.token(), "POST", `/api/hubs/Chat/:generateToken?${query}`);
+  const good = [
+    ["", { aud: "/client/hubs/chat" }],
+    ["userId=a%2Fb%20%CE%A9&minutesToExpire=1", { aud: "/client/hubs/chat", sub: "a/b Ω", minutes: 1 }],
+    ["role=a&role=b&group=g%20%2F&group=h", { aud: "/client/hubs/chat", role: ["a", "b"], "webpubsub.group": ["g /", "h"] }],
+    ["clientType=Default", { aud: "/client/hubs/chat" }],
+    ["clientType=mqtt", { aud: "/clients/mqtt/hubs/chat" }],
+    ["CLIENTTYPE=MQTT&api-version=2021-10-01&unknown=1", { aud: "/clients/mqtt/hubs/chat" }],
+  ];
+  for (const [query, { aud, minutes = 60, ...claims }] of good) {
+    const response = await generate(query);
+    assert.equal(response.status, 200, query);
+    assert.equal(response.headers.get("content-type"), "application/json");
+    const { iat, exp, ...rest } = payload((await response.json()).token);
+    assert.deepEqual(rest, { aud: `${broker.url}${aud}`, ...claims }, query);
+    assert.equal(exp - iat, minutes * 60);
+  }
+  const minutes = "minutesToExpire must be a whole number from 1 to 2147483647.";
+  const type = "clientType must be Default or MQTT.";
+  const bad = [
+    ["minutesToExpire=0", minutes], ["minutesToExpire=-1", minutes], ["minutesToExpire=1.5", minutes], ["minutesToExpire=", minutes],
+    ["minutesToExpire=1&minutesToExpire=2", "The query parameter minutesToExpire came twice."],
+    ["clientType=SocketIO", type], ["clientType=", type],
+    ["userId=", "Invalid user id."], [`userId=${"x".repeat(1025)}`, "Invalid user id."],
+    ["userId=a&userId=b", "The query parameter userId came twice."],
+    ["group=", "Invalid group name."], ["group=g&group=%20", "Invalid group name."],
+    ["api-version=1", "The specified API version is not supported.", "api-version"],
+  ];
+  for (const [query, message, target = "Request"] of bad) {
+    const response = await generate(query);
+    assert.equal(response.status, 400, query);
+    assert.equal(response.headers.get("x-ms-error-code"), "Error.BadRequest");
+    assert.deepEqual(await response.json(), { code: "Error.BadRequest", message, target }, query);
+  }
 });
 
 // --- Proxies --------------------------------------------------------------------------

@@ -116,7 +116,24 @@ test("continuation tokens of another group, another hub or nobody are refused", 
   for (const value of ["", "x", token.slice(1), token.slice(0, -4), `A${token.slice(1)}`, "A".repeat(2100)]) {
     assert.equal(await status("chat/groups/g", value), 400, value);
   }
-  const answer = await call(broker, "GET", "/api/hubs/chat/groups/g/connections?maxpagesize=201");
-  assert.equal(answer.status, 400);
-  assert.equal((await answer.json()).code, "Error.BadRequest");
+});
+
+test("parameters of a list that are none are refused", async (t) => {
+  const broker = await startBroker(t);
+  const size = "maxpagesize must be a whole number from 1 to 200.";
+  const top = "top must be a whole number from 1 to 2147483647.";
+  const rows = [
+    ["maxpagesize=1&top=1"], ["MAXPAGESIZE=200&TOP=2147483647"],
+    ["maxpagesize=0", size], ["maxpagesize=201", size], ["maxpagesize=-1", size], ["maxpagesize=", size], ["maxpagesize=x", size],
+    ["top=0", top], ["top=2147483648", top], ["top=", top],
+    ["maxpagesize=1&maxpagesize=1", "The query parameter maxpagesize came twice."],
+    ["top=1&Top=1", "The query parameter top came twice."],
+    ["continuationToken=", "Invalid continuationToken: expected the one of the last page's nextLink, for the same hub and group."],
+  ];
+  for (const [query, message] of rows) {
+    const answer = await call(broker, "GET", `/api/hubs/chat/groups/g/connections?${query}`);
+    const want = message ? { code: "Error.BadRequest", message, target: "Request" } : { value: [], nextLink: null };
+    assert.deepEqual([answer.status, await answer.json()], [message ? 400 : 200, want], query);
+    assert.equal(answer.headers.get("x-ms-error-code"), message ? "Error.BadRequest" : null);
+  }
 });

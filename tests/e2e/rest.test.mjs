@@ -289,6 +289,14 @@ test("the 1001st name is a conflict and changes nothing", async (t) => {
   assert.equal(await service.hasPermission(id, "sendToGroup", { targetName: "g1000" }), false);
   assert.equal(await service.hasPermission(id, "sendToGroup", { targetName: "g999" }), true);
   await service.grantPermission(id, "sendToGroup", { targetName: "g5" }); // it has that one
+  // A revocation is one name more where a role permits more than that name, and is not
+  // answered as if it were done when there is no room for it.
+  await service.grantPermission(id, "sendToGroup");
+  for (let n = 0; n < 1000; n++) await service.revokePermission(id, "sendToGroup", { targetName: `g${n}` });
+  await assert.rejects(service.revokePermission(id, "sendToGroup", { targetName: "g1000" }), {
+    statusCode: 409, code: "Error.Connection.Conflict",
+  });
+  assert.equal(await service.hasPermission(id, "sendToGroup", { targetName: "g1000" }), true);
 });
 
 // --- Answers --------------------------------------------------------------------------
@@ -382,6 +390,8 @@ const answers = [
   ["PUT", permission("sendToGroup", "?targetName="), {}, ...badTarget],
   ["PUT", permission("sendToGroup", `?targetName=${"x".repeat(1025)}`), {}, ...badTarget],
   ["DELETE", permission("sendToGroup", "?targetName=%20"), {}, ...badTarget],
+  ["HEAD", permission("sendToGroup", "?targetName="), {}, 400, "Error.BadRequest"],
+  ["HEAD", path("/users/%ff"), {}, 400, "Error.BadRequest"],
   ["PUT", permission("sendToGroup", "?targetName=a&targetName=b"), {}, ...twice("targetName")],
   ["PUT", permission("sendToGroups"), {}, ...badPermission],
   ["DELETE", permission("3"), {}, ...badPermission],
