@@ -15,7 +15,10 @@ const text = { contentType: "text/plain" };
 const mebibyte = 1024 * 1024;
 // Names that lose something when they are decoded too often, too early or not at all.
 // (The package itself loses "..", which is resolved as a step up in its URL.)
-const names = ["a/b", "50%", "%2F", "%252F", "a b+c", "a?b#c&d=e", "Ω/\u{1F600}", ":send", "'\"\\", "x".repeat(1024)];
+const names = [
+  "a/b", "50%", "%2F", "%252F", "a b+c", "a?b#c&d=e", "Ω/\u{1F600}", ":send", "'\"\\",
+  "x".repeat(1024), "€".repeat(1024), "\u{1F600}".repeat(980),
+];
 
 // Who is in the group? Everybody else gets nothing before the mark that all get.
 async function membersOf(broker, group, sockets) {
