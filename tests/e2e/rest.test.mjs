@@ -245,7 +245,7 @@ async function ackOf(socket, frame) {
 }
 
 test("permissions are granted, looked at and revoked, at once", async (t) => {
-  const { service, sockets: [ann], ids: [id] } = await trio(t);
+  const { broker, service, sockets, sockets: [ann], ids: [id] } = await trio(t);
   const join = (group) => ackOf(ann, { type: "joinGroup", group });
   const send = (group) => ackOf(ann, { type: "sendToGroup", group, dataType: "text", data: "x", noEcho: true });
   assert.equal(await service.hasPermission(id, "joinLeaveGroup", { targetName: "g/1" }), false);
@@ -268,6 +268,8 @@ test("permissions are granted, looked at and revoked, at once", async (t) => {
   assert.equal(await send("another"), "Forbidden");
   await service.revokePermission(id, "joinLeaveGroup", { targetName: "g/1" });
   assert.equal(await join("g/1"), "Forbidden");
+  assert.equal(await ackOf(ann, { type: "leaveGroup", group: "g/1" }), "Forbidden");
+  assert.deepEqual(await membersOf(broker, "g/1", sockets), [0], "who is in a group stays in it");
 });
 
 test("permissions are called by name in any case, or by number", async (t) => {

@@ -905,6 +905,14 @@ static void an_unknown_key_is_waited_for_once(void **state)
     assert_int_equal(send_with(f, headers), 401);
     f->world.entra_keys_final = false;
     assert_int_equal(send_with(f, headers), REST_WANTS_KEYS);
+    /* Nobody makes us look for the key of a token that would be none with it either. */
+    assert_int_equal(
+        send_with(f, entra_bearer(f, f->entra->key, "k2", NULL, ENTRA_CLAIMS(1799999000))), 401);
+    assert_int_equal(
+        send_with(f, entra_bearer(f, f->entra->key, "k2", NULL,
+                                  "{\"aud\":\"https://webpubsub.azure.com\",\"exp\":1800000060,"
+                                  "\"iss\":\"https://sts.windows.net/other/\"}")),
+        401);
 }
 
 /* official-emulator section 2.2 */
@@ -1027,19 +1035,35 @@ static void the_primary_key_signs(void **state)
 /* Behind a proxy, tokens name the endpoint that its callers know. */
 static void tokens_may_name_a_public_endpoint(void **state)
 {
+    static const struct {
+        const char *aud;
+        int status;
+    } rows[] = {
+        {"https://chat.example.com/base/api/hubs/chat/:send", 0},
+        {"wss://Chat.Example.com:443/Base/api/hubs/chat", 0},
+        {"https://chat.example.com/evil/api/hubs/chat/:send", 401},
+        {"https://chat.example.com/api/hubs/chat/:send", 401},
+        {"https://chat.example.com/ba", 401},
+        {"https://chat.example.com:444/base/api/hubs/chat/:send", 401},
+        {"https://example.com/base/api/hubs/chat/:send", 401},
+    };
     static struct public_endpoint endpoint = {.url = {"https://chat.example.com/base", 29},
                                               .secure = true,
                                               .host = {"chat.example.com", 16},
                                               .path = {"/base", 5}};
     struct fixture *f = *state;
-    const char *headers =
-        arena__printf(&f->arena, "Authorization: %.*s\n" TEXT,
-                      STR_FMT(bearer(f, "https://chat.example.com/base/api/hubs/chat/:send")));
 
-    assert_int_equal(send_with(f, headers), 401);
-    f->settings.endpoints = &endpoint;
-    f->settings.endpoint_count = 1;
-    assert_int_equal(send_with(f, headers), 0);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const char *headers =
+            arena__printf(&f->arena, "Authorization: %.*s\n" TEXT, STR_FMT(bearer(f, rows[i].aud)));
+
+        f->settings.endpoint_count = 0;
+        assert_int_equal(send_with(f, headers), 401);
+        f->settings.endpoints = &endpoint;
+        f->settings.endpoint_count = 1;
+        if (send_with(f, headers) != rows[i].status)
+            fail_msg("%s: %d", rows[i].aud, f->call.response.status);
+    }
 }
 
 static void token_parameters_are_checked(void **state)
