@@ -179,7 +179,7 @@ async function connect(w) {
   // Raw clients cannot be told apart but by their users.
   const user = dialect === "raw" ? label : random.pick(users);
   const initial = groups.filter(() => random.oneIn(4));
-  const roles = [...actions.flatMap(w.someRoles, w), ...["setGroupState", "getGroupState"].flatMap(w.someNamed, w)];
+  const roles = [...actions.flatMap(w.someRoles, w), ...["setGroupState", "getGroupState"].flatMap((action) => (random.oneIn(3) ? w.someNamed(action) : [`webpubsub.${action}`]))];
   const publishes = dialect === "raw" ? w.maybe(random.pick(groups)) : undefined;
   const noEcho = random.oneIn(2);
   const shard = w.anyShard;
@@ -522,7 +522,7 @@ async function careFor(w) {
 const table = [
   [8, connect], [3, disconnect], [5, cut], [6, recover], [1, recoverInVain],
   [14, joinOrLeave], [20, publish], [6, burst], [4, publishRaw], [8, event], [6, acknowledge],
-  [6, setState], [5, watchStates], [3, openStream], [8, streamData], [1, endStream], [3, invoke],
+  [8, setState], [8, watchStates], [3, openStream], [8, streamData], [1, endStream], [3, invoke],
   [16, restSend], [6, restJoinOrLeave], [1, restLeaveAll], [2, restGroups],
   [4, restExists], [3, restList], [2, restClose], [6, restPermission],
 ];

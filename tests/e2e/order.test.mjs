@@ -52,9 +52,10 @@ async function sendByRaw(sender, name, from) {
   for (let n = from; n < from + perSender; n++) sender.say({ data: `${name} ${n}` });
 }
 
-// Each call on a connection of its own, which may reach any shard; awaited.
-function post(broker, data) {
-  const path = `/api/hubs/${hub}/groups/${group}/:send?api-version=2024-12-01`;
+// Each call on a connection of its own, which may reach any shard; awaited. A filter that all
+// pass makes a call one that takes longer.
+function post(broker, data, filter) {
+  const path = `/api/hubs/${hub}/groups/${group}/:send?api-version=2024-12-01${filter ? `&filter=${encodeURIComponent(filter)}` : ""}`;
   const token = signToken({ aud: broker.url + path, exp: now() + 60 });
   const headers = { Authorization: `Bearer ${token}`, "Content-Type": "text/plain", "Content-Length": Buffer.byteLength(data) };
   return new Promise((resolve, reject) => {
@@ -65,7 +66,7 @@ function post(broker, data) {
 }
 
 async function sendByRest(broker, name, from) {
-  for (let n = from; n < from + perSender; n++) assert.equal(await post(broker, `${name} ${n}`), 202);
+  for (let n = from; n < from + perSender; n++) assert.equal(await post(broker, `${name} ${n}`, n % 2 ? undefined : "'g' in groups"), 202);
 }
 
 // --- Receivers

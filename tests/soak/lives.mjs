@@ -130,6 +130,13 @@ const deeds = [
     const answer = await c.ask({ type: "invoke", invocationId, target: "event", event: "deed", dataType: "text", data: "x" }, `invoke ${invocationId}`);
     if (answer && !answer.success) c.world.fail(new Error(JSON.stringify(answer)));
   },
+  // Nobody waits for the answer; it may come all the same.
+  async (c, r) => {
+    const invocationId = `${r.below(1e9)}`;
+    c.peer.say({ type: "invoke", invocationId, target: "event", event: "deed", dataType: "text", data: "x" });
+    c.peer.say({ type: "cancelInvocation", invocationId });
+    await c.ask({ type: "ping" }, "pong");
+  },
   async (c, r) => {
     const streamId = `s${r.below(1e9)}`;
     if (!(await c.ask({ type: "sendToGroup", group: r.pick(groups), noEcho: true, stream: { streamId } }, `open ${streamId}`))) return;
@@ -143,7 +150,8 @@ const deeds = [
     await c.askAcked({ type: "joinGroup", group }, ["Forbidden"]);
     await c.askAcked({ type: "subscribeGroupState", group }, ["Forbidden"]);
     await c.askAcked({ type: "setGroupState", group, state: { mood: `${r.below(9)}` } }, ["Forbidden"]);
-    await c.askAcked({ type: "unsubscribeGroupState", group }, ["Forbidden"]);
+    if (r.oneIn(2)) await c.askAcked({ type: "setGroupState", group }, ["Forbidden"]); // else it ends with the connection
+    if (r.oneIn(2)) await c.askAcked({ type: "unsubscribeGroupState", group });
   },
 ];
 

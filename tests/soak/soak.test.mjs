@@ -12,6 +12,7 @@ import path from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { metricsOf } from "../e2e/lib/metrics.mjs";
+import { dialects } from "../e2e/lib/peers.mjs";
 import { plugin, sanitizerEnvironment, program, temporaryFolder } from "../e2e/lib/paths.mjs";
 import { defaultKey, startHandler } from "../e2e/lib/pubhook.mjs";
 import { start } from "../e2e/lib/program.mjs";
@@ -114,6 +115,16 @@ function checkBooks(metrics) {
   }
 }
 
+// A soak in which something never happened has not shown that it leaves nothing behind.
+function checkDeeds(world, metrics) {
+  for (const dialect of [...Object.keys(dialects), "sdk", "service", "stranger"]) assert.ok(world.lives[dialect] > 0, `lives of ${dialect}`);
+  assert.ok(metrics.get("pubhook_connections_recovered_total") > 0, "recovered");
+  assert.ok(metrics.get("pubhook_recoveries_refused_total") > 0, "came too late");
+  for (const reason of ["Normal", "ClosedByAppServer", "BadRequest"]) {
+    assert.ok(metrics.get("pubhook_connections_closed_total", { reason }) > 0, `closed with ${reason}`);
+  }
+}
+
 test("the broker is where it began once all have left", { timeout: total + 2 * settleMs + 120_000 }, async (t) => {
   const random = new Random(t);
   const handler = await startHandler(t, "echo", { threads: 8 });
@@ -151,6 +162,7 @@ test("the broker is where it began once all have left", { timeout: total + 2 * s
   t.diagnostic(`descriptors: ${JSON.stringify(before.files)}, then ${JSON.stringify(after.files)}`);
   assert.ok(resident(after.metrics) <= resident(before.metrics) + residentGrowth, `resident: ${resident(before.metrics)}, then ${resident(after.metrics)}`);
   checkBooks(after.metrics);
+  checkDeeds(world, after.metrics);
   const errors = broker.log.split("\n").filter((line) => /^\S+ error /.test(line));
   assert.deepEqual(errors, [], "no line of level error");
   await broker.stopOnce(); // a leak at the end is an error of the sanitizer's
