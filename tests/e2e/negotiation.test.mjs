@@ -19,8 +19,8 @@ const protobuf = "protobuf.webpubsub.azure.v1";
 const protobufReliable = "protobuf.reliable.webpubsub.azure.v1";
 
 // What answers the handshake: status, subprotocol, and the first bytes behind it.
-async function handshake(t, broker, offered, query = {}) {
-  const url = new URL(await accessUrl(broker, hub));
+async function handshake(t, broker, offered, query = {}, options = {}) {
+  const url = new URL(await accessUrl(broker, hub, options));
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
   const sent = request(url.href.replace(/^ws/, "http"), {
     headers: {
@@ -149,5 +149,15 @@ describe("the connect handler chooses", { concurrency: 4 }, () => {
     assert.equal(event.body, "hi");
     assert.equal(event.headers["ce-subprotocol"], "game.v7");
     assert.equal(event.headers["ce-type"], "azure.webpubsub.user.message");
+  });
+
+  test("and publishes its messages, if it asks for that mode", async (t) => {
+    const listener = await Peer.open(t, at.broker, hub, "json", { groups: ["game"] });
+    const query = { choose: "game.v8", webpubsub_mode: "sendToGroup", group: "game" };
+    const { socket, subprotocol } = await handshake(t, at.broker, ["game.v8", json], query, { roles: ["webpubsub.sendToGroup.game"] });
+    assert.equal(subprotocol, "game.v8");
+    socket.write(Buffer.from("818200000000" + "6869", "hex"));
+    const { from, group, dataType, data } = await listener.next();
+    assert.deepEqual([from, group, dataType, data], ["group", "game", "text", "hi"]);
   });
 });
