@@ -79,6 +79,9 @@ describe("limits", () => {
     const socket = await openJson(t, broker, "chat", { roles: allRoles, groups: ["äöüß"] });
     socket.sendJson(join("five5"));
     assert.equal((await socket.nextJson()).error.name, "BadRequest");
+    socket.sendJson({ type: "sendToGroup", group: "five5", stream: { streamId: "s" } });
+    const { type, streamId, error } = await socket.nextJson();
+    assert.deepEqual([type, streamId, error.name], ["streamClosed", "s", "BadRequest"]);
     socket.sendJson(join("four"));
     assert.equal((await socket.nextJson()).success, true);
     assert.equal(await refusedStatus(await accessUrl(broker, "chat", { groups: ["five5"] })), 400);

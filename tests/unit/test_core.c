@@ -397,9 +397,36 @@ static void a_repeated_request_is_not_run_again(void **state)
     kit__says(a, send);
     assert_read(a, GROUP("g", "x") ACK(7)
                        NACK(7, "Duplicate", "Message with ack-id: 7 has been processed"));
-    /* One space of ids for all requests; the duplicate rule comes before the permission. */
+    /* The duplicate rule comes before the permission. */
     kit__says(a, "{\"type\":\"joinGroup\",\"group\":\"g\",\"ackId\":7}");
     assert_read(a, NACK(7, "Duplicate", "Message with ack-id: 7 has been processed"));
+}
+
+/* client-and-rest section 2.3: whatever is asked for under it. */
+static void an_id_is_taken_for_every_request(void **state)
+{
+    static const char *const requests[] = {
+        "{\"type\":\"joinGroup\",\"group\":\"g\",\"ackId\":7}",
+        "{\"type\":\"leaveGroup\",\"group\":\"g\",\"ackId\":7}",
+        "{\"type\":\"sendToGroup\",\"group\":\"g\",\"data\":1,\"ackId\":7}",
+        "{\"type\":\"sendToGroup\",\"group\":\"g\",\"stream\":{\"streamId\":\"s\"},\"ackId\":7}",
+        "{\"type\":\"event\",\"event\":\"e\",\"data\":1,\"ackId\":7}",
+        "{\"type\":\"setGroupState\",\"group\":\"g\",\"state\":{},\"ackId\":7}",
+        "{\"type\":\"subscribeGroupState\",\"group\":\"g\",\"ackId\":7}",
+        "{\"type\":\"unsubscribeGroupState\",\"group\":\"g\",\"ackId\":7}",
+    };
+    struct kit *kit = *state;
+    struct transport *a =
+        kit__connect(kit, &(struct client){.id = "a", .role = "webpubsub.joinLeaveGroup"});
+
+    kit__says(a, requests[0]);
+    assert_read(a, ACK(7));
+    kit__effects(kit);
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        kit__says(a, requests[i]);
+        assert_read(a, NACK(7, "Duplicate", "Message with ack-id: 7 has been processed"));
+    }
+    assert_effects(kit, "");
 }
 
 static void a_refused_request_may_come_again(void **state)
@@ -915,6 +942,7 @@ int main(void)
         CASE(a_whole_group_may_leave_itself),
         CASE(rest_closes_with_its_reason),
         CASE(a_repeated_request_is_not_run_again),
+        CASE(an_id_is_taken_for_every_request),
         CASE(a_refused_request_may_come_again),
         cmocka_unit_test_setup_teardown(metadata_reaches_members_and_event_handlers, kit__set_up,
                                         kit__tear_down),
