@@ -63,10 +63,15 @@ export class Bench {
     }
   }
 
-  // Clients that are there and listen while `measure` runs, which gets their process.
-  idle(port, dialect, count, { receiveBuffer, measure }) {
-    const args = [port, dialect, count, receiveBuffer ?? 0].map(String);
-    return this.with({ command: [this.program("tests/bench/load/idle"), ...args], ready: /^ready (\d+)$/, cpu: LOAD }, measure);
+  // Clients that are there and listen, for with() or serve() as servers are.
+  listeners(port, dialect, count, receiveBuffer = 0) {
+    const args = [port, dialect, count, receiveBuffer].map(String);
+    return { command: [this.program("tests/bench/load/idle"), ...args], ready: /^ready (\d+)$/, cpu: LOAD };
+  }
+
+  // The same while `measure` runs.
+  idle(port, dialect, count, { measure }) {
+    return this.with(this.listeners(port, dialect, count), measure);
   }
 
   // A load client of ours: its last line is JSON. `cpu_s` is the CPU time of the processes

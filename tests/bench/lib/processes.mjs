@@ -32,10 +32,13 @@ function begin(command, { cpu, env, stdio }) {
   return child;
 }
 
+const startSeconds = 30; // for a server to be ready
+const endSeconds = 10; // for a server to go when it is told to
+
 // For a server that says nothing when it is ready: `address` is what net.connect takes.
 async function listening(child, address) {
   while (!(await accepts(address))) {
-    if (child.exitCode !== null) return;
+    if (child.exitCode !== null || child.signalCode !== null) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
@@ -49,7 +52,8 @@ function readyLine(child, pattern) {
   });
 }
 
-// Starts a server and waits until it is ready: `ready` is a pattern for a line that it
+// Starts a server and waits until it is ready; one that hangs is killed, and the measurement
+// fails, not the run: `ready` is a pattern for a line that it
 // prints, whose first group is its port, or the address that it will listen on. `end` is the
 // signal that stops it.
 export async function serve(command, { ready, cpu = SERVER, env, end = "SIGTERM" } = {}) {
@@ -58,11 +62,13 @@ export async function serve(command, { ready, cpu = SERVER, env, end = "SIGTERM"
   let log = "";
   child.stderr.setEncoding("utf8").on("data", (data) => (log = (log + data).slice(-2000)));
   const up = lines ? readyLine(child, ready) : listening(child, ready);
+  const timer = setTimeout(() => child.kill("SIGKILL"), startSeconds * 1000);
   const failed = child.gone.then((code) => {
     throw new Error(`${child.command} ended with ${code} before it was ready: ${log.trim()}`);
   });
   failed.catch(() => {});
   const match = await Promise.race([up, failed]);
+  clearTimeout(timer);
   return {
     child,
     pid: child.pid,
@@ -71,7 +77,9 @@ export async function serve(command, { ready, cpu = SERVER, env, end = "SIGTERM"
     async stop() {
       child.kill(end);
       child.kill("SIGCONT");
+      const timer = setTimeout(() => child.kill("SIGKILL"), endSeconds * 1000);
       await child.gone;
+      clearTimeout(timer);
     },
   };
 }

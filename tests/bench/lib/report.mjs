@@ -74,7 +74,8 @@ const sectionText = (section, style) =>
 
 const headText = (results) =>
   `Medians of ${results.runs} run${results.runs > 1 ? "s" : ""} in turn${results.quick ? " (quick: short ones)" : ""}, ` +
-  `${results.date}. ${machineText(results.machine)}.`;
+  `${results.date}. ${machineText(results.machine)}` +
+  (results.unfinished ? " **The run did not come to its end.**" : "");
 
 // `plots`: what stands before the file names of plots, which are left out without it;
 // `level`: of the headings.

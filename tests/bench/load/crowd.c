@@ -132,8 +132,3 @@ bool crowd__poll(struct crowd *crowd, int timeout_ms)
 {
     return ws_client__poll(&crowd->client, timeout_ms);
 }
-
-bool crowd__poll_until(struct crowd *crowd, int64_t time_us)
-{
-    return ws_client__poll_until(&crowd->client, time_us);
-}

@@ -19,8 +19,6 @@ void crowd__open(struct crowd *crowd, const char *port, const char *dialect, int
 void crowd__publish(struct crowd *crowd, const char *payload, size_t len);
 /* Handles what has arrived, waiting up to `timeout_ms`; false on time-out. */
 bool crowd__poll(struct crowd *crowd, int timeout_ms);
-/* The same, waiting up to a time of bench__now_us(). */
-bool crowd__poll_until(struct crowd *crowd, int64_t time_us);
 /* The crowd that a connection belongs to. */
 struct crowd *crowd__of(const struct ws_conn *c);
 

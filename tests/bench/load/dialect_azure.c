@@ -1,5 +1,6 @@
 /* Web PubSub: members speak the subprotocol that the dialect is named after, the publisher
- * speaks JSON. Groups and roles come with the tokens. */
+ * speaks JSON. Groups and roles come with the tokens; the user is `bench-` and the number of the
+ * process, so that those of one can be sent to. */
 #include "dialect.h"
 
 #include <pubhook/pubhook.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum wire_type { VARINT = 0, LENGTH = 2 };
 
@@ -22,9 +24,10 @@ enum wire_type { VARINT = 0, LENGTH = 2 };
 
 static char *make_target(const char *port, const char *const *roles, const char *const *groups)
 {
-    char connection_string[256], *url, *path;
-    struct ph_token_options options = {.user_id = "bench", .roles = roles, .groups = groups};
+    char connection_string[256], user[32], *url, *path;
+    struct ph_token_options options = {.user_id = user, .roles = roles, .groups = groups};
 
+    snprintf(user, sizeof(user), "bench-%d", (int)getpid());
     snprintf(connection_string, sizeof(connection_string),
              "Endpoint=http://127.0.0.1:%s;AccessKey=%s;Version=1.0;", port, DIALECT_KEY);
     if (ph_client_access_url(connection_string, "bench", &options, &url) != PH_OK)

@@ -1,15 +1,22 @@
 /* Fan-out: one publisher, N members of one group. Checks of every delivery that it is the
  * next one and whole.
  *
- *   fanout PORT DIALECT MEMBERS MESSAGES SIZE PACE
+ *   fanout PORT DIALECT MEMBERS MESSAGES SIZE IN_FLIGHT
+ *   fanout PORT DIALECT MEMBERS MESSAGES SIZE RATE/s [phases]
  *
- * PACE is either how many messages are in flight (`16`), and then latency is the time from
- * a message's sending to the last member's delivery; or how many a second are due (`100/s`),
- * whatever has become of those before, and then it is the time from when a message was due
- * to each delivery, so that waiting to be sent counts. The first second warms up.
+ * With so many messages in flight, latency is the time from a message's sending to the last
+ * member's delivery. With so many a second due, whatever has become of those before, it is
+ * the time from when a message was due to each delivery, so that waiting to be sent counts; the
+ * client looks for deliveries without a pause, because waking it would be part of their price.
+ * The first second warms up.
  *
- * Prints one line of JSON: deliveries a second, and p50/p99 of latency in microseconds. */
+ * `phases` are for who wants to do something else to the server in turn: even and odd ones have
+ * figures of their own, `phase N` is printed when one begins, and the next second does not count.
+ *
+ * Prints one line of JSON: deliveries a second, and p50/p99 of latency in microseconds; at a
+ * fixed rate, the figures of slices.h. */
 #include "crowd.h"
+#include "slices.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,21 +24,25 @@
 #include <sys/prctl.h>
 
 #define MAX_MESSAGES 1000000
-#define MAX_LATENCIES 20000000
+#define MAX_LATENCIES 20000000 /* deliveries that are timed */
 #define MAX_SIZE 60000
 #define MARK 10 /* #NUMBER#, with eight digits */
+#define PHASE 5 /* seconds, of which the first does not count */
 
 struct bench {
     struct crowd crowd;
     int members, messages, size;
     int in_flight, per_second; /* one of both */
+    bool phases;
+    int64_t start;
     int sent;
     int done;           /* messages delivered to every member */
     int *next;          /* per connection: number of the message that must come next */
     int *arrived;       /* per message: members that have it */
     int64_t *counts_at; /* per message: when its latency begins */
-    int64_t *took;
+    int64_t *took;      /* of each message, when the number in flight is fixed */
     size_t took_count;
+    struct slices slices;    /* of each delivery, when the rate is */
     char text[MAX_SIZE + 1]; /* what is sent next */
 };
 
@@ -46,6 +57,11 @@ static int read_mark(const struct bench *b, const char *payload, size_t len)
     return number;
 }
 
+static int64_t latency_of(const struct bench *b, int number)
+{
+    return bench__now_us() - b->counts_at[number];
+}
+
 static void on_delivery(struct ws_conn *c, const char *payload, size_t len)
 {
     struct bench *b = crowd__of(c)->ctx;
@@ -58,8 +74,10 @@ static void on_delivery(struct ws_conn *c, const char *payload, size_t len)
         bench__die("member %d: message %d is damaged", c->index, number);
     b->next[c->index]++;
     last = ++b->arrived[number] == b->members;
-    if (b->per_second ? number >= b->per_second : last)
-        b->took[b->took_count++] = bench__now_us() - b->counts_at[number];
+    if (b->per_second)
+        slices__add(&b->slices, b->counts_at[number] - b->start, latency_of(b, number));
+    else if (last)
+        b->took[b->took_count++] = latency_of(b, number);
     if (last)
         b->done++;
 }
@@ -89,15 +107,26 @@ static void run_in_flight(struct bench *b)
     }
 }
 
+static bool begins_phase(const struct bench *b)
+{
+    return b->phases && b->sent % (PHASE * b->per_second) == 0;
+}
+
+static void tell_phase(const struct bench *b)
+{
+    printf("phase %d\n", b->sent / (PHASE * b->per_second));
+    fflush(stdout);
+}
+
 static void run_at_rate(struct bench *b)
 {
-    int64_t start = bench__now_us();
-
     while (b->sent < b->messages) {
-        int64_t due = start + (int64_t)b->sent * 1000000 / b->per_second;
+        int64_t due = b->start + (int64_t)b->sent * 1000000 / b->per_second;
 
-        while (crowd__poll_until(&b->crowd, due))
-            ;
+        while (bench__now_us() < due)
+            crowd__poll(&b->crowd, 0);
+        if (begins_phase(b))
+            tell_phase(b);
         publish(b, due);
     }
     while (b->done < b->messages)
@@ -136,19 +165,54 @@ static void prepare(struct bench *b)
     b->next = allocate((size_t)b->members + 1, sizeof(*b->next));
     b->arrived = allocate((size_t)b->messages, sizeof(*b->arrived));
     b->counts_at = allocate((size_t)b->messages, sizeof(*b->counts_at));
-    b->took = allocate(latencies, sizeof(*b->took));
+    b->took = allocate((size_t)b->messages, sizeof(*b->took));
+    if (b->per_second)
+        slices__init(&b->slices, (b->messages - 1) / b->per_second + 1);
     memset(b->text, 'x', (size_t)b->size);
     b->crowd.on_delivery = on_delivery;
     b->crowd.ctx = b;
 }
 
+static bool is_warm(int second)
+{
+    return second > 0;
+}
+
+static bool is_in_even_phase(int second)
+{
+    return second % PHASE > 0 && second / PHASE % 2 == 0;
+}
+
+static bool is_in_odd_phase(int second)
+{
+    return second % PHASE > 0 && second / PHASE % 2 == 1;
+}
+
+static void print_latency(struct bench *b)
+{
+    if (b->phases) {
+        printf("\"even\":");
+        slices__print(&b->slices, is_in_even_phase);
+        printf(",\"odd\":");
+        slices__print(&b->slices, is_in_odd_phase);
+    } else if (b->per_second) {
+        printf("\"latency\":");
+        slices__print(&b->slices, is_warm);
+    } else {
+        printf("\"latency\":{\"p50_us\":%lld,\"p99_us\":%lld}",
+               (long long)bench__quantile(b->took, b->took_count, 0.5),
+               (long long)bench__quantile(b->took, b->took_count, 0.99));
+    }
+}
+
 int main(int argc, char **argv)
 {
     static struct bench b;
-    int64_t start, took;
+    int64_t took;
 
-    if (argc != 7)
-        bench__die("usage: fanout PORT DIALECT MEMBERS MESSAGES SIZE IN_FLIGHT|RATE/s");
+    b.phases = argc == 8 && strcmp(argv[7], "phases") == 0;
+    if (argc != 7 + b.phases)
+        bench__die("usage: fanout PORT DIALECT MEMBERS MESSAGES SIZE IN_FLIGHT|RATE/s [phases]");
     b.members = atoi(argv[3]);
     b.messages = atoi(argv[4]);
     b.size = atoi(argv[5]);
@@ -157,15 +221,14 @@ int main(int argc, char **argv)
     prctl(PR_SET_TIMERSLACK, 1000);
     crowd__open(&b.crowd, argv[1], argv[2], b.members);
     bench__start();
-    start = bench__now_us();
+    b.start = bench__now_us();
     if (b.per_second)
         run_at_rate(&b);
     else
         run_in_flight(&b);
-    took = bench__now_us() - start;
-    printf("{\"deliveries_per_s\":%.0f,\"p50_us\":%lld,\"p99_us\":%lld}\n",
-           (double)b.members * b.messages * 1e6 / (double)took,
-           (long long)bench__quantile(b.took, b.took_count, 0.5),
-           (long long)bench__quantile(b.took, b.took_count, 0.99));
+    took = bench__now_us() - b.start;
+    printf("{\"deliveries_per_s\":%.0f,", (double)b.members * b.messages * 1e6 / (double)took);
+    print_latency(&b);
+    puts("}");
     return 0;
 }

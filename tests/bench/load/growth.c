@@ -238,20 +238,38 @@ static size_t send_to_any_group_of_ten(void *arg)
     return send(b, SCOPE_GROUP, group_name(&name, anywhere(b) / GROUP_MEMBERS)) > 0;
 }
 
-static size_t send_to_any_user(void *arg)
+static size_t send_to_user(struct bench *b, unsigned n)
 {
-    struct bench *b = arg;
     struct name name;
 
-    return send(b, SCOPE_USER, user_id(&name, anywhere(b)));
+    return send(b, SCOPE_USER, user_id(&name, n));
+}
+
+static size_t send_to_one_user(void *arg)
+{
+    return send_to_user(arg, 0);
+}
+
+static size_t send_to_any_user(void *arg)
+{
+    return send_to_user(arg, anywhere(arg));
+}
+
+static size_t send_to_connection(struct bench *b, unsigned n)
+{
+    struct name name;
+
+    return send(b, SCOPE_CONNECTION, connection_id(&name, n));
+}
+
+static size_t send_to_one_connection(void *arg)
+{
+    return send_to_connection(arg, 0);
 }
 
 static size_t send_to_any_connection(void *arg)
 {
-    struct bench *b = arg;
-    struct name name;
-
-    return send(b, SCOPE_CONNECTION, connection_id(&name, anywhere(b)));
+    return send_to_connection(arg, anywhere(arg));
 }
 
 static size_t leave_and_join(struct bench *b, struct str connection)
@@ -422,9 +440,12 @@ static const struct subject {
     {"join-any", make_group, any_leaves_and_joins, touch_any, 0},
     {"groups-one", make_groups, send_to_group, NULL, 0},
     {"groups-any", make_groups, send_to_any_group, touch_any, 0},
-    {"rest-group", make_hub, send_to_any_group_of_ten, touch_any, 0},
-    {"rest-user", make_hub, send_to_any_user, touch_any, 0},
-    {"rest-connection", make_hub, send_to_any_connection, touch_any, 0},
+    {"rest-user-one", make_hub, send_to_one_user, NULL, 0},
+    {"rest-user-any", make_hub, send_to_any_user, touch_any, 0},
+    {"rest-connection-one", make_hub, send_to_one_connection, NULL, 0},
+    {"rest-connection-any", make_hub, send_to_any_connection, touch_any, 0},
+    {"rest-group-one", make_hub, send_to_group, NULL, 0},
+    {"rest-group-any", make_hub, send_to_any_group_of_ten, touch_any, 0},
     {"slow", make_slow, send_to_all, NULL, 400}, /* long before a queue is full */
 };
 

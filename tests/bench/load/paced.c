@@ -1,15 +1,15 @@
 /* Events at a fixed rate, whatever becomes of them: all clients in turn. A tenth of the clients
  * send once in each phase, and theirs are for a handler that knows them by their name: `quick`,
- * and then `slow`, and then they send nothing until the slow ones have their answer. The acks of
- * the others are checked for success and order, and timed from when the event was due.
+ * and then `slow`, and then they send nothing until the slow ones have their answer. All acks
+ * are checked for success and order; those of the others are timed from when the event was due.
  *
  *   paced PORT CLIENTS RATE CYCLES
  *
  * The phases follow each other in one process and on the same connections, so that what else
  * the machine does hits both. Prints `slow` when the first slow phase begins, and at the end one
- * line of JSON: events of the others, p50/p99 of their latency in microseconds in the quick
- * phases and beside the slow events: the medians of those of each second, so that
- * one bad second does not decide. */
+ * line of JSON: events of the others, and p50/p99 of their latency in microseconds in the quick
+ * phases and beside the slow events: medians of those of each slice, and p99 of all. */
+#include "slices.h"
 #include "ws_client.h"
 
 #include <pubhook/pubhook.h>
@@ -20,9 +20,10 @@
 #include <sys/prctl.h>
 
 #define SLOW_EACH 10 /* clients */
-/* Seconds of the phases; what is slow takes one phase. */
+/* Seconds of the phases. What is slow takes one phase, and has been asked for in the first
+ * moments of it; so a second is enough to drain. */
 #define PHASE 5
-#define CYCLE (3 * PHASE + 1)
+#define CYCLE (2 * PHASE + 1)
 #define MAX_EVENTS 10000000
 #define KEY "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 
@@ -33,11 +34,11 @@ struct paced {
     int clients, events;
     int64_t rate, start;
     int sent;
-    int *acked;     /* per client */
-    int64_t **took; /* by the second that an event was due in */
-    size_t *done;
-    int waiting; /* events of those who are not slow */
-    int answered;
+    int *acked; /* per client: the event that was acked last */
+    struct slices took;
+    int waiting;  /* events of those who are not slow */
+    int asked;    /* events of the tenth that have no ack yet */
+    int answered; /* events of those who are not slow */
 };
 
 enum phase { QUICK, SLOW, DRAIN };
@@ -89,25 +90,6 @@ static enum phase phase_of(int second)
     return at < PHASE ? QUICK : at < 2 * PHASE ? SLOW : DRAIN;
 }
 
-static void on_frame(struct ws_conn *c, const char *data, size_t len)
-{
-    struct paced *p = c->client->ctx;
-    char wanted[96];
-    int number = p->acked[c->index] + 1, event, second;
-
-    if (!p->start || is_slow(c->index))
-        return; /* connected, or what is not measured */
-    snprintf(wanted, sizeof(wanted), "{\"type\":\"ack\",\"ackId\":%d,\"success\":true}", number);
-    if (len != strlen(wanted) || memcmp(data, wanted, len) != 0)
-        bench__die("client %d: expected %s, got %.*s", c->index, wanted, (int)len, data);
-    p->acked[c->index] = number;
-    event = (number - 1) * p->clients + c->index;
-    second = second_of(p, event);
-    p->took[second][p->done[second]++] = bench__now_us() - due(p, event);
-    p->answered++;
-    p->waiting--;
-}
-
 /* One of the tenth sends when its first turn of a phase has come. */
 static bool has_turn(const struct paced *p, int event)
 {
@@ -117,6 +99,39 @@ static bool has_turn(const struct paced *p, int event)
         return true;
     return phase_of(second) != DRAIN && second % CYCLE % PHASE == 0 &&
            event - (int)p->rate * second < p->clients;
+}
+
+/* The acks of one client come in the order of its events; the tenth leave some turns out. */
+static int next_of(struct paced *p, int client)
+{
+    int number = p->acked[client] + 1;
+
+    while (!has_turn(p, (number - 1) * p->clients + client))
+        number++;
+    return number;
+}
+
+static void on_frame(struct ws_conn *c, const char *data, size_t len)
+{
+    struct paced *p = c->client->ctx;
+    char wanted[96];
+    int number, event;
+
+    if (!p->start)
+        return; /* connected */
+    number = next_of(p, c->index);
+    snprintf(wanted, sizeof(wanted), "{\"type\":\"ack\",\"ackId\":%d,\"success\":true}", number);
+    if (len != strlen(wanted) || memcmp(data, wanted, len) != 0)
+        bench__die("client %d: expected %s, got %.*s", c->index, wanted, (int)len, data);
+    p->acked[c->index] = number;
+    if (is_slow(c->index)) {
+        p->asked--;
+        return;
+    }
+    event = (number - 1) * p->clients + c->index;
+    slices__add(&p->took, due(p, event) - p->start, bench__now_us() - due(p, event));
+    p->answered++;
+    p->waiting--;
 }
 
 static void send_event(struct paced *p, int event)
@@ -130,13 +145,18 @@ static void send_event(struct paced *p, int event)
                      slow ? "slow" : "quick", event / p->clients + 1, event);
 
     ws_client__send(&p->client.conns[client], text, (size_t)n);
-    p->waiting += !is_slow(client);
+    *(is_slow(client) ? &p->asked : &p->waiting) += 1;
 }
 
 static void tell_slow(void)
 {
     puts("slow");
     fflush(stdout);
+}
+
+static bool begins_cycle(const struct paced *p, int event)
+{
+    return event % (CYCLE * p->rate) == 0;
 }
 
 static void run(struct paced *p)
@@ -147,6 +167,8 @@ static void run(struct paced *p)
             ;
         if (p->sent == PHASE * p->rate)
             tell_slow();
+        if (p->asked > 0 && begins_cycle(p, p->sent))
+            bench__die("%d slow events have no answer yet: the phases mix", p->asked);
         if (has_turn(p, p->sent))
             send_event(p, p->sent);
         p->sent++;
@@ -157,36 +179,14 @@ static void run(struct paced *p)
     }
 }
 
-static int64_t median_quantile(struct paced *p, enum phase phase, double q)
+static bool is_quick_phase(int second)
 {
-    int seconds = second_of(p, p->events), count = 0;
-    int64_t *of_seconds = calloc((size_t)seconds, sizeof(*of_seconds)), median;
-
-    if (!of_seconds)
-        bench__die("out of memory");
-    for (int i = 0; i < seconds; i++) {
-        if (phase_of(i) == phase)
-            of_seconds[count++] = bench__quantile(p->took[i], p->done[i], q);
-    }
-    median = bench__quantile(of_seconds, (size_t)count, 0.5);
-    free(of_seconds);
-    return median;
+    return phase_of(second) == QUICK;
 }
 
-static void make_room(struct paced *p)
+static bool is_slow_phase(int second)
 {
-    int seconds = second_of(p, p->events);
-
-    p->acked = calloc((size_t)p->clients, sizeof(*p->acked));
-    p->took = calloc((size_t)seconds, sizeof(*p->took));
-    p->done = calloc((size_t)seconds, sizeof(*p->done));
-    if (!p->acked || !p->took || !p->done)
-        bench__die("out of memory");
-    for (int i = 0; i < seconds; i++) {
-        p->took[i] = calloc((size_t)p->rate, sizeof(*p->took[i]));
-        if (!p->took[i])
-            bench__die("out of memory");
-    }
+    return phase_of(second) == SLOW;
 }
 
 int main(int argc, char **argv)
@@ -202,7 +202,10 @@ int main(int argc, char **argv)
     if (p.clients < 1 || p.events < 1 || p.events > MAX_EVENTS || p.rate < p.clients)
         bench__die("at least one client, a turn for each in a second, and 1 to %d events",
                    MAX_EVENTS);
-    make_room(&p);
+    p.acked = calloc((size_t)p.clients, sizeof(*p.acked));
+    if (!p.acked)
+        bench__die("out of memory");
+    slices__init(&p.took, second_of(&p, p.events));
     prctl(PR_SET_TIMERSLACK, 1000);
     p.client.on_frame = on_frame;
     p.client.ctx = &p;
@@ -210,10 +213,10 @@ int main(int argc, char **argv)
     while (ws_client__poll(&p.client, 200)) /* connected */
         ;
     run(&p);
-    printf("{\"events\":%d,\"p50_us\":%lld,\"p99_us\":%lld,\"slow_p50_us\":%lld,"
-           "\"slow_p99_us\":%lld}\n",
-           p.answered, (long long)median_quantile(&p, QUICK, 0.5),
-           (long long)median_quantile(&p, QUICK, 0.99), (long long)median_quantile(&p, SLOW, 0.5),
-           (long long)median_quantile(&p, SLOW, 0.99));
+    printf("{\"events\":%d,\"quick\":", p.answered);
+    slices__print(&p.took, is_quick_phase);
+    printf(",\"slow\":");
+    slices__print(&p.took, is_slow_phase);
+    puts("}");
     return 0;
 }

@@ -10,6 +10,9 @@ const columns = { cpu: "server CPU, µs each" };
 
 const goalInside = { atLeast: 150000 };
 const goalHttp = { atLeast: 30000 };
+// Centrifuge's RPC proxy, by one server core and with its upstream on the load's, measured on
+// another machine of this kind: no package of it is there to be measured beside.
+const centrifuge = { 1: { figure: "p50", atMost: 127 }, 64: { atLeast: 26800 } };
 
 function roundTrips(bench, clients, inFlight) {
   const events = bench.count(count[clients]);
@@ -54,7 +57,7 @@ function oneInFlight(bench, clients, goals) {
     floor(bench, trips),
     inside(bench, trips, goals.inside),
     { name: "pubhook-broker, HTTP, all on both cores", goal: goals.http, measure: over(BOTH, BOTH, BOTH) },
-    { name: "pubhook-broker, HTTP, handler on the load's core", measure: over(SERVER, LOAD, LOAD) },
+    { name: "pubhook-broker, HTTP, handler on the load's core", goal: centrifuge[clients], measure: over(SERVER, LOAD, LOAD) },
   ]);
 }
 

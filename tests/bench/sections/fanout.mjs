@@ -28,7 +28,7 @@ function subjects(bench, fan, { goals, ratios = true, peersShare = 1, quick = tr
   ];
 }
 
-const figures = (out) => ({ value: out.deliveries_per_s, p50: out.p50_us, p99: out.p99_us });
+const figures = (out) => ({ value: out.deliveries_per_s, p50: out.latency.p50_us, p99: out.latency.p99_us });
 
 function closed(bench, inFlight, goals) {
   const messages = bench.count(600) * (inFlight === 1 ? 1 : 10);
@@ -51,13 +51,14 @@ function open(bench) {
   const messages = rate * (bench.quick ? 2 : 5);
   const fan = (dialect) => async ({ port }) => {
     const out = await bench.load("fanout", [port, dialect, members, messages, size, `${rate}/s`]);
-    return { value: out.p99_us, p50: out.p50_us, "deliveries/s": out.deliveries_per_s };
+    return { value: out.latency.p99_us, p50: out.latency.p50_us, all: out.latency.all_p99_us, "deliveries/s": out.deliveries_per_s };
   };
   return {
     title: `Fan-out to ${members} members, ${rate} messages a second`,
     unit: "p99 µs",
     better: "less",
-    note: "Latency: from when a message was due to each member's delivery, after a second in which the server warms up.",
+    note: "Latency: from when a message was due to each member's delivery, after a second in which the server warms up. Medians of the figures of each tenth of a second.",
+    columns: { all: "p99 µs of all" },
     plot: { kind: "bars", file: "fanout-latency" },
     subjects: subjects(bench, fan, { goals: { ratio: 1.15 }, ratios: false, quick: false }),
   };

@@ -112,10 +112,16 @@ function coreTables(bench) {
       caches,
     ),
     coreTable(
-      "a send to another one each time, by connections of the hub",
+      "a send by connections of the hub",
       "growth-targets",
       "connections of the hub",
-      ["user", "connection", "group"].flatMap((what) => grown(bench, `rest-${what}`, what === "group" ? "to a group of ten" : `to a ${what}`, some, "connections", 1000)),
+      ["user", "connection", "group"].flatMap((what) => {
+        const target = what === "group" ? "group of ten" : what;
+        return [
+          ...grown(bench, `rest-${what}-one`, `the same ${target}`, some, "connections"),
+          ...grown(bench, `rest-${what}-any`, `another ${target} each time`, some, "connections", 1000),
+        ];
+      }),
       caches,
     ),
     coreTable("a delivery to those who read, by those among a thousand who do not", "growth-slow", "members that do not read", grown(bench, "slow", "JSON", [0, 1, 100], "do not read")),
@@ -128,7 +134,7 @@ function deliveries(bench) {
   const cost = (dialect, x) => async ({ port, pid }) => {
     const messages = Math.min(10000, Math.ceil(bench.count(400000) / x));
     const out = await bench.load("fanout", [port, dialect, x, messages, 128, 1], { pids: [pid] });
-    return { value: (out.cpu_s * 1e6) / (messages * x), p50: out.p50_us, p99: out.p99_us };
+    return { value: (out.cpu_s * 1e6) / (messages * x), p50: out.latency.p50_us, p99: out.latency.p99_us };
   };
   const series = (label, server, dialect) =>
     members.map((x) => ({ name: `${label}, ${x} members`, series: label, x, measure: () => bench.with(server(), cost(dialect, x)) }));

@@ -4,12 +4,14 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { inTemporaryFolder } from "../lib/configured.mjs";
-import { LOAD } from "../lib/processes.mjs";
+import { LOAD, serve } from "../lib/processes.mjs";
+import { call } from "../../e2e/lib/tokens.mjs";
 
 const name = "isolation";
 const title = "Isolation";
 
-const moved = 1.1; // how far others' p99 may move
+const moved = 1.1; // how far others' p99 may move; p50, which wanders less, tells more
+const goals = [{ ratio: moved }, { figure: "p50", ratio: moved }];
 const peakMiB = (pid) => Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) / 1024;
 
 // Clients that the broker has closed because they did not keep up.
@@ -18,19 +20,24 @@ async function slowClients(port) {
   return Number(/^pubhook_connections_closed_total\{reason="SlowClient"\} (\d+)$/m.exec(text)[1]);
 }
 
-// Bytes that wait in the kernel to be sent from a port.
-function unsent(port) {
+// The most bytes that wait in the kernel to be sent to one who is connected to a port.
+function mostUnsent(port) {
   const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   const sockets = readFileSync("/proc/net/tcp", "utf8").split("\n").map((line) => line.trim().split(/\s+/));
-  return sockets.reduce((sum, [, from, , , queues]) => sum + (from?.endsWith(local) ? parseInt(queues, 16) : 0), 0);
+  return Math.max(...sockets.map(([, from, , , queues]) => (from?.endsWith(local) ? parseInt(queues, 16) : 0)));
 }
 
-// Sends until the kernel takes no more for the reader that has stopped.
-async function fillSocket(bench, port) {
-  for (let before = -1, now = 0; now > before; ) {
-    before = now;
-    await bench.load("fanout", [port, "json", 1, 50, 4096, 16]);
-    now = unsent(port);
+// Sends to the clients of a process that has stopped until the kernel takes no more: what
+// waits there is the same three times.
+async function fillSockets({ port, pid }) {
+  const broker = { url: `http://127.0.0.1:${port}` };
+  const body = "x".repeat(64 * 1024);
+  for (let most = 0, same = 0; same < 3; ) {
+    const answer = await call(broker, "POST", `/api/hubs/bench/users/bench-${pid}/:send`, { headers: { "Content-Type": "text/plain" }, body });
+    if (answer.status !== 202) throw new Error(`filling the reader's socket: ${answer.status} ${await answer.text()}`);
+    const now = mostUnsent(port);
+    same = now > most ? 0 : same + 1;
+    most = Math.max(most, now);
   }
 }
 
@@ -41,72 +48,119 @@ const withSettings = (settings, measure) =>
     return measure(file);
   });
 
-// The stopped reader's socket is full when the measurement begins, its queue fills in the
-// first half, and then it must be closed.
-function readers(bench) {
-  const rate = 100, members = 1000, size = 128, queue = 400;
-  const messages = rate * (bench.quick ? 8 : 10);
-  const fan = async ({ port, pid }) => {
-    const out = await bench.load("fanout", [port, "json", members - 1, messages, size, `${rate}/s`]);
-    return { value: out.p99_us, p50: out.p50_us, peak: peakMiB(pid) };
+// One that reads, among others who read. While it does not, its socket is full, and its queue
+// fills up until it is closed.
+class Reader {
+  constructor(bench, port) {
+    Object.assign(this, { bench, port, closed: 0 });
+  }
+
+  async open() {
+    const { command, ...options } = this.bench.listeners(this.port, "json", 1, 4096);
+    this.process = await serve(command, options);
+  }
+
+  async stopReading() {
+    await this.expect("before its queue was full");
+    process.kill(this.process.pid, "SIGSTOP");
+    await fillSockets({ port: this.port, pid: this.process.pid });
+    await this.expect("while its socket was filled");
+    this.closed++;
+  }
+
+  async expect(when) {
+    const closed = await slowClients(this.port);
+    if (closed !== this.closed) throw new Error(`${closed} readers were closed ${when}, not ${this.closed}`);
+  }
+
+  async end() {
+    await this.process.stop();
+    await this.expect("when one had stopped reading");
+  }
+}
+
+// Two subjects that come out of one process, with their phases in turn.
+function inTurn(first, second, goal, run) {
+  let phases;
+  const runFirst = async () => {
+    phases = null;
+    phases = await run();
+    return phases[0];
   };
-  const besideReader = (stopped) => (server) =>
-    bench.idle(server.port, "json", 1, {
-      receiveBuffer: 4096,
-      measure: async ({ pid }) => {
-        if (stopped) {
-          process.kill(pid, "SIGSTOP");
-          await fillSocket(bench, server.port);
-        }
-        const before = await slowClients(server.port);
-        const figures = await fan(server);
-        if (before > 0) throw new Error("the stopped reader was closed before its queue was full");
-        if ((await slowClients(server.port)) !== Number(stopped)) throw new Error(stopped ? "the stopped reader was not closed" : "a reader that reads was closed");
-        return figures;
-      },
-    });
-  const subject = (name, stopped, goal) => ({
-    name,
-    goal,
-    measure: () => withSettings({ limits: { queueMessages: queue } }, (file) => bench.with(bench.broker("--config", file), besideReader(stopped))),
-  });
+  const takeSecond = () => {
+    if (!phases) throw new Error(`is measured together with "${first}", which failed`);
+    return phases[1];
+  };
+  return [
+    { name: first, measure: runFirst },
+    { name: second, goal, measure: takeSecond },
+  ];
+}
+
+const figures = ({ p50_us, p99_us, all_p99_us }, peak) => ({ value: p99_us, p50: p50_us, all: all_p99_us, peak });
+const columns = { all: "p99 µs of all", peak: "peak MiB of the broker" };
+const medians = "Medians of the figures of each tenth of a second, in phases of 5 s in turn.";
+
+function readers(bench) {
+  const rate = 100, members = 1000, size = 128, phase = 5, queue = 430;
+  const messages = 2 * phase * rate * (bench.quick ? 1 : 4);
+  const fan = async ({ port, pid }) => {
+    const reader = new Reader(bench, port);
+    let before, turn = Promise.resolve();
+    const change = async (number) => {
+      if (number % 2) {
+        before ??= peakMiB(pid);
+        await reader.stopReading();
+      } else if (number > 0) {
+        await reader.end();
+        await reader.open();
+      }
+    };
+    const onLine = (line) => {
+      const number = /^phase (\d+)$/.exec(line)?.[1];
+      if (number === undefined) return;
+      turn = turn.then(() => change(Number(number)));
+      turn.catch(() => {}); // it is awaited below
+    };
+    await reader.open();
+    try {
+      const out = await bench.load("fanout", [port, "json", members - 1, messages, size, `${rate}/s`, "phases"], { onLine });
+      await turn;
+      await reader.end();
+      return [figures(out.even, before), figures(out.odd, peakMiB(pid))];
+    } finally {
+      await reader.process.stop();
+    }
+  };
+  const run = () => withSettings({ limits: { queueMessages: queue } }, (file) => bench.with(bench.broker("--config", file), fan));
   return {
     title: `Fan-out to ${members} members, ${rate} messages a second, one of whom stops reading`,
     unit: "others' p99 µs",
     better: "less",
-    note: `The socket of the reader that stops (SIGSTOP) is full; in each run its queue of ${queue} messages fills up, and it is closed.`,
-    columns: { peak: "peak MiB of the broker" },
-    runs: bench.quick ? undefined : 5,
-    subjects: [subject("all read", false), subject("one stops", true, [{ ratio: moved }, { figure: "peak", ratio: 1.1 }])],
+    note: `The socket of the reader that stops (SIGSTOP) is full; its queue of ${queue} messages fills up, and at the end of the phase it is closed. ${medians}`,
+    columns,
+    subjects: inTurn("all read", "one stops", [...goals, { figure: "peak", ratio: 1.1 }], run),
   };
 }
 
-// Both subjects come out of one process, with their phases in turn.
 function handlers(bench) {
-  const clients = 1000, rate = 4000, cycles = bench.quick ? 1 : 5;
+  const clients = 1000, rate = 4000, cycles = bench.quick ? 1 : 6;
   const pace = async ({ port, pid }) => {
     let before;
     const onLine = (line) => line === "slow" && (before = peakMiB(pid));
     const out = await bench.load("paced", [port, clients, rate, cycles], { onLine });
-    return {
-      quick: { value: out.p99_us, p50: out.p50_us, peak: before },
-      slow: { value: out.slow_p99_us, p50: out.slow_p50_us, peak: peakMiB(pid) },
-    };
+    return [figures(out.quick, before), figures(out.slow, peakMiB(pid))];
   };
   const run = () =>
     bench.with({ ...bench.bare("slow_http", "5000"), cpu: LOAD }, ({ port }) =>
       bench.with(bench.broker("--event-handler", `bench=http://127.0.0.1:${port}/`), pace));
-  let phases;
   return {
     title: `Events of ${clients} clients, ${rate} a second, a tenth of whom wait for their handler`,
     unit: "others' p99 µs",
     better: "less",
-    note: "From when an event was due to its ack: medians of the figures of each second, in phases of 5 s in turn. The handler runs on the load's core.",
-    columns: { peak: "peak MiB of the broker" },
-    subjects: [
-      { name: "answered at once", measure: async () => (phases = await run()).quick },
-      { name: "a tenth after 5 s", measure: async () => phases.slow, goal: [{ ratio: moved }, { figure: "peak", ratio: 1.25 }] },
-    ],
+    note: `From when an event was due to its ack. ${medians} The handler runs on the load's core.`,
+    columns,
+    subjects: inTurn("answered at once", "a tenth after 5 s", [...goals, { figure: "peak", ratio: 1.25 }], run),
   };
 }
 
