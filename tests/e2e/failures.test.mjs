@@ -334,5 +334,6 @@ describe("a client that sends a byte a second is thrown out in time, others are 
   test("pubhook-broker", async (t) => {
     const broker = await startBroker(t);
     await drip(t, broker, async () => assert.equal(await refusedStatus(await accessUrl(broker, "chat")), 101));
+    await broker.logged(/request refused: it was not complete within 30 s.* from=127\.0\.0\.1:\d+ call=\/eventhandler/);
   });
 });

@@ -100,6 +100,7 @@ describe("limits", () => {
     await service.group("two").addConnection(socket.welcome.connectionId);
     await assert.rejects(service.group("three").addConnection(socket.welcome.connectionId), { statusCode: 409 });
     await service.addConnectionsToGroups(["three"], ""); // others may have joined
+    await broker.logged(/REST call refused with 409: .*limits\.groupsPerConnection/);
     await broker.logged(/not added to groups.*limits\.groupsPerConnection/);
     assert.equal(await service.groupExists("three"), false);
     assert.equal(await refusedStatus(await accessUrl(broker, "chat", { groups: ["a", "b", "c"] })), 400);

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { accessUrl, allRoles, openJson, openSocket } from "./lib/clients.mjs";
+import { metricsWhen } from "./lib/metrics.mjs";
 import { startNats, subscribe } from "./lib/nats.mjs";
 import { freePort } from "./lib/net.mjs";
 import { program, temporaryFolder } from "./lib/paths.mjs";
@@ -170,6 +171,22 @@ describe("event listeners", () => {
     }
     assert.deepEqual((await heard.take(2)).map((m) => m.body.length), [10, 20]);
     await broker.logged(/an event for subject pubhook\.chat\.e .* is lost: .*max_payload/);
+  });
+
+  test("an event that NATS denies is lost, counted, and told", async (t) => {
+    const file = `${temporaryFolder(t)}/nats.conf`;
+    writeFileSync(file, 'authorization { users: [ { user: u, password: geheim, permissions: { publish: "pubhook.chat.good" } } ] }\n');
+    const nats = await startNats(t, await freePort(), ["-c", file]);
+    const heard = await subscribe(t, nats, "pubhook.>", { user: "u", pass: "geheim" });
+    const broker = await withListeners(t, [{ endpoint: `nats://u:geheim@127.0.0.1:${nats.port}`, eventNameFilter: { userEventPattern: "*" } }]);
+    const socket = await openJson(t, broker, "chat");
+    assert.equal((await sendEvent(socket, "bad", "x", { ackId: 1 })).success, true);
+    await broker.logged(/an event for event listener nats:\/\/127\.0\.0\.1:\d+ is lost: .*pubhook\.chat\.bad.*permission to publish/i);
+    assert.equal((await sendEvent(socket, "good", "y", { ackId: 2 })).success, true);
+    assert.equal((await heard.next()).body.toString(), "y");
+    const metrics = await metricsWhen(broker, (m) => m.get("pubhook_listener_events_waiting") === 0, "nothing waits");
+    assert.equal(metrics.get("pubhook_listener_events_lost_total"), 1);
+    assert.doesNotMatch(broker.log, /geheim/);
   });
 
   test("user and password reach NATS and no log", async (t) => {

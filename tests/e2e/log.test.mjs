@@ -3,7 +3,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { accessUrl, openJson, openSocket, refusedStatus, reliableProtocol } from "./lib/clients.mjs";
+import { accessUrl, openJson, openSocket, refusedStatus, reliableProtocol, serviceClient } from "./lib/clients.mjs";
+import { startEventServer } from "./lib/eventserver.mjs";
+import { RawConnection } from "./lib/net.mjs";
 import { startBroker, startHandler } from "./lib/pubhook.mjs";
 
 const linesWith = (program, pattern) => program.log.split("\n").filter((line) => pattern.test(line));
@@ -23,6 +25,64 @@ test("a refused call says from where, what and why, without its query", async (t
   await fetch(`${broker.url}/somewhere?access_token=secret`);
   await broker.logged(/request refused with 404: nothing is here.* call="GET \/somewhere"/);
   assert.doesNotMatch(broker.log, /secret/);
+});
+
+test("a refused client: one line says from where, to what hub, who, why", async (t) => {
+  const broker = await startBroker(t);
+  const url = `${broker.url.replace("http", "ws")}/client/hubs/chat`;
+  assert.equal(await refusedStatus(`${url}?access_token=geheim`), 401);
+  await broker.logged(/warn +client refused with 401: .* from=127\.0\.0\.1:\d+ hub=chat/);
+  assert.equal(await refusedStatus(`${await accessUrl(broker, "chat", { userId: "ann" })}&webpubsub_mode=dance`), 400);
+  await broker.logged(/client refused with 400: .* from=127\.0\.0\.1:\d+ hub=chat user=ann/);
+  assert.equal(linesWith(broker, /refused/).length, 2);
+  assert.doesNotMatch(broker.log, /geheim/);
+});
+
+// Questions are answered with 404 too, and are no refusals.
+test("calls that fail for what they name: one line each", async (t) => {
+  const broker = await startBroker(t);
+  const service = serviceClient(broker, "chat");
+  assert.equal(await service.connectionExists("nobody"), false);
+  assert.equal(await service.hasPermission("nobody", "sendToGroup", { targetName: "g" }), false);
+  assert.equal(await service.userExists("nobody"), false);
+  await assert.rejects(service.group("g").addConnection("nobody"), { statusCode: 404 });
+  await broker.logged(/REST call refused with 404: connection `nobody` is not in hub chat.* from=\S+ call="PUT \S+\/groups\/g\/connections\/nobody"/);
+  await assert.rejects(service.group("g").addUser("nobody"), { statusCode: 404 });
+  await broker.logged(/REST call refused with 404: user `nobody` has no connection in hub chat/);
+  await assert.rejects(service.grantPermission("nobody", "sendToGroup", { targetName: "g" }), { statusCode: 404 });
+  await broker.logged(/REST call refused with 404: .*call="PUT \S+\/permissions\/sendToGroup\/connections\/nobody"/);
+  assert.equal(linesWith(broker, /refused/).length, 3);
+});
+
+test("what is no request is told as well, once and without its query", async (t) => {
+  const broker = await startBroker(t, { threads: 1 });
+  const heads = [
+    ["\x16\x03\x01\x02hello\r\n\r\n", /connection closed: what came is no request.*if it is TLS, use http:\/\/.* from=127/],
+    ["GET /a?t=geheim HTTP/7.0\r\nHost: h\r\n\r\n", /request refused with 505: .*HTTP\/1\.1/],
+    ["GET /a?t=geheim HTTP/1.1\r\n\r\n", /request refused with 400: .* call=\/a$/m],
+    [`GET /b?t=geheim${"x".repeat(40_000)} HTTP/1.1\r\nHost: h\r\n\r\n`, /request refused with 414: its URL/],
+    [`GET /c?t=geheim HTTP/1.1\r\nHost: h\r\nX: ${"x".repeat(40_000)}\r\n\r\n`, /request refused with 431: its headers.* call=\/c$/m],
+    ["POST /d HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n", /request refused with 400: .* call=\/d$/m],
+  ];
+  for (const [head, line] of heads) {
+    const connection = await RawConnection.open(t, broker.port);
+    connection.write(head);
+    await connection.closed;
+    await broker.logged(line);
+  }
+  assert.equal(linesWith(broker, /refused|connection closed/).length, heads.length);
+  assert.doesNotMatch(broker.log, /geheim/);
+});
+
+test("who is turned away at the end is told", async (t) => {
+  const server = await startEventServer(t, () => "hang");
+  const broker = await startBroker(t, { upstreams: { chat: server.url } });
+  const refused = refusedStatus(await accessUrl(broker, "chat", { userId: "ann" }));
+  await server.records.wait((e) => e.event === "connect", "connect");
+  const stopped = broker.stopOnce();
+  assert.equal(await refused, 503);
+  await stopped;
+  assert.match(broker.log, /client refused with 503: the service is shutting down from=\S+ hub=chat user=ann/);
 });
 
 test("a refused recovery says which connection and why", async (t) => {

@@ -14,15 +14,19 @@ struct fixture {
     struct buf notes; /* "subject id body", one a line */
     struct buf headers;
     int token, outcomes, successes, without_handler;
+    bool has_handler;
 };
 
 /* --- A shell without event handlers --------------------------------------------- */
 
 static bool on_send(void *ctx, struct exchange *x, const struct upstream_request *req)
 {
-    (void)ctx, (void)x, (void)req;
-    fail_msg("there is no handler");
-    return false;
+    const struct fixture *f = ctx;
+
+    (void)x, (void)req;
+    if (!f->has_handler)
+        fail_msg("there is no handler");
+    return f->has_handler; /* which never answers */
 }
 
 static void on_cancel(void *ctx, struct exchange *x)
@@ -161,6 +165,29 @@ static void all_that_match_hear_it(void **state)
     stop(&f);
 }
 
+/* They know an event again by its id, so one that a handler has no room for keeps its own. */
+static void refused_events_keep_their_ids(void **state)
+{
+    static const char *const data[] = {"a", "b", "c"};
+    struct fixture f;
+
+    (void)state;
+    start(&f, "chat",
+          LISTENER("s", "\"userEventPattern\":\"*\"") "],\"eventHandlers\":[{\"urlTemplate\":"
+                                                      "\"http://h/\",\"userEventPattern\":\"*\","
+                                                      "\"maxQueuedEvents\":1}");
+    f.has_handler = true;
+    for (int i = 0; i < 3; i++) {
+        const struct upstream_event event = {
+            .name = STR("e"), .type = PH_DATA_TEXT, .data = str__of(data[i]), .ticket = 1};
+        const char *why = upstream__event(f.peer, &event, 0, 0);
+
+        assert_true(i == 0 ? why == NULL : strstr(why, "maxQueuedEvents") != NULL);
+    }
+    assert_notes(&f, "s 2 a\ns 3 b\ns 4 c\n");
+    stop(&f);
+}
+
 /* A token of a subject must not be empty. */
 static void dots_part_the_subject(void **state)
 {
@@ -273,6 +300,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(filters_choose_events),
         cmocka_unit_test(all_that_match_hear_it),
+        cmocka_unit_test(refused_events_keep_their_ids),
         cmocka_unit_test(dots_part_the_subject),
         cmocka_unit_test(what_is_for_handlers_stays_out),
         cmocka_unit_test(wrong_settings_are_refused),

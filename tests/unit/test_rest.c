@@ -498,6 +498,37 @@ static void too_many_permissions_are_a_conflict(void **state)
         assert_int_equal(f->call.response.status, 409);
         assert_str(header(f, "x-ms-error-code"), "Error.Connection.Conflict");
         assert_str(header(f, "Content-Type"), "application/json");
+        assert_string_equal(f->call.refusal,
+                            "connection `c` has as many permissions as it may have: "
+                            "limits.permissionNames allows more");
+    }
+}
+
+/* A question is no refusal, whatever the answer. */
+static void refusals_have_a_reason_for_the_log(void **state)
+{
+    static const struct {
+        const char *method, *path, *refusal;
+    } rows[] = {
+        {"HEAD", "/api/hubs/chat/connections/1", NULL},
+        {"HEAD", PERMISSION("1") "?targetName=g", NULL},
+        {"PUT", PERMISSION("1") "?targetName=g",
+         "connection `c` is not in hub chat: it has ended, or is of another one"},
+        {"PUT", "/api/hubs/chat/groups/g/connections/1",
+         "connection `1` is not in hub chat: it has ended, or is of another one"},
+        {"PUT", "/api/hubs/chat/users/u/groups/g", "user `u` has no connection in hub chat"},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(call(f, rows[i].method, rows[i].path, "", STR_NONE), 0);
+        rest__finish(&f->arena, &f->call, &(struct hub_result){.matched = 0});
+        assert_int_equal(f->call.response.status, 404);
+        if (rows[i].refusal)
+            assert_string_equal(f->call.refusal, rows[i].refusal);
+        else
+            assert_null(f->call.refusal);
+        rest__finish(&f->arena, &f->call, &(struct hub_result){.matched = 1});
     }
 }
 
@@ -1418,6 +1449,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(too_many_groups_are_a_conflict_of_a_connection, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(too_many_permissions_are_a_conflict, setup, teardown),
+        cmocka_unit_test_setup_teardown(refusals_have_a_reason_for_the_log, setup, teardown),
         cmocka_unit_test_setup_teardown(groups_come_in_the_body, setup, teardown),
         cmocka_unit_test_setup_teardown(at_most_1000_groups, setup, teardown),
         cmocka_unit_test_setup_teardown(content_types, setup, teardown),

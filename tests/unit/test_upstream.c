@@ -40,6 +40,7 @@ struct fixture {
     struct hub_settings hubs[2];
     struct event_handler handlers[3];
     struct upstream *up;
+    struct metrics *metrics;
     struct ph_log *log;
     char logged[4096];
     struct sent sent[MAX_SENT];
@@ -240,6 +241,8 @@ static int set_up(void **state)
     f->log = ph_log_new(PH_LOG_DEBUG, PH_LOG_TEXT);
     ph_log_set_sink(f->log, keep_log, f);
     config.log = f->log;
+    config.metrics = f->metrics = metrics__new();
+    assert_non_null(f->metrics);
     f->up = upstream__new(&config);
     assert_non_null(f->up);
     *state = f;
@@ -251,6 +254,7 @@ static int tear_down(void **state)
     struct fixture *f = *state;
 
     upstream__free(f->up);
+    metrics__free(f->metrics);
     mac__key_free(f->settings.keys[0]);
     mac__key_free(f->settings.keys[1]);
     ph_log_free(f->log);
@@ -356,6 +360,18 @@ static bool message(struct fixture *f, struct upstream_peer *p, const char *data
 
     tick(f);
     return ok;
+}
+
+static unsigned failures(const struct fixture *f, enum metric_failure kind)
+{
+    return (unsigned)metrics__load(&f->metrics->values[METRIC_HANDLER_FAILURES + kind]);
+}
+
+static unsigned outcomes(const struct fixture *f, enum metric_event event,
+                         enum metric_outcome outcome)
+{
+    return (unsigned)metrics__load(
+        &f->metrics->values[METRIC_EVENT_OUTCOMES + event * METRIC_OUTCOMES + outcome]);
 }
 
 /* --- route -------------------------------------------------------------------------- */
@@ -1361,7 +1377,8 @@ static void disconnected_event_failure_is_logged(void **state)
     break_off(f, last_sent(f), false);
     assert_int_equal(upstream__pending(f->up), 0);
     assert_non_null(strstr(f->logged, "failed for disconnected of hub chat: refused connection"));
-    assert_non_null(strstr(f->logged, "handler=http://h:80/eh/disconnected event=disconnected\n"));
+    assert_non_null(strstr(f->logged, "handler=http://h:80/eh/disconnected event=disconnected "
+                                      "connection=0f9c97a2f0bf4706afe87a14e0797b11\n"));
     assert_null(strstr(f->logged, "secret"));
 }
 
@@ -1758,6 +1775,7 @@ static void a_handler_has_so_many_events_waiting(void **state)
 {
     struct fixture *f = *state;
     struct upstream_peer *p[12];
+    unsigned lost;
 
     f->handlers[0].max_queued = 2;
     f->handlers[0].presence_events = PRESENCE_EVENT_JOINED;
@@ -1774,6 +1792,109 @@ static void a_handler_has_so_many_events_waiting(void **state)
         upstream__disconnected(p[i], STR("x"), f->now, 0);
     assert_int_equal(upstream__pending(f->up), 2 * GATE_NOTICES);
     assert_int_equal(count_in_log(f, "are lost"), 1);
+    assert_int_equal(outcomes(f, METRIC_USER, OUTCOME_FAILED), 2);
+    assert_int_equal(outcomes(f, METRIC_JOINED, OUTCOME_FAILED), 1);
+    lost = outcomes(f, METRIC_DISCONNECTED, OUTCOME_FAILED);
+    assert_int_equal(lost, 10 - (2 * GATE_NOTICES - 2));
+    assert_int_equal(failures(f, FAILURE_QUEUE_FULL), 2 + 1 + lost);
+}
+
+static void fail_by_status(struct fixture *f, int status)
+{
+    message(f, f->peer, "a");
+    answer(f, last_sent(f), status);
+}
+
+static void fail_by_4xx(struct fixture *f)
+{
+    fail_by_status(f, 429);
+}
+
+static void fail_in_all_tries(struct fixture *f, enum metric_failure kind, int status)
+{
+    static const int waits[] = {1000, 3000, 5000, 0};
+
+    message(f, f->peer, "a");
+    for (size_t i = 0; i < sizeof(waits) / sizeof(*waits); i++) {
+        const struct exchange_result broken = {.why = "w", .transient = true, .failure = kind};
+
+        if (status)
+            answer(f, last_sent(f), status);
+        else
+            report(f, last_sent(f), &broken);
+        after(f, waits[i]);
+    }
+}
+
+static void fail_by_5xx(struct fixture *f)
+{
+    fail_in_all_tries(f, FAILURE_OTHER, 503);
+}
+
+static void fail_to_connect(struct fixture *f)
+{
+    fail_in_all_tries(f, FAILURE_CONNECT, 0);
+}
+
+static void fail_by_time(struct fixture *f)
+{
+    const struct exchange_result late = {.why = "w", .failure = FAILURE_TIMEOUT};
+
+    message(f, f->peer, "a");
+    report(f, last_sent(f), &late);
+}
+
+static void fail_by_contract(struct fixture *f)
+{
+    message(f, f->peer, "a");
+    answer_with(f, last_sent(f), 200, NULL, NULL, "\xff");
+}
+
+static void fail_by_validation(struct fixture *f)
+{
+    upstream__configure(f->up, &f->settings);
+    message(f, f->peer, "a");
+    answer(f, last_sent(f), 401);
+}
+
+static void fail_by_breaker(struct fixture *f)
+{
+    const struct exchange_result late = {.why = "w", .failure = FAILURE_TIMEOUT};
+
+    f->handlers[0].breaker_failures = 1;
+    after(f, 1000); /* the last row's validation is not asked again before */
+    message(f, f->peer, "a");
+    consent(f);
+    report(f, last_sent(f), &late);
+    message(f, f->peer, "b");
+}
+
+static void failures_are_counted_by_kind(void **state)
+{
+    static const struct {
+        void (*happen)(struct fixture *f);
+        enum metric_failure kind;
+        unsigned events;
+    } rows[] = {
+        {fail_by_4xx, FAILURE_STATUS_4XX, 1},      {fail_by_5xx, FAILURE_STATUS_5XX, 1},
+        {fail_to_connect, FAILURE_CONNECT, 1},     {fail_by_time, FAILURE_TIMEOUT, 1},
+        {fail_by_contract, FAILURE_BAD_ANSWER, 1}, {fail_by_validation, FAILURE_VALIDATION, 1},
+        {fail_by_breaker, FAILURE_BREAKER, 2},
+    };
+    struct fixture *f = *state;
+    unsigned events = 0;
+
+    established(f);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        assert_int_equal(failures(f, rows[i].kind), 0);
+        rows[i].happen(f);
+        events += rows[i].events;
+        if (failures(f, rows[i].kind) != 1)
+            fail_msg("row %zu", i);
+        assert_int_equal(outcomes(f, METRIC_USER, OUTCOME_FAILED), events);
+    }
+    assert_int_equal(metrics__load(&f->metrics->values[METRIC_EVENT_RETRIES]), 6);
+    assert_int_equal(failures(f, FAILURE_OTHER), 0);
 }
 
 static void other_settings_forget_what_is_unused(void **state)
@@ -1962,14 +2083,18 @@ static void presence_is_bounded(void **state)
     assert_null(strstr(f->logged, "are lost"));
     upstream__presence(p, true, STR("g"), f->now, 0);
     assert_int_equal(upstream__pending(f->up), UPSTREAM_PEER_PRESENCE);
-    assert_non_null(
-        strstr(f->logged, "joined and left events of a connection of hub chat are lost"));
+    assert_non_null(strstr(f->logged,
+                           "joined and left events of connection 0f9c97a2f0bf4706afe87a14e0797b11 "
+                           "of hub chat are lost"));
     f->logged[0] = '\0';
     answer(f, last_sent(f), 204);
     upstream__presence(p, true, STR("g"), f->now, 0);
     assert_int_equal(upstream__pending(f->up), UPSTREAM_PEER_PRESENCE);
     upstream__presence(p, true, STR("g"), f->now, 0);
-    assert_null(strstr(f->logged, "are lost")); /* it is told once */
+    assert_null(strstr(f->logged, "are lost"));        /* it is told once */
+    upstream__presence(p, false, STR("g"), f->now, 0); /* which nobody wants to hear */
+    assert_int_equal(outcomes(f, METRIC_JOINED, OUTCOME_FAILED), 2);
+    assert_int_equal(failures(f, FAILURE_QUEUE_FULL), 2);
 }
 
 /* --- in-process handlers ------------------------------------------------------------- */
@@ -2195,6 +2320,7 @@ int main(void)
         WITH_FIXTURE(presence_is_told_in_order_and_numbered),
         WITH_FIXTURE(presence_without_handler_is_nothing),
         WITH_FIXTURE(presence_is_bounded),
+        WITH_FIXTURE(failures_are_counted_by_kind),
         WITH_FIXTURE(plugin_needs_no_validation),
         WITH_FIXTURE(plugin_that_hangs_is_given_up),
         WITH_FIXTURE(events_that_wait_keep_their_handler),

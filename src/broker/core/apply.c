@@ -42,10 +42,11 @@ static void count_only(struct walk *w, struct session *s)
     (void)s;
 }
 
-/* Of a command, the log names the first. */
+/* Of a command, the log names the first. A call for one connection is refused, and told of
+ * by whoever answers it. */
 static void join_too_many(struct walk *w, struct session *s)
 {
-    if (!w->result.conflict)
+    if (!w->result.conflict && w->cmd->scope != SCOPE_CONNECTION)
         log__warn(s->core->config.log, LOG_FIELDS("hub", s->hub->name, "connection", s->id),
                   "the connection, and maybe others, is not added to groups: it is in %zu of them; "
                   "limits.groupsPerConnection allows more",

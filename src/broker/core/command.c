@@ -332,7 +332,11 @@ static void request(struct session *s, const struct command *cmd)
         return;
     if (cmd->has_ack_id && outcome == DONE)
         acknowledge_success(s, cmd->ack_id);
-    else if (cmd->has_ack_id)
+    if (outcome == DONE)
+        return;
+    log__error(s->core->config.log, LOG_FIELDS("hub", s->hub->name, "connection", s->id),
+               "out of memory: could not %s group %.*s", verb->deed, STR_FMT(cmd->group));
+    if (cmd->has_ack_id)
         acknowledge_failure(s, cmd->ack_id, "InternalServerError");
 }
 

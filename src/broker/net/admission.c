@@ -11,20 +11,13 @@
 
 #define FORWARD_MAX 8192 /* bytes of a handler's answer that a client may see */
 
-/* Why a client stays out goes to the log: most clients show no more than the status. */
 static bool refuse(struct admission *a, int status, const char *why)
 {
-    const struct handshake *h = &a->handshake;
-    const char *hub = h->hub.ptr ? arena__strdup(a->arena, h->hub) : NULL;
-    const char *user = h->user_id.ptr ? arena__strdup(a->arena, h->user_id) : NULL;
-
-    metrics__refused(a->shard->metrics, status);
     a->status = status;
     a->why = arena__strdup(a->arena, str__of(why ? why : http__reason(status)));
     if (!a->why)
         a->why = "out of memory";
-    log__warn(a->shard->broker->log, LOG_FIELDS("hub", hub, "user", user),
-              "client refused with %d: %s", status, a->why);
+    a->detail = a->why;
     return true;
 }
 
@@ -274,6 +267,14 @@ static struct session *make_session(struct admission *a)
     return session;
 }
 
+void admission__tell_lost(const struct admission *a, const char *why)
+{
+    const char *hub = arena__strdup(a->arena, a->handshake.hub);
+
+    log__error(a->shard->broker->log, LOG_FIELDS("hub", hub, "connection", a->id),
+               "client lost before it was connected: %s", why);
+}
+
 static void enter_new(struct admission *a, int fd, struct str early)
 {
     static const struct close_reason no_room = {
@@ -283,11 +284,12 @@ static void enter_new(struct admission *a, int fd, struct str early)
 
     if (session && recovery__attach(a->shard, session, fd, early))
         return;
-    log__error(a->shard->broker->log, LOG_NONE, "client lost: out of memory for its connection");
-    if (session)
+    if (session) {
         session__end(session, &no_room);
-    else
-        close(fd);
+        return;
+    }
+    close(fd);
+    admission__tell_lost(a, "out of memory for its connection");
 }
 
 void admission__enter(struct admission *a, int fd, struct str early)

@@ -27,10 +27,11 @@ struct admission {
     struct asking *asking;          /* it is counted there; NULL: nowhere */
     struct upstream_peer *peer;     /* NULL before the connect handler is asked and after the end */
     bool decided;                   /* the connect handler has answered */
-    int status;                     /* 0: come in; else the refusal, with the text in `why` */
-    const char *why;
-    struct str body, body_type; /* for the client, instead of `why`; absent: none */
-    void (*ready)(void *arg);   /* the answer has come; never called from inside */
+    int status;                     /* 0: come in; else the refusal */
+    const char *why;                /* of it, for the client */
+    const char *detail;             /* ... and for the log */
+    struct str body, body_type;     /* for the client, instead of `why`; absent: none */
+    void (*ready)(void *arg);       /* the answer has come; never called from inside */
     void *arg;
 };
 
@@ -43,6 +44,8 @@ bool admission__answer(const struct admission *a, struct http_headers *out);
 /* The 101 response is out: takes over the descriptor and what the client sent behind its request.
  */
 void admission__enter(struct admission *a, int fd, struct str early);
+/* Its 101 is out, and it cannot be served: for the log. */
+void admission__tell_lost(const struct admission *a, const char *why);
 /* The request is over, whatever came of it. */
 void admission__end(struct admission *a);
 

@@ -2,9 +2,11 @@
 
 #include "base/list.h"
 #include "broker/net/linger.h"
+#include "broker/net/received.h"
 #include "broker/net/request.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -20,10 +22,11 @@ struct front {
     struct wheel wheel; /* of connections that have yet to complete a request */
     struct lingerers linger;
     struct request *requests;
-    uint64_t ended; /* connections */
-    bool quiet;     /* no new requests */
-    bool closing;   /* nor the rest of those that have begun */
-    bool has_work;  /* that shows at no descriptor: a resumed or upgraded connection */
+    uint64_t ended;     /* connections */
+    bool quiet;         /* no new requests */
+    bool closing;       /* nor the rest of those that have begun */
+    bool has_work;      /* that shows at no descriptor: a resumed or upgraded connection */
+    unsigned complaint; /* status that libmicrohttpd answered with by itself last; 0: told */
 };
 
 /* A TCP connection. libmicrohttpd's own timeout starts again with each byte, so a client
@@ -34,6 +37,8 @@ struct connection {
     struct front *front;
     int fd;
     bool unread; /* answered without reading the body */
+    bool asked;  /* a request line has come */
+    bool late;   /* its time was up */
 };
 
 static struct connection *connection_of(struct MHD_Connection *mhd)
@@ -42,6 +47,85 @@ static struct connection *connection_of(struct MHD_Connection *mhd)
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
     return info ? info->socket_context : NULL;
+}
+
+void front__peer(struct MHD_Connection *mhd, char out[FRONT_PEER_MAX])
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *at = info ? info->client_addr : NULL;
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    socklen_t len = 0;
+
+    out[0] = '\0';
+    if (at)
+        len = at->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    if (at && getnameinfo(at, len, host, sizeof(host), port, sizeof(port),
+                          NI_NUMERICHOST | NI_NUMERICSERV) == 0)
+        snprintf(out, FRONT_PEER_MAX, "%s:%s", host, port);
+}
+
+/* --- What nobody else hears of ------------------------------------------------------ */
+
+static const char *complaint_text(unsigned status)
+{
+    static const struct {
+        unsigned status;
+        const char *text;
+    } texts[] = {
+        {413, "a chunk of its body is too large"},
+        {414, "its URL is longer than the memory for a head (32 KiB): shorten the query"},
+        {431, "its headers are larger than the memory for a head (32 KiB): send fewer, or shorter "
+              "cookies"},
+        {505, "the broker speaks HTTP/1.1: use that"},
+    };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        if (texts[i].status == status)
+            return texts[i].text;
+    }
+    return "it is not proper HTTP/1.1; --log-level debug says more";
+}
+
+/* A request that libmicrohttpd has refused by itself, or that did not come in time. */
+static void tell_unheard(struct front *f, const struct connection *c, struct request *r)
+{
+    struct ph_log *log = f->shard->broker->log;
+    char peer[FRONT_PEER_MAX];
+    struct str rest = str__of(r->target), path;
+    const char *call = str__split(&rest, '?', &path) ? arena__strdup(&r->arena, path) : NULL;
+
+    front__peer(r->mhd, peer);
+    if (c->late)
+        log__info(
+            log, LOG_FIELDS("from", peer, "call", call),
+            "request refused: it was not complete within %u s: is the client, or the network, "
+            "that slow?",
+            f->shard->broker->limits.request_seconds);
+    else if (f->complaint != 0)
+        log__info(log, LOG_FIELDS("from", peer, "call", call), "request refused with %u: %s",
+                  f->complaint, complaint_text(f->complaint));
+    f->complaint = 0;
+}
+
+/* Bytes came, and no request line was among them. Those who only look whether somebody listens,
+ * as some load balancers do, send none. */
+static void tell_gibberish(struct front *f, struct MHD_Connection *mhd, const struct connection *c)
+{
+    struct ph_log *log = f->shard->broker->log;
+    char peer[FRONT_PEER_MAX];
+
+    if (received__bytes(c->fd) == 0)
+        return;
+    front__peer(mhd, peer);
+    if (f->complaint != 0)
+        log__info(log, LOG_FIELDS("from", peer), "request refused with %u: %s", f->complaint,
+                  complaint_text(f->complaint));
+    else
+        log__info(log, LOG_FIELDS("from", peer),
+                  "connection closed: what came is no request of HTTP/1.1; if it is TLS, use "
+                  "http:// and ws://, or put a proxy in front that takes the TLS off");
+    f->complaint = 0;
 }
 
 static void expect_request(struct connection *c)
@@ -64,11 +148,13 @@ static void open_connection(struct front *f, struct MHD_Connection *mhd, void **
     expect_request(c);
 }
 
-static void close_connection(struct connection *c)
+static void close_connection(struct connection *c, struct MHD_Connection *mhd)
 {
     struct front *f = c->front;
     int fd;
 
+    if (!c->asked && !f->closing)
+        tell_gibberish(f, mhd, c);
     if (c->unread && (fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 0)) >= 0)
         linger__add(&f->linger, fd, shard__now(f->shard));
     wheel__remove(&f->wheel, &c->deadline);
@@ -84,7 +170,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         open_connection(f, mhd, context);
     } else if (*context) {
-        close_connection(*context);
+        close_connection(*context, mhd);
         *context = NULL;
     }
 }
@@ -111,11 +197,20 @@ static void unlink_request(struct front *f, struct request *r)
 static void *on_target(void *cls, const char *uri, struct MHD_Connection *mhd)
 {
     struct front *f = cls;
-    struct request *r = connection_of(mhd) ? request__new(f->shard, mhd, uri) : NULL;
+    struct connection *c = connection_of(mhd);
+    struct request *r = c ? request__new(f->shard, mhd, uri) : NULL;
 
+    if (c)
+        c->asked = true;
     if (r)
         link_request(f, r);
     return r;
+}
+
+/* Neither has it been answered here nor is it being answered. */
+static bool is_unheard(const struct front *f, const struct request *r)
+{
+    return (r->stage == REQUEST_NEW || r->stage == REQUEST_BODY) && !r->unread && !f->closing;
 }
 
 static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
@@ -123,16 +218,18 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
 {
     struct connection *c = connection_of(mhd);
     struct request *r = *context;
+    struct front *f = cls;
 
-    (void)code;
     *context = NULL;
     if (!r)
         return;
+    if (c && (c->late || code == MHD_REQUEST_TERMINATED_WITH_ERROR) && is_unheard(f, r))
+        tell_unheard(f, c, r);
     if (c) {
         c->unread = r->unread;
         expect_request(c);
     }
-    unlink_request(cls, r);
+    unlink_request(f, r);
     request__free(r);
 }
 
@@ -166,14 +263,15 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
 static void __attribute__((format(printf, 2, 0)))
 on_message(void *cls, const char *fmt, va_list args)
 {
-    struct ph_log *log = cls;
+    static const char complaint[] = "Error processing request (HTTP response code is ";
+    struct front *f = cls;
     char text[512];
 
-    if (!log__wants(log, PH_LOG_DEBUG))
-        return;
     vsnprintf(text, sizeof(text), fmt, args);
     text[strcspn(text, "\n")] = '\0';
-    log__debug(log, LOG_NONE, "http: %s", text);
+    if (strncmp(text, complaint, strlen(complaint)) == 0)
+        f->complaint = (unsigned)strtoul(text + strlen(complaint), NULL, 10);
+    log__debug(f->shard->broker->log, LOG_NONE, "http: %s", text);
 }
 
 /* --- In the loop --------------------------------------------------------------------- */
@@ -203,13 +301,19 @@ bool front__has_work(const struct front *f)
     return f->has_work;
 }
 
+static void end_late(struct connection *c)
+{
+    c->late = true;
+    shutdown(c->fd, SHUT_RDWR);
+}
+
 int64_t front__tick(struct front *f)
 {
     int64_t now = shard__now(f->shard), at;
     struct wheel_entry *entry;
 
     while ((entry = wheel__next_due(&f->wheel, now)))
-        shutdown(LIST_ITEM(entry, struct connection, deadline)->fd, SHUT_RDWR);
+        end_late(LIST_ITEM(entry, struct connection, deadline));
     for (unsigned i = 0; has_work(f); i++) {
         if (i == MAX_RUNS)
             return now;
@@ -224,8 +328,8 @@ static struct MHD_Daemon *start_daemon(struct front *f, int fd)
 {
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_UPGRADE | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
-        NULL, on_request, f, MHD_OPTION_EXTERNAL_LOGGER, on_message, f->shard->broker->log,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT,
+        NULL, on_request, f, MHD_OPTION_EXTERNAL_LOGGER, on_message, f, MHD_OPTION_LISTEN_SOCKET,
+        fd, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT,
         f->shard->broker->limits.http_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)FRONT_POOL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, f,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, f, MHD_OPTION_URI_LOG_CALLBACK, on_target, f,

@@ -8,12 +8,14 @@
 #include "broker/net/shard.h"
 
 #include <microhttpd.h>
+#include <netdb.h>
 
 #define FRONT_MAX_HEADERS 100
 #define FRONT_MAX_HEADER_BYTES (24u << 10)
 /* Request line, headers and libmicrohttpd's index of them. Larger pools are slower:
  * the C library maps and unmaps them for each connection. */
 #define FRONT_POOL (32u << 10)
+#define FRONT_PEER_MAX (NI_MAXHOST + NI_MAXSERV)
 
 struct front;
 
@@ -29,6 +31,8 @@ void front__keys_settled(struct front *f);
 bool front__is_busy(const struct front *f);
 /* Closes all connections. NULL is fine. */
 void front__close(struct front *f);
+/* Address and port of the peer, which may be a proxy; for the log. */
+void front__peer(struct MHD_Connection *mhd, char out[FRONT_PEER_MAX]);
 /* How many connections have ended or been upgraded since the start. */
 uint64_t front__ended(const struct front *f);
 /* End of a turn: ends connections that take too long; returns when to look again. */

@@ -25,6 +25,7 @@ struct message {
     size_t size;
     const char *subject, *body;
     size_t body_len;
+    bool given_up; /* it is lost; taken off with its batch */
     size_t header_count;
     struct header headers[]; /* and behind them the texts */
 };
@@ -41,6 +42,7 @@ struct nats_link {
     size_t messages, bytes;
     uint64_t sent, lost;
     uint64_t lost_logged;
+    uint64_t denied; /* by NATS behind our back, and not taken off `sent` yet */
     bool connected, full;
     int64_t finish_ms;     /* on the monotonic clock; 0: it goes on */
     char shown[SHOWN_MAX]; /* the endpoint without users and passwords */
@@ -201,14 +203,36 @@ static void on_disconnected(natsConnection *nc, void *closure)
         say_away(l);
 }
 
+/* The server takes such a message and throws it away, and still confirms what was flushed. */
+static void tell_denied(struct nats_link *l, const char *text)
+{
+    pthread_mutex_lock(&l->lock);
+    l->lost++;
+    l->lost_logged++;
+    l->denied++;
+    pthread_mutex_unlock(&l->lock);
+    log__error(
+        l->log, LOG_FIELDS("listener", l->shown),
+        "an event for event listener %s is lost: %s; give its user the permission to publish "
+        "there, or change the listener's subject",
+        l->shown, text);
+}
+
 /* Without this the library writes to standard error. */
 static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus err, void *closure)
 {
     struct nats_link *l = closure;
+    const char *text = NULL;
 
-    (void)nc, (void)sub;
+    (void)sub;
+    if (natsConnection_GetLastError(nc, &text) == NATS_OK || !text || !text[0])
+        text = natsStatus_GetText(err);
+    if (err == NATS_NOT_PERMITTED) {
+        tell_denied(l, text);
+        return;
+    }
     log__warn(l->log, LOG_FIELDS("listener", l->shown), "event listener %s reports: %s", l->shown,
-              natsStatus_GetText(err));
+              text);
 }
 
 /* --- The thread -------------------------------------------------------------------- */
@@ -253,8 +277,9 @@ static bool is_hopeless(natsStatus s)
            s == NATS_NO_SERVER_SUPPORT;
 }
 
-static void give_up(struct nats_link *l, const struct message *m, natsStatus s)
+static void give_up(struct nats_link *l, struct message *m, natsStatus s)
 {
+    m->given_up = true;
     pthread_mutex_lock(&l->lock);
     l->lost++;
     l->lost_logged++;
@@ -274,12 +299,12 @@ static size_t send_batch(struct nats_link *l, struct message *m, size_t count, b
     size_t lost = 0;
 
     for (size_t i = 0; i < count; i++) {
-        s = send_message(l->connection, m);
+        s = m->given_up ? NATS_OK : send_message(l->connection, m); /* the batch comes again */
         if (is_hopeless(s)) {
             give_up(l, m, s);
-            lost++;
             s = NATS_OK;
         }
+        lost += m->given_up;
         if (s != NATS_OK)
             break;
         if (i + 1 < count) /* what is behind the last one is not ours to read */
@@ -289,6 +314,15 @@ static size_t send_batch(struct nats_link *l, struct message *m, size_t count, b
         s = natsConnection_FlushTimeout(l->connection, CONFIRM_MS);
     *all = s == NATS_OK;
     return lost;
+}
+
+/* The library tells of a denial on a thread of its own, maybe when the batch is done. */
+static void count_sent(struct nats_link *l, size_t confirmed)
+{
+    size_t denied = l->denied < confirmed ? (size_t)l->denied : confirmed;
+
+    l->denied -= denied;
+    l->sent += confirmed - denied;
 }
 
 /* One turn, under the lock, which is let go meanwhile. */
@@ -305,7 +339,7 @@ static void work(struct nats_link *l)
         wait_ms(l, RETRY_MS);
         return;
     }
-    l->sent += count - lost;
+    count_sent(l, count - lost);
     while (count-- > 0)
         remove_first(l);
 }

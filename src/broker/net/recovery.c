@@ -51,12 +51,19 @@ bool recovery__attach(struct shard *s, struct session *session, int fd, struct s
     return attached;
 }
 
+/* For the log. */
+static void name_both(struct str hub, struct str id, char hub_name[NAMES_HUB_MAX + 1],
+                      char connection[CONNECTION_ID_LEN + 1])
+{
+    snprintf(hub_name, NAMES_HUB_MAX + 1, "%.*s", STR_FMT(hub));
+    snprintf(connection, CONNECTION_ID_LEN + 1, "%.*s", STR_FMT(id));
+}
+
 static void refuse(struct shard *s, struct str hub, struct str id, int fd, const char *why)
 {
     char connection[CONNECTION_ID_LEN + 1], hub_name[NAMES_HUB_MAX + 1];
 
-    snprintf(connection, sizeof(connection), "%.*s", STR_FMT(id));
-    snprintf(hub_name, sizeof(hub_name), "%.*s", STR_FMT(hub));
+    name_both(hub, id, hub_name, connection);
     log__info(s->broker->log, LOG_FIELDS("hub", hub_name, "connection", connection),
               "recovery refused with 1008, so that the client makes a new connection: %s", why);
     metrics__add(s->metrics, METRIC_RECOVERY_REFUSED, 1);
@@ -64,14 +71,26 @@ static void refuse(struct shard *s, struct str hub, struct str id, int fd, const
                       STR("The connection could not be recovered."));
 }
 
+/* The descriptor is closed already, and the client comes again. */
+static void tell_lost(struct shard *s, struct str hub, struct str id)
+{
+    char connection[CONNECTION_ID_LEN + 1], hub_name[NAMES_HUB_MAX + 1];
+
+    name_both(hub, id, hub_name, connection);
+    log__error(s->broker->log, LOG_FIELDS("hub", hub_name, "connection", connection),
+               "client lost at its recovery: out of memory or descriptors");
+}
+
 static void recover(struct shard *s, struct str hub, struct str id, int fd, struct str early)
 {
     struct session *session = core__find(s->core, hub, id);
 
-    if (session && session__format(session)->reliable)
-        metrics__add(s->metrics, METRIC_RECOVERED, recovery__attach(s, session, fd, early));
-    else
+    if (!session || !session__format(session)->reliable)
         refuse(s, hub, id, fd, "there is no such connection, or its time for recovery is over");
+    else if (recovery__attach(s, session, fd, early))
+        metrics__add(s->metrics, METRIC_RECOVERED, 1);
+    else
+        tell_lost(s, hub, id);
 }
 
 static void open_recovery(struct letter *letter, void *reader)
@@ -92,6 +111,7 @@ static void travel(struct shard *to, struct str hub, struct str id, int fd, stru
 
     if (!r) {
         close(fd);
+        tell_lost(to, hub, id);
         return;
     }
     at = r->text;

@@ -10,8 +10,6 @@
 #include "entra/entra_keys.h"
 
 #include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -29,41 +27,47 @@ struct endpoint {
     bool (*serves)(struct str path);
     int (*begin)(struct request *r);
     bool (*work)(struct request *r);
-    void (*unavailable)(struct request *r, const char *why); /* fills in a 503 */
+    void (*unavailable)(struct request *r, const char *why);      /* fills in a 503 */
+    void (*tell)(struct request *r, int status, const char *why); /* the log, that it is refused */
     void (*end)(struct request *r);
 };
 
 /* --- Refusals --------------------------------------------------------------------- */
 
-#define PEER_MAX (NI_MAXHOST + NI_MAXSERV)
-
-/* Address and port of the peer, which may be a proxy. */
-static void put_peer(const struct request *r, char out[PEER_MAX])
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const struct sockaddr *at = info ? info->client_addr : NULL;
-    char host[NI_MAXHOST], port[NI_MAXSERV];
-    socklen_t len = 0;
-
-    out[0] = '\0';
-    if (at)
-        len = at->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-    if (at && getnameinfo(at, len, host, sizeof(host), port, sizeof(port),
-                          NI_NUMERICHOST | NI_NUMERICSERV) == 0)
-        snprintf(out, PEER_MAX, "%s:%s", host, port);
-}
-
-/* Without the query, which may hold a token. */
+/* One line of the log for each refusal. Without the query, which may hold a token. */
 static void log_refusal(struct request *r, const char *what, int status, const char *why)
 {
-    char peer[PEER_MAX];
+    char peer[FRONT_PEER_MAX];
     const char *call =
         arena__printf(&r->arena, "%.*s %.*s", STR_FMT(r->http.method), STR_FMT(r->http.path));
 
-    put_peer(r, peer);
+    front__peer(r->mhd, peer);
     log__info(r->shard->broker->log, LOG_FIELDS("from", peer, "call", call),
               "%s refused with %d: %s", what, status, why);
+}
+
+static void tell_request(struct request *r, int status, const char *why)
+{
+    log_refusal(r, "request", status, why);
+}
+
+static void tell_call(struct request *r, int status, const char *why)
+{
+    log_refusal(r, "REST call", status, why);
+}
+
+/* Most clients show no more of it than the status. */
+static void tell_client(struct request *r, int status, const char *why)
+{
+    const struct handshake *h = &r->admission.handshake;
+    const char *hub = h->hub.ptr ? arena__strdup(&r->arena, h->hub) : NULL;
+    const char *user = h->user_id.ptr ? arena__strdup(&r->arena, h->user_id) : NULL;
+    char peer[FRONT_PEER_MAX];
+
+    metrics__refused(r->shard->metrics, status);
+    front__peer(r->mhd, peer);
+    log__warn(r->shard->broker->log, LOG_FIELDS("from", peer, "hub", hub, "user", user),
+              "client refused with %d: %s", status, why);
 }
 
 /* --- Responses ------------------------------------------------------------------- */
@@ -83,7 +87,7 @@ static void respond(struct request *r, int status, struct str text)
 /* A refusal by the head; `why` is a sentence without a newline. */
 static int turn_away(struct request *r, int status, const char *why)
 {
-    log_refusal(r, "request", status, why);
+    r->endpoint->tell(r, status, why);
     respond(r, status, str__of(arena__printf(&r->arena, "%s\n", why)));
     return status;
 }
@@ -118,7 +122,7 @@ static void on_upgrade(void *cls, struct MHD_Connection *mhd, void *context, con
     if (fd >= 0)
         admission__enter(&r->admission, fd, str__n(extra, extra_len));
     else
-        log__error(r->shard->broker->log, LOG_NONE, "client lost: no descriptor to be had: %m");
+        admission__tell_lost(&r->admission, "no descriptor to be had: raise LimitNOFILE");
     MHD_upgrade_action(urh, MHD_UPGRADE_ACTION_CLOSE);
     front__run(r->shard->front);
 }
@@ -167,6 +171,12 @@ static void text_unavailable(struct request *r, const char *why)
     respond(r, 503, str__of(arena__printf(&r->arena, "%s\n", why)));
 }
 
+static void refuse_for_now(struct request *r, const char *why)
+{
+    r->endpoint->tell(r, 503, why);
+    r->endpoint->unavailable(r, why);
+}
+
 /* --- The data-plane API ------------------------------------------------------------ */
 
 static struct rest_world rest_world(const struct request *r)
@@ -185,7 +195,7 @@ static void rest_answered(struct request *r, const struct diag *diag)
 {
     r->response = r->rest.response;
     if (r->response.status >= 400)
-        log_refusal(r, "REST call", r->response.status, diag->text);
+        tell_call(r, r->response.status, diag->text);
 }
 
 /* One look with the keys of now. *hope says what to do when they did not do. */
@@ -241,6 +251,8 @@ static void rest_finish(struct request *r, const struct hub_result *result)
 {
     rest__finish(&r->arena, &r->rest, result);
     r->response = r->rest.response;
+    if (r->rest.refusal)
+        tell_call(r, r->response.status, r->rest.refusal);
 }
 
 static void rest_done(void *arg, const struct hub_result *result)
@@ -271,7 +283,7 @@ static bool rest_work(struct request *r)
         hub_result__free(&result);
         return true;
     case RELAY_FAILED:
-        rest_unavailable(r, "out of memory");
+        refuse_for_now(r, "out of memory");
         return true;
     case RELAY_WAIT:
         break;
@@ -296,10 +308,7 @@ static bool has_body(const struct http_request *http)
 
 static int client_begin(struct request *r)
 {
-    if (!has_body(&r->http))
-        return 0;
-    metrics__refused(r->shard->metrics, 400);
-    return turn_away(r, 400, "an upgrade request has no body");
+    return has_body(&r->http) ? turn_away(r, 400, "an upgrade request has no body") : 0;
 }
 
 static void client_respond(struct request *r)
@@ -307,6 +316,7 @@ static void client_respond(struct request *r)
     const struct admission *a = &r->admission;
 
     if (a->status != 0) {
+        tell_client(r, a->status, a->detail);
         if (a->body.ptr)
             respond_as(r, a->status, a->body, a->body_type);
         else
@@ -318,7 +328,7 @@ static void client_respond(struct request *r)
     r->response = (struct http_response){.status = 101};
     r->upgrade = admission__answer(a, &r->response.headers);
     if (!r->upgrade)
-        respond(r, 503, STR("out of memory\n"));
+        refuse_for_now(r, "out of memory");
 }
 
 static void client_ready(void *arg)
@@ -380,7 +390,7 @@ static int metrics_begin(struct request *r)
     respond(r, 200, str__n(text, page.len));
     buf__free(&page);
     if (!text)
-        text_unavailable(r, "out of memory");
+        refuse_for_now(r, "out of memory");
     else if (r->response.headers.count > 0)
         r->response.headers.items[0].value = STR(EXPOSITION_CONTENT_TYPE);
     return r->response.status;
@@ -398,11 +408,12 @@ static int unknown_begin(struct request *r)
 }
 
 static const struct endpoint endpoints[] = {
-    {rest__is_path, rest_begin, rest_work, rest_unavailable, rest_end},
-    {handshake__is_client_path, client_begin, client_work, text_unavailable, client_end},
-    {is_root, root_begin, NULL, text_unavailable, NULL},
-    {is_metrics, metrics_begin, NULL, text_unavailable, NULL},
-    {is_any, unknown_begin, NULL, text_unavailable, NULL},
+    {rest__is_path, rest_begin, rest_work, rest_unavailable, tell_call, rest_end},
+    {handshake__is_client_path, client_begin, client_work, text_unavailable, tell_client,
+     client_end},
+    {is_root, root_begin, NULL, text_unavailable, tell_request, NULL},
+    {is_metrics, metrics_begin, NULL, text_unavailable, tell_request, NULL},
+    {is_any, unknown_begin, NULL, text_unavailable, tell_request, NULL},
 };
 
 static const struct endpoint *find_endpoint(struct str path)
@@ -466,7 +477,7 @@ static enum MHD_Result answer_early(struct request *r)
 static enum MHD_Result refuse(struct request *r, int status, const char *why)
 {
     if (rest__is_path(r->http.path)) {
-        log_refusal(r, "REST call", status, why);
+        tell_call(r, status, why);
         rest__malformed(&r->arena, &r->response, status, why);
     } else {
         turn_away(r, status, why);
@@ -483,14 +494,14 @@ enum MHD_Result request__head(struct request *r, const char *method, const char 
 
     if (!head__take(&r->arena, r->mhd, &line, &r->http, &malformed))
         return MHD_NO;
+    r->endpoint = find_endpoint(r->http.path);
     if (malformed)
         return refuse(r, 400, malformed);
     status = http__check(&r->http.headers, &head_limits, &diag);
     if (status != 0)
         return refuse(r, status, diag.text);
-    r->endpoint = find_endpoint(r->http.path);
     if (front__is_quiet(r->shard->front)) {
-        r->endpoint->unavailable(r, SHUTDOWN_TEXT);
+        refuse_for_now(r, SHUTDOWN_TEXT);
         return answer_early(r);
     }
     return request__judge(r);
@@ -533,7 +544,7 @@ void request__release(struct request *r)
 static bool work(struct request *r)
 {
     if (r->body.failed) {
-        r->endpoint->unavailable(r, "out of memory");
+        refuse_for_now(r, "out of memory");
         return true;
     }
     r->http.body = buf__view(&r->body);
@@ -606,9 +617,9 @@ void request__give_up(struct request *r)
         return;
     if (is_held(r))
         r->shard->held--;
+    refuse_for_now(r, SHUTDOWN_TEXT);
     if (r->endpoint->end)
         r->endpoint->end(r);
-    r->endpoint->unavailable(r, SHUTDOWN_TEXT);
     r->endpoint = NULL;
     r->unread = true;
     request_answered(r);

@@ -181,7 +181,8 @@ void page__answer(struct arena *a, struct rest_call *call, const struct hub_resu
         call->response.body = str__n(copy, out.len);
         http__add(a, &call->response.headers, STR("Content-Type"), STR("application/json"));
     } else {
-        rest__unavailable(a, &call->response, "no memory for the list; ask for smaller pages");
+        call->refusal = "no memory for the list; ask for smaller pages";
+        rest__unavailable(a, &call->response, call->refusal);
     }
     buf__free(&out);
 }

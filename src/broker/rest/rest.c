@@ -295,6 +295,13 @@ static void answer_missing(struct arena *a, struct rest_call *call)
     const struct rest_route *route = call->route;
     const char *message;
 
+    if (route->op != HUB_EXISTS && route->op != HUB_MAY) /* those only ask */
+        call->refusal = arena__printf(
+            a,
+            call->command.scope == SCOPE_USER
+                ? "user `%.*s` has no connection in hub %.*s"
+                : "connection `%.*s` is not in hub %.*s: it has ended, or is of another one",
+            STR_FMT(call->command.name), STR_FMT(call->command.hub));
     if (route->missing_what) {
         message = arena__printf(a, "%s `%.*s` is not found.", route->missing_what,
                                 STR_FMT(call->command.name));
@@ -315,6 +322,11 @@ static void answer_conflict(struct arena *a, struct rest_call *call)
                                         joins ? "is in as many groups as it may be in"
                                               : "has as many permissions as it may have");
 
+    call->refusal = arena__printf(a, "connection `%.*s` %s", STR_FMT(call->command.name),
+                                  joins ? "is in as many groups as it may be in: "
+                                          "limits.groupsPerConnection allows more"
+                                        : "has as many permissions as it may have: "
+                                          "limits.permissionNames allows more");
     answer__error(a, &call->response, 409, "Error.Connection.Conflict", "Connection",
                   message ? message : "Too many groups or permissions.");
 }

@@ -397,7 +397,8 @@ static void tell(struct upstream_peer *p, const struct queued_event *q, const st
         if (!out->success) /* nobody else hears of it (event-handler section 3.3) */
             log__warn(config->log,
                       LOG_FIELDS("handler", q->handler ? route__bare(target_of(p, q)) : "", "event",
-                                 q->event.name.ptr),
+                                 q->event.name.ptr, "connection",
+                                 arena__strdup(&p->work, p->connection_id)),
                       "%s", out->why);
         break;
     }
@@ -408,6 +409,11 @@ static const enum metric_event metric_of[] = {
     [PH_EVENT_USER] = METRIC_USER,       [PH_EVENT_DISCONNECTED] = METRIC_DISCONNECTED,
     [PH_EVENT_JOINED] = METRIC_JOINED,   [PH_EVENT_LEFT] = METRIC_LEFT,
 };
+
+enum metric_event delivery__metric(enum ph_event_kind kind)
+{
+    return metric_of[kind];
+}
 
 static enum metric_failure failure_of(const struct upstream_peer *p,
                                       const struct exchange_result *result,

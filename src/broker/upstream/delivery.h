@@ -16,6 +16,8 @@ void delivery__proceed(struct upstream_peer *p, int64_t now_ms);
 void delivery__drop_user_events(struct upstream_peer *p);
 /* The same for the one of that ticket. Call delivery__proceed after it. */
 void delivery__drop_user_event(struct upstream_peer *p, uint64_t ticket);
+/* As what events of a kind are counted. */
+enum metric_event delivery__metric(enum ph_event_kind kind);
 /* What a peer's exchange calls. */
 exchange_finished_fn delivery__finished;
 exchange_target_fn delivery__target;

@@ -105,11 +105,17 @@ static struct queued_event *new_event(struct upstream_peer *p, enum ph_event_kin
     return q;
 }
 
+static void count_lost(struct upstream_peer *p, enum ph_event_kind kind)
+{
+    metrics__event(p->up->config.metrics, delivery__metric(kind), OUTCOME_FAILED);
+    metrics__failure(p->up->config.metrics, FAILURE_QUEUE_FULL);
+}
+
 static void not_queued(struct upstream_peer *p, struct queued_event *q)
 {
     if (q->handler) {
         gate__lost(q->gate, q->event.kind);
-        metrics__failure(p->up->config.metrics, FAILURE_QUEUE_FULL);
+        count_lost(p, q->event.kind);
     }
     queued_event__free(q);
 }
@@ -210,6 +216,7 @@ const char *upstream__event(struct upstream_peer *peer, const struct upstream_ev
         return "out of memory";
     why = refuse_at_gate(peer, q, now_ms);
     if (why) {
+        peer->next_id += q->heard; /* listeners know events by their ids */
         queued_event__free(q);
         return why;
     }
@@ -219,18 +226,28 @@ const char *upstream__event(struct upstream_peer *peer, const struct upstream_ev
     return NULL;
 }
 
+static void lose_presence(struct upstream_peer *p, enum ph_event_kind kind, struct str group)
+{
+    const struct upstream_config *config = &p->up->config;
+
+    if (!route__find(settings__hub(config->settings, p->hub), kind, group))
+        return;
+    count_lost(p, kind);
+    if (!p->presence_lost)
+        log__warn(config->log, LOG_NONE,
+                  "joined and left events of connection %.*s of hub %.*s are lost: %d wait for the "
+                  "event handler; narrow its groupFilters, or make it faster",
+                  STR_FMT(p->connection_id), STR_FMT(p->hub), UPSTREAM_PEER_PRESENCE);
+    p->presence_lost = true;
+}
+
 void upstream__presence(struct upstream_peer *peer, bool joined, struct str group, int64_t now_ms,
                         int64_t unix_ms)
 {
     if (peer->ended)
         return;
     if (peer->presence_events == UPSTREAM_PEER_PRESENCE) {
-        if (!peer->presence_lost)
-            log__warn(peer->up->config.log, LOG_NONE,
-                      "joined and left events of a connection of hub %.*s are lost: %d wait for "
-                      "the event handler; narrow its groupFilters, or make it faster",
-                      STR_FMT(peer->hub), UPSTREAM_PEER_PRESENCE);
-        peer->presence_lost = true;
+        lose_presence(peer, joined ? PH_EVENT_JOINED : PH_EVENT_LEFT, group);
         return;
     }
     /* Not with each place that comes free: the log would have a line for each of them. */
