@@ -51,6 +51,9 @@ struct str http__media_type(struct str content_type);
 /* RFC 9110 section 5.6.2: one or more characters that need no quotes. */
 bool http__is_token(struct str s);
 
+/* Responses (1xx) before the final one that a client of ours takes. */
+#define HTTP_MAX_INTERIMS 16
+
 struct http_limits {
     size_t headers;      /* number of header lines */
     size_t header_bytes; /* names and values together */

@@ -167,8 +167,11 @@ static bool end_of_headers(struct call *c)
     long status = 0;
 
     curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status == 101)
+        return give_up(c, "it switches protocols (101), which nobody asked for");
     if (status < 200)
-        return true;
+        return ++c->interims <= HTTP_MAX_INTERIMS ||
+               give_up(c, "interim responses (1xx) without end");
     c->response.status = (int)status;
     c->has_headers = true;
     if (c->headers_came)
@@ -271,6 +274,7 @@ void call__reset(struct call *c)
     buf__reset(&c->body);
     c->response = (struct http_response){0};
     c->header_bytes = 0;
+    c->interims = 0;
     c->has_headers = false;
     c->broken = NULL;
     c->error[0] = '\0';

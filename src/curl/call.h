@@ -29,6 +29,7 @@ struct call {
     struct buf body;
     struct http_response response;
     size_t header_bytes;
+    unsigned interims;                    /* responses (1xx) so far */
     bool has_headers;                     /* of the final response, not of a 1xx */
     const char *broken;                   /* a limit of ours that the response passed */
     void (*headers_came)(struct call *c); /* may be NULL */

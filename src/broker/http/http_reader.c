@@ -1,6 +1,5 @@
 #include "broker/http/http_reader.h"
 
-#define MAX_INTERIMS 16      /* responses before the final one */
 #define MAX_CHUNK_LINE 1024  /* size and extensions, which mean nothing here */
 #define MAX_BLANKS 1024      /* of a header line, which are not counted as name or value */
 #define ARENA_MAX (1u << 20) /* the limits of the head, twice, and the table */
@@ -164,7 +163,7 @@ static bool pass_over_interim(struct http_reader *r)
 {
     if (r->response.status == 101)
         return malformed(r, "it switches protocols (101), which nobody asked for");
-    if (++r->interims > MAX_INTERIMS)
+    if (++r->interims > HTTP_MAX_INTERIMS)
         return malformed(r, "interim responses (1xx) without end");
     start_head(r);
     return true;

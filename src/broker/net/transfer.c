@@ -37,6 +37,13 @@ static const struct failure failures[] = {
     {CURLE_WEIRD_SERVER_REPLY, true, NULL, "does an HTTP server listen there?", FAILURE_BAD_ANSWER},
     {CURLE_GOT_NOTHING, false, "closed the connection without an answer",
      "does an HTTP server listen there, and did it survive the request?", FAILURE_CONNECT},
+    {CURLE_SEND_ERROR, false, NULL, "did it survive the request?", FAILURE_CONNECT},
+    {CURLE_RECV_ERROR, false, NULL, "did it survive the request?", FAILURE_CONNECT},
+    {CURLE_HTTP2, false, NULL, "does its server speak proper HTTP/2?", FAILURE_BAD_ANSWER},
+    {CURLE_HTTP2_STREAM, false, NULL, "did it survive the request?", FAILURE_BAD_ANSWER},
+    {CURLE_OPERATION_TIMEDOUT, false, NULL, "is it running, and does a firewall let us through?",
+     FAILURE_CONNECT}, /* of connecting: our own timer is for the rest */
+    {CURLE_SSL_CACERT_BADFILE, true, NULL, "is the caFile still there?", FAILURE_CONNECT},
     {CURLE_PARTIAL_FILE, false, "closed the connection in the middle of its answer",
      "did it survive the request?", FAILURE_BAD_ANSWER},
     {CURLE_FILESIZE_EXCEEDED, true, "its answer is larger than the limit of 16 MiB", NULL,
@@ -47,7 +54,9 @@ static const struct failure failures[] = {
      FAILURE_CONNECT},
     {CURLE_SSL_CONNECT_ERROR, false, NULL, "if it does not speak TLS, use http://",
      FAILURE_CONNECT},
-    {CURLE_OUT_OF_MEMORY, true, "out of memory", NULL, FAILURE_OTHER},
+    /* curl's word for such a line, too */
+    {CURLE_OUT_OF_MEMORY, true, "a header line of its answer is too large, or memory is out", NULL,
+     FAILURE_BAD_ANSWER},
 };
 
 static const struct failure *failure_of(CURLcode code)
@@ -76,15 +85,20 @@ static const char *what_happened(const struct transfer *t, const struct failure 
 struct exchange_result transfer__result(struct transfer *t, CURLcode code)
 {
     const struct http_response *response = call__response(&t->call, code);
-    const struct failure *f = failure_of(code);
+    const struct failure *f;
 
     if (response)
         return (struct exchange_result){.response = response};
+    if (code == CURLE_OK) /* curl is content with the beginning of a head */
+        code = CURLE_PARTIAL_FILE;
     if (t->call.broken)
         return (struct exchange_result){.why = t->call.broken, .failure = FAILURE_BAD_ANSWER};
+    f = failure_of(code);
     snprintf(t->why, sizeof(t->why), "%s%s%s", what_happened(t, f, code), f->hint ? ": " : "",
              f->hint ? f->hint : "");
-    return (struct exchange_result){.why = t->why, .transient = !f->final, .failure = f->kind};
+    return (struct exchange_result){.why = t->why,
+                                    .transient = !f->final,
+                                    .failure = t->call.has_headers ? FAILURE_BAD_ANSWER : f->kind};
 }
 
 /* --- life -------------------------------------------------------------------------- */
