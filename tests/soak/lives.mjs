@@ -95,11 +95,12 @@ class Client {
     this.world.fail(new Error(`${JSON.stringify(message).slice(0, 200)}: ${JSON.stringify(ack)}`));
   }
 
-  // Loses the socket and comes back after a while; the session may be gone by then.
+  // Loses the socket and comes back after a while; the session may be gone by then, and is
+  // when that takes too long.
   async cutAndRecover(random) {
     this.cutting = true;
     this.peer.cut();
-    await sleep(random.below(800));
+    await sleep(random.oneIn(12) ? this.world.tooLateMs : random.below(800));
     this.ends.push(1008); // a service may have closed it meanwhile
     try {
       await this.peer.recover();

@@ -136,6 +136,7 @@ test("the broker is where it began once all have left", { timeout: total + 2 * s
     ids: new Set(),
     lives: {},
     said: 0,
+    tooLateMs: recoverySeconds * 1000 + 1500,
     fail(error) {
       this.failure ??= error;
     },
