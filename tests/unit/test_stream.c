@@ -249,7 +249,7 @@ static void a_gap_is_refused(void **state)
                    "\"expectedSequenceId\":2}\n");
     says(p, DATA("x", 2, "b"));
     says(p, DATA("x", 3, "c"));
-    assert_read(p, ACKED("x", 4));
+    assert_read(p, ACKED("x", 4)); /* and no second time where the other one stands */
     assert_read(s, PART("x", 1, "a") PART("x", 2, "b") PART("x", 3, "c"));
 }
 
@@ -299,6 +299,31 @@ static void without_the_permission_no_stream_opens(void **state)
     assert_read(p, want);
     says(p, DATA("x", 1, "a"));
     assert_read(p, NOT_FOUND("x"));
+}
+
+static void a_permission_that_is_taken_away_ends_a_stream(void **state)
+{
+    struct transport *p = publisher(*state), *s = subscriber(*state);
+    static const char text[] = "The client does not have permission to send to the group any more.";
+    char want[512];
+
+    says(p, OPEN("x"));
+    says(p, DATA("x", 1, "a"));
+    assert_read(p, ACKED("x", 2));
+    assert_read(s, PART("x", 1, "a"));
+    kit__apply(*state, (struct hub_command){.op = HUB_REVOKE,
+                                            .scope = SCOPE_CONNECTION,
+                                            .name = STR("p"),
+                                            .action = PERMISSION_SEND_TO_GROUP,
+                                            .target = STR("g")});
+    says(p, DATA("x", 2, "b"));
+    snprintf(want, sizeof(want), CLOSED_BY("x", "Forbidden", "%s"), text);
+    assert_read(p, want);
+    snprintf(want, sizeof(want), LAST("x", 2, ERROR("Forbidden", "%s")), text);
+    assert_read(s, want);
+    says(p, END("x"));
+    assert_read(p, NOT_FOUND("x"));
+    assert_read(s, "");
 }
 
 static void an_opening_sent_again_changes_nothing(void **state)
@@ -496,13 +521,15 @@ static void streams_go_on_after_a_recovery(void **state)
     struct transport *p = reliable_publisher(*state), *s = subscriber(*state);
     struct session *session = p->session;
 
+    says(p, OPEN("y"));
     says(p, OPEN("x"));
     says(p, DATA("x", 1, "a"));
     says(p, DATA("x", 2, "b"));
     cut(p); /* before it was told anything */
     p = kit__reattach(*state, session, "again");
     assert_read(p, "{\"type\":\"system\",\"event\":\"connected\",\"userId\":null,"
-                   "\"connectionId\":\"p\",\"reconnectionToken\":\"again\"}\n" ACKED("x", 3));
+                   "\"connectionId\":\"p\",\"reconnectionToken\":\"again\"}\n" ACKED("x", 3)
+                       ACKED("y", 1));
     says(p, DATA("x", 1, "a")); /* as the SDK does: all that was not acknowledged */
     says(p, DATA("x", 2, "b"));
     says(p, DATA("x", 3, "c"));
@@ -616,6 +643,7 @@ int main(void)
         TEST(an_unknown_stream_is_not_found),
         TEST(streams_of_others_are_unknown),
         TEST(without_the_permission_no_stream_opens),
+        TEST(a_permission_that_is_taken_away_ends_a_stream),
         TEST(an_opening_sent_again_changes_nothing),
         TEST(an_id_in_use_closes_both),
         TEST(open_streams_are_limited),
