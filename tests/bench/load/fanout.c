@@ -13,8 +13,8 @@
  * `phases` are for who wants to do something else to the server in turn: even and odd ones have
  * figures of their own, `phase N` is printed when one begins, and the next second does not count.
  *
- * Prints one line of JSON: deliveries a second, and p50/p99 of latency in microseconds; at a
- * fixed rate, the figures of slices.h. */
+ * Prints one line of JSON: deliveries a second, and p50/p99 of latency in microseconds: the figures
+ * of slices.h. */
 #include "crowd.h"
 #include "slices.h"
 
@@ -57,11 +57,6 @@ static int read_mark(const struct bench *b, const char *payload, size_t len)
     return number;
 }
 
-static int64_t latency_of(const struct bench *b, int number)
-{
-    return bench__now_us() - b->counts_at[number];
-}
-
 static void on_delivery(struct ws_conn *c, const char *payload, size_t len)
 {
     struct bench *b = crowd__of(c)->ctx;
@@ -74,10 +69,9 @@ static void on_delivery(struct ws_conn *c, const char *payload, size_t len)
         bench__die("member %d: message %d is damaged", c->index, number);
     b->next[c->index]++;
     last = ++b->arrived[number] == b->members;
-    if (b->per_second)
-        slices__add(&b->slices, b->counts_at[number] - b->start, latency_of(b, number));
-    else if (last)
-        b->took[b->took_count++] = latency_of(b, number);
+    if (b->per_second || last)
+        slices__add(&b->slices, b->counts_at[number] - b->start,
+                    bench__now_us() - b->counts_at[number]);
     if (last)
         b->done++;
 }
@@ -165,9 +159,6 @@ static void prepare(struct bench *b)
     b->next = allocate((size_t)b->members + 1, sizeof(*b->next));
     b->arrived = allocate((size_t)b->messages, sizeof(*b->arrived));
     b->counts_at = allocate((size_t)b->messages, sizeof(*b->counts_at));
-    b->took = allocate((size_t)b->messages, sizeof(*b->took));
-    if (b->per_second)
-        slices__init(&b->slices, (b->messages - 1) / b->per_second + 1);
     memset(b->text, 'x', (size_t)b->size);
     b->crowd.on_delivery = on_delivery;
     b->crowd.ctx = b;
@@ -176,6 +167,12 @@ static void prepare(struct bench *b)
 static bool is_warm(int second)
 {
     return second > 0;
+}
+
+static bool is_any(int second)
+{
+    (void)second;
+    return true;
 }
 
 static bool is_in_even_phase(int second)
@@ -195,13 +192,9 @@ static void print_latency(struct bench *b)
         slices__print(&b->slices, is_in_even_phase);
         printf(",\"odd\":");
         slices__print(&b->slices, is_in_odd_phase);
-    } else if (b->per_second) {
-        printf("\"latency\":");
-        slices__print(&b->slices, is_warm);
     } else {
-        printf("\"latency\":{\"p50_us\":%lld,\"p99_us\":%lld}",
-               (long long)bench__quantile(b->took, b->took_count, 0.5),
-               (long long)bench__quantile(b->took, b->took_count, 0.99));
+        printf("\"latency\":");
+        slices__print(&b->slices, b->per_second ? is_warm : is_any);
     }
 }
 

@@ -205,7 +205,6 @@ int main(int argc, char **argv)
     p.acked = calloc((size_t)p.clients, sizeof(*p.acked));
     if (!p.acked)
         bench__die("out of memory");
-    slices__init(&p.took, second_of(&p, p.events));
     prctl(PR_SET_TIMERSLACK, 1000);
     p.client.on_frame = on_frame;
     p.client.ctx = &p;

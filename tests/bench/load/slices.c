@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define SLICE_US (1000000 / SLICES_A_SECOND)
+#define MAX_SLICES (600 * SLICES_A_SECOND)
 #define FIRST_ROOM 1024
 
 static int64_t *allocate(size_t count)
@@ -17,12 +18,15 @@ static int64_t *allocate(size_t count)
     return p;
 }
 
-void slices__init(struct slices *s, int seconds)
+static void make_room_for(struct slices *s, int n)
 {
-    s->count = seconds * SLICES_A_SECOND;
-    s->all = calloc((size_t)s->count, sizeof(*s->all));
+    int count = n + 1;
+
+    s->all = realloc(s->all, (size_t)count * sizeof(*s->all));
     if (!s->all)
         bench__die("out of memory");
+    memset(s->all + s->count, 0, (size_t)(count - s->count) * sizeof(*s->all));
+    s->count = count;
 }
 
 static void grow(struct slice *one)
@@ -37,9 +41,11 @@ void slices__add(struct slices *s, int64_t at_us, int64_t took_us)
 {
     int64_t n = at_us / SLICE_US;
 
-    if (n < 0 || n >= s->count)
-        bench__die("a latency counts from %lld us: not in any of %d slices", (long long)at_us,
-                   s->count);
+    if (n < 0 || n >= MAX_SLICES)
+        bench__die("a latency counts from %lld us: expected 0 to %d s", (long long)at_us,
+                   MAX_SLICES / SLICES_A_SECOND);
+    if (n >= s->count)
+        make_room_for(s, (int)n);
     if (s->all[n].count == s->all[n].room)
         grow(&s->all[n]);
     s->all[n].took[s->all[n].count++] = took_us;

@@ -16,12 +16,12 @@ struct slice {
     size_t count, room;
 };
 
+/* All zeros: none. */
 struct slices {
     struct slice *all;
     int count;
 };
 
-void slices__init(struct slices *s, int seconds);
 /* `at_us` is when it counts from, since the beginning. */
 void slices__add(struct slices *s, int64_t at_us, int64_t took_us);
 /* Prints those that lie in seconds that `counts` says, as an object of JSON: medians of p50 and

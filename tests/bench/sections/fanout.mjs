@@ -28,7 +28,9 @@ function subjects(bench, fan, { goals, ratios = true, peersShare = 1, quick = tr
   ];
 }
 
-const figures = (out) => ({ value: out.deliveries_per_s, p50: out.latency.p50_us, p99: out.latency.p99_us });
+const figures = ({ deliveries_per_s, latency }) => ({ value: deliveries_per_s, p50: latency.p50_us, p99: latency.p99_us, all: latency.all_p99_us });
+const medians = "Medians of the figures of each tenth of a second.";
+const columns = { all: "p99 µs of all" };
 
 function closed(bench, inFlight, goals) {
   const messages = bench.count(600) * (inFlight === 1 ? 1 : 10);
@@ -38,7 +40,8 @@ function closed(bench, inFlight, goals) {
     title: `Fan-out to ${members} members, ${inFlight} in flight`,
     unit: "deliveries/s",
     better: "more",
-    note: "Latency: from a message's sending to the last member's delivery.",
+    note: `Latency: from a message's sending to the last member's delivery. ${medians}`,
+    columns,
     plot: { kind: "bars", file: `fanout-${inFlight}` },
     subjects: subjects(bench, fan, { goals, peersShare: inFlight === 1 ? 1 : 0.15, quick: inFlight === 1 }),
   };
@@ -57,8 +60,8 @@ function open(bench) {
     title: `Fan-out to ${members} members, ${rate} messages a second`,
     unit: "p99 µs",
     better: "less",
-    note: "Latency: from when a message was due to each member's delivery, after a second in which the server warms up. Medians of the figures of each tenth of a second.",
-    columns: { all: "p99 µs of all" },
+    note: `Latency: from when a message was due to each member's delivery, after a second in which the server warms up. ${medians}`,
+    columns,
     plot: { kind: "bars", file: "fanout-latency" },
     subjects: subjects(bench, fan, { goals: { ratio: 1.15 }, ratios: false, quick: false }),
   };
