@@ -186,6 +186,7 @@ describe("event listeners", () => {
     assert.equal((await heard.next()).body.toString(), "y");
     const metrics = await metricsWhen(broker, (m) => m.get("pubhook_listener_events_waiting") === 0, "nothing waits");
     assert.equal(metrics.get("pubhook_listener_events_lost_total"), 1);
+    assert.equal(metrics.get("pubhook_listener_events_total"), 1);
     assert.doesNotMatch(broker.log, /geheim/);
   });
 

@@ -77,16 +77,23 @@ test("connections, messages, bytes and REST calls are counted exactly, over all 
   const sent = metrics.get("pubhook_messages_sent_total");
   assert.equal(sent, 12, "the connected frames");
   const received = metrics.get("pubhook_received_bytes_total");
+  const sentBytes = metrics.get("pubhook_sent_bytes_total");
+  let frameBytes = 0;
+  const next = async (client) => {
+    const text = await client.inbox.next();
+    frameBytes += text.length + (text.length < 126 ? 2 : 4); // with the head of a frame
+    return JSON.parse(text);
+  };
 
   const frame = JSON.stringify({ type: "sendToGroup", group: "g", dataType: "text", data: "x", ackId: 1 });
   clients[0].send(frame);
   for (const client of clients) {
-    const first = await client.nextJson();
+    const first = await next(client);
     assert.ok(["message", "ack"].includes(first.type));
   }
-  await clients[0].nextJson();
+  await next(clients[0]);
   await serviceClient(broker, "chat").sendToAll("hello", { contentType: "text/plain" });
-  for (const client of clients) assert.equal((await client.nextJson()).data, "hello");
+  for (const client of clients) assert.equal((await next(client)).data, "hello");
   const unknown = await fetch(`${broker.url}/api/nothing`);
   assert.equal(unknown.status, 404);
 
@@ -94,6 +101,7 @@ test("connections, messages, bytes and REST calls are counted exactly, over all 
   assert.equal(metrics.get("pubhook_messages_received_total"), 1);
   // A masked frame of 72 bytes has a head of 6.
   assert.equal(metrics.get("pubhook_received_bytes_total") - received, frame.length + 6);
+  assert.equal(metrics.get("pubhook_sent_bytes_total") - sentBytes, frameBytes);
   const sendAll = { operation: "POST /api/hubs/{hub}/:send" };
   assert.equal(metrics.get("pubhook_rest_requests_total", { ...sendAll, status: "2xx" }), 1);
   assert.equal(metrics.get("pubhook_rest_requests_total", { operation: "none", status: "4xx" }), 1);
