@@ -78,20 +78,12 @@ static bool add_block(struct arena *a, size_t size)
     return true;
 }
 
-void *arena__alloc(struct arena *a, size_t size)
+void *arena__alloc_block(struct arena *a, size_t size)
 {
-    void *p;
-
-    if (size > SIZE_MAX - ALIGNMENT)
+    if (size > SIZE_MAX - ALIGNMENT ||
+        !add_block(a, ((size ? size : 1) + ALIGNMENT - 1) & ~(ALIGNMENT - 1)))
         return NULL;
-    size = (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
-    if (size == 0)
-        size = ALIGNMENT;
-    if ((size_t)(a->end - a->at) < size && !add_block(a, size))
-        return NULL;
-    p = a->at;
-    a->at += size;
-    return p;
+    return arena__alloc(a, size);
 }
 
 void *arena__zalloc(struct arena *a, size_t size)

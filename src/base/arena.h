@@ -26,8 +26,21 @@ void arena__reset(struct arena *a);
 /* Frees what was taken since `before`, a copy of the arena, was made. */
 void arena__rewind(struct arena *a, const struct arena *before);
 
+/* What does not fit what is left of the newest block. */
+void *arena__alloc_block(struct arena *a, size_t size);
+
 /* All return NULL when memory or the maximum is exhausted. Aligned for any type. */
-void *arena__alloc(struct arena *a, size_t size);
+static inline void *arena__alloc(struct arena *a, size_t size)
+{
+    const size_t rest = _Alignof(max_align_t) - 1;
+    size_t rounded = ((size ? size : 1) + rest) & ~rest; /* 0: it is too large */
+    char *p = a->at;
+
+    if (rounded == 0 || rounded > (size_t)(a->end - p))
+        return arena__alloc_block(a, size);
+    a->at += rounded;
+    return p;
+}
 void *arena__zalloc(struct arena *a, size_t size);
 /* A copy with a NUL behind it. */
 char *arena__dup(struct arena *a, const void *data, size_t len);

@@ -11,9 +11,17 @@ void buf__init(struct buf *b, size_t max)
     *b = (struct buf){.max = max};
 }
 
+void buf__init_in(struct buf *b, void *first, size_t first_size, size_t max)
+{
+    *b = (struct buf){.data = first, .cap = first_size, .max = max, .lent = true};
+    if (b->cap > max)
+        b->cap = max + 1;
+}
+
 void buf__free(struct buf *b)
 {
-    free(b->data);
+    if (!b->lent)
+        free(b->data);
     *b = (struct buf){.max = b->max};
 }
 
@@ -23,34 +31,51 @@ void buf__reset(struct buf *b)
     b->failed = false;
 }
 
-char *buf__reserve(struct buf *b, size_t len)
+static char *reallocate(const struct buf *b, size_t cap)
+{
+    char *data = realloc(b->lent ? NULL : b->data, cap);
+
+    if (data && b->lent)
+        memcpy(data, b->data, b->len);
+    return data;
+}
+
+/* Never has more room than for `max` bytes and the NUL. */
+static bool grow(struct buf *b, size_t len)
 {
     size_t cap = b->cap ? b->cap : FIRST_CAPACITY;
     char *data;
 
-    if (b->failed)
-        return NULL;
-    if (len > b->max - b->len) {
-        b->failed = true;
-        return NULL;
-    }
-    if (b->data && b->len + len < b->cap)
-        return b->data + b->len;
+    if (len > b->max - b->len)
+        return false;
     while (cap <= b->len + len)
         cap *= 2;
-    data = realloc(b->data, cap);
-    if (!data) {
-        b->failed = true;
-        return NULL;
-    }
+    if (cap > b->max)
+        cap = b->max + 1;
+    data = reallocate(b, cap);
+    if (!data)
+        return false;
     b->data = data;
     b->cap = cap;
-    return data + b->len;
+    b->lent = false;
+    return true;
+}
+
+static char *room_for(struct buf *b, size_t len)
+{
+    if (!b->failed && len >= b->cap - b->len)
+        b->failed = !grow(b, len);
+    return b->failed ? NULL : b->data + b->len;
+}
+
+char *buf__reserve(struct buf *b, size_t len)
+{
+    return room_for(b, len);
 }
 
 void buf__append(struct buf *b, const void *data, size_t len)
 {
-    char *to = buf__reserve(b, len);
+    char *to = room_for(b, len);
 
     if (!to)
         return;
@@ -101,7 +126,7 @@ void buf__printf(struct buf *b, const char *fmt, ...)
 
 char *buf__take(struct buf *b, size_t *len)
 {
-    char *data = b->data;
+    char *data = b->lent ? str__dup(buf__view(b)) : b->data;
 
     if (len)
         *len = b->len;

@@ -13,9 +13,12 @@ struct buf {
     size_t cap;
     size_t max; /* largest `len` allowed */
     bool failed;
+    bool lent; /* `data` is the caller's */
 };
 
 void buf__init(struct buf *b, size_t max);
+/* Begins in memory of the caller, which must outlive it: what stays short allocates nothing. */
+void buf__init_in(struct buf *b, void *first, size_t first_size, size_t max);
 void buf__free(struct buf *b);
 /* Empties the buffer and forgets a failure, but keeps the memory. */
 void buf__reset(struct buf *b);

@@ -18,28 +18,30 @@ static bool is_plain(unsigned char c)
     return c >= 0x20 && c != '"' && c != '\\';
 }
 
-/* The high bits of bytes that are escaped; the lowest that is set tells the first one, above it a
- * borrow may have set others. */
-static uint64_t escaped_bytes(uint64_t eight)
-{
-    const uint64_t ones = UINT64_MAX / 0xff;
-    uint64_t quote = eight ^ (ones * '"'), backslash = eight ^ (ones * '\\');
+typedef uint8_t bytes __attribute__((vector_size(16)));
 
-    return (((eight - ones * 0x20) & ~eight) | ((quote - ones) & ~quote) |
-            ((backslash - ones) & ~backslash)) &
-           (ones << 7);
+/* Of sixteen, how many come before the first that is escaped. */
+static size_t leading_plain(const char *at)
+{
+    uint64_t halves[2];
+    bytes b, escaped;
+
+    memcpy(&b, at, sizeof(b));
+    escaped = (bytes)((b < 0x20) | (b == '"') | (b == '\\'));
+    memcpy(halves, &escaped, sizeof(halves));
+    if (halves[0])
+        return (size_t)__builtin_ctzll(le64toh(halves[0])) / 8;
+    return halves[1] ? 8 + (size_t)__builtin_ctzll(le64toh(halves[1])) / 8 : sizeof(b);
 }
 
 size_t json_plain__length(struct str s)
 {
-    uint64_t eight, escaped;
-    size_t i = 0;
+    size_t i = 0, n;
 
-    for (; s.len - i >= sizeof(eight); i += sizeof(eight)) {
-        memcpy(&eight, s.ptr + i, sizeof(eight));
-        escaped = escaped_bytes(le64toh(eight));
-        if (escaped)
-            return i + (size_t)__builtin_ctzll(escaped) / 8;
+    for (; s.len - i >= sizeof(bytes); i += n) {
+        n = leading_plain(s.ptr + i);
+        if (n < sizeof(bytes))
+            return i + n;
     }
     while (i < s.len && is_plain((unsigned char)s.ptr[i]))
         i++;

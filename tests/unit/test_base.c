@@ -122,6 +122,40 @@ static void buffer_stops_at_its_maximum(void **state)
     buf__free(&b);
 }
 
+/* With the NUL, as many bytes as it was lent; then its own, which are freed or taken. */
+static void buffer_begins_in_lent_memory(void **state)
+{
+    char first[4];
+    struct buf b;
+    char *taken;
+    size_t len;
+
+    (void)state;
+    buf__init_in(&b, first, sizeof(first), 100);
+    assert_str(buf__view(&b), "");
+    buf__append(&b, "abc", 3);
+    assert_ptr_equal(b.data, first);
+    assert_string_equal(first, "abc");
+    taken = buf__take(&b, &len);
+    assert_ptr_not_equal(taken, first);
+    assert_int_equal(len, 3);
+    assert_string_equal(taken, "abc");
+    free(taken);
+    buf__init_in(&b, first, sizeof(first), 100);
+    buf__append(&b, "abc", 3);
+    buf__byte(&b, 'd');
+    assert_ptr_not_equal(b.data, first);
+    assert_string_equal(b.data, "abcd");
+    buf__free(&b);
+    buf__init_in(&b, first, sizeof(first), 2);
+    buf__append(&b, "ab", 2);
+    assert_false(b.failed);
+    buf__byte(&b, 'c');
+    assert_true(b.failed);
+    assert_string_equal(first, "ab");
+    buf__free(&b);
+}
+
 static void arena_uses_first_bytes_then_the_heap(void **state)
 {
     char first[64];
@@ -136,6 +170,27 @@ static void arena_uses_first_bytes_then_the_heap(void **state)
     assert_non_null(p);
     assert_true(p < first || p >= first + sizeof(first));
     assert_null(arena__alloc(&a, 10000));
+    assert_null(arena__alloc(&a, SIZE_MAX));
+    assert_null(arena__alloc(&a, SIZE_MAX - 20));
+    arena__free(&a);
+}
+
+static void arena_goes_back(void **state)
+{
+    char first[64], *p;
+    struct arena a, before;
+
+    (void)state;
+    arena__init(&a, first, sizeof(first), 12000);
+    p = arena__alloc(&a, 5000);
+    before = a;
+    assert_non_null(p);
+    for (int i = 0; i < 3; i++) { /* what was given back can be had again */
+        assert_non_null(arena__alloc(&a, 6000));
+        assert_null(arena__alloc(&a, 6000));
+        arena__rewind(&a, &before);
+    }
+    memset(p, 1, 5000);
     arena__free(&a);
 }
 
@@ -764,7 +819,9 @@ int main(void)
         cmocka_unit_test(token_characters_are_those_of_rfc_9110),
         cmocka_unit_test(u64_refuses_overflow),
         cmocka_unit_test(buffer_stops_at_its_maximum),
+        cmocka_unit_test(buffer_begins_in_lent_memory),
         cmocka_unit_test(arena_uses_first_bytes_then_the_heap),
+        cmocka_unit_test(arena_goes_back),
         cmocka_unit_test(map_survives_many_adds_and_removes),
         cmocka_unit_test(base64_is_strict),
         cmocka_unit_test(json_nodes_know_their_bytes),

@@ -164,7 +164,7 @@ static enum ph_err read_data(struct reader *r)
 static enum ph_err open_object(struct reader *r, const char *name, const struct json *value,
                                uint32_t max, const struct json **out)
 {
-    const struct json_limits limits = {.depth = 64, .nodes = max + 1, .tree = 1};
+    const struct json_limits limits = {.depth = 64, .nodes = max + 1, .tree = 1, .views = true};
     struct json *object;
     enum ph_err err;
 
@@ -425,8 +425,8 @@ static enum ph_err refuse_type(const struct reader *r, struct str name, bool rel
             at += (size_t)snprintf(names + at, sizeof(names) - at, "%.*s, ",
                                    STR_FMT(check__frame_name(frame_types[i].kind)));
     }
-    return diag__set(r->diag, PH_ERR_SYNTAX, "\"type\" must be one of %.*s, but is \"%.64s\"",
-                     (int)at - 2, names, name.ptr);
+    return diag__set(r->diag, PH_ERR_SYNTAX, "\"type\" must be one of %.*s, but is \"%.*s\"",
+                     (int)at - 2, names, (int)(name.len < 64 ? name.len : 64), name.ptr);
 }
 
 static enum ph_err read_all(struct reader *r, enum ph_err (*const *members)(struct reader *),
@@ -462,7 +462,7 @@ static enum ph_err read_frame(struct reader *r, bool reliable)
 
 /* Only the members of the frame itself become nodes: data of a megabyte is checked and
  * passed on, but costs no memory. */
-static const struct json_limits limits = {.depth = 64, .nodes = 1000, .tree = 1};
+static const struct json_limits limits = {.depth = 64, .nodes = 1000, .tree = 1, .views = true};
 
 static enum ph_err decode(struct arena *a, struct str text, bool reliable, struct command *out,
                           struct diag *diag)

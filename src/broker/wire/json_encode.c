@@ -6,6 +6,7 @@
 #include "broker/wire/payload.h"
 
 #define AROUND 160 /* room for what stands around the data, so that it is copied once */
+#define SHORT 512  /* most payloads fit in on their way into the frame */
 
 const struct str json_data_types[JSON_DATA_TYPES] = {
     [PH_DATA_TEXT] = STR("text"),
@@ -93,7 +94,6 @@ static void put_stream(struct buf *b, const struct message_stream *s)
 /* All but the closing brace. */
 static void put_message(struct buf *b, const struct message *m)
 {
-    buf__init(b, PAYLOAD_MAX);
     buf__reserve(b, AROUND + m->group.len + m->from_user.len + m->data.len);
     if (m->from == MESSAGE_FROM_GROUP) {
         put_string(b, STR("{\"type\":\"message\",\"from\":\"group\",\"group\":"), m->group);
@@ -118,8 +118,10 @@ static struct frame *sequenced(struct buf *b)
 
 struct frame *json_encode__message(const struct message *m)
 {
+    char first[SHORT];
     struct buf b;
 
+    buf__init_in(&b, first, sizeof(first), PAYLOAD_MAX);
     put_message(&b, m);
     buf__byte(&b, '}');
     return payload__take(WS_OP_TEXT, &b);
@@ -127,8 +129,10 @@ struct frame *json_encode__message(const struct message *m)
 
 struct frame *json_encode__sequenced_message(const struct message *m)
 {
+    char first[SHORT];
     struct buf b;
 
+    buf__init_in(&b, first, sizeof(first), PAYLOAD_MAX);
     put_message(&b, m);
     return sequenced(&b);
 }
@@ -191,9 +195,10 @@ static void put_success(struct buf *b, const struct ack_error *error)
 
 struct frame *json_encode__ack(uint64_t ack_id, const struct ack_error *error)
 {
+    char first[SHORT];
     struct buf b;
 
-    buf__init(&b, PAYLOAD_MAX);
+    buf__init_in(&b, first, sizeof(first), PAYLOAD_MAX);
     put_number(&b, STR("{\"type\":\"ack\",\"ackId\":"), ack_id);
     put_success(&b, error);
     buf__byte(&b, '}');
