@@ -13,8 +13,14 @@ struct deadline {
     size_t place; /* in the heap, from 1; 0: not set */
 };
 
+/* The time stands here too: what is compared lies close together, the objects do not. */
+struct deadlines_entry {
+    int64_t at_ms;
+    struct deadline *deadline;
+};
+
 struct deadlines {
-    struct deadline **heap; /* heap[0] is due first */
+    struct deadlines_entry *heap; /* heap[0] is due first */
     size_t count;
     size_t cap;
     size_t reserved; /* objects that may set a deadline at any time */

@@ -15,9 +15,13 @@ struct ack_ids {
     uint64_t ids[];
 };
 
+/* Clients count: ids in a row stand in a row, which is few lines of the cache. What is above the
+ * widest table moves whole rows. */
 static uint32_t home(const struct ack_ids *set, uint64_t id)
 {
-    return (uint32_t)((id * 0x9e3779b97f4a7c15u) >> 40) & (2 * set->size - 1);
+    uint64_t row = ((id / MAX_SIZE) * 0x9e3779b97f4a7c15u) >> 40;
+
+    return (uint32_t)(id ^ row) & (2 * set->size - 1);
 }
 
 /* Slot of the table that holds the id, or the free one where it belongs. */

@@ -1,12 +1,13 @@
 #include "broker/net/inproc.h"
 
 #include "app/app.h"
+#include "base/clock.h"
 
 #include <stdlib.h>
 
-#define SPARE_JOBS 32    /* that an application keeps */
-#define WORKER_NS 200000 /* a worker reports when it has worked for so long */
-#define NS_PER_MS 1000000u
+#define SPARE_JOBS 32      /* that an application keeps, each with its response, */
+#define SPARE_ON_LOOP 1024 /* or without one */
+#define WORKER_NS 200000   /* a worker reports when it has worked for so long */
 
 /* An event for a handler. */
 struct job {
@@ -185,7 +186,7 @@ static struct job *job_get(struct lane *lane)
 
 static void job_put(struct lane *lane, struct job *job)
 {
-    if (lane->spare_count == SPARE_JOBS) {
+    if (lane->spare_count == (lane->on_loop ? SPARE_ON_LOOP : SPARE_JOBS)) {
         job_drop(job);
         return;
     }
@@ -339,24 +340,24 @@ static void on_answers(uv_async_t *handle)
 
 /* --- On the loop -------------------------------------------------------------------- */
 
-static void tell_slow(struct lane *lane, struct job *job, uint64_t ms)
+static void tell_slow(struct lane *lane, struct job *job, int64_t ms)
 {
     if (!lane->told_slow)
         log__warn(lane->owner->log, LOG_NONE,
-                  "%s declares that it never blocks, but a handler of it took %u ms, in which no "
+                  "%s declares that it never blocks, but a handler of it took %d ms, in which no "
                   "other client of this thread was served: make it faster, or take the call of "
                   "ph_plugin_config_never_blocks out of it",
-                  exchange__target(job->exchange), (unsigned)ms);
+                  exchange__target(job->exchange), (int)ms);
     lane->told_slow = true;
 }
 
 static void call_handler(struct job *job)
 {
     struct lane *lane = job->lane;
-    uint64_t start = uv_hrtime(), took;
+    int64_t start = clock__coarse_ms(), took;
 
     ask(job);
-    took = (uv_hrtime() - start) / NS_PER_MS;
+    took = clock__coarse_ms() - start;
     if (took > INPROC_SLOW_MS)
         tell_slow(lane, job, took);
 }
