@@ -67,8 +67,7 @@ export async function serve(command, { ready, cpu = SERVER, env, end = "SIGTERM"
     throw new Error(`${child.command} ended with ${code} before it was ready: ${log.trim()}`);
   });
   failed.catch(() => {});
-  const match = await Promise.race([up, failed]);
-  clearTimeout(timer);
+  const match = await Promise.race([up, failed]).finally(() => clearTimeout(timer));
   return {
     child,
     pid: child.pid,
