@@ -112,7 +112,7 @@ function coreTables(bench) {
       caches,
     ),
     coreTable(
-      "a send by connections of the hub",
+      "a send, by connections of the hub",
       "growth-targets",
       "connections of the hub",
       ["user", "connection", "group"].flatMap((what) => {
