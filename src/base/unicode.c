@@ -3,7 +3,7 @@
 /* Every `step`th character from `first` to `last` is mapped to the one `delta` away. */
 struct mapping {
     uint32_t first, last;
-    uint32_t step;
+    uint32_t step; /* 1 or 2 */
     int32_t delta;
 };
 
@@ -159,36 +159,57 @@ bool unicode__is_space(uint32_t c)
            c == 0x205f || c == 0x3000;
 }
 
-static uint32_t map(const struct mapping *table, size_t count, uint32_t c)
+/* The first row that does not end in front of c; `count` when all of them do. */
+static size_t find(const struct mapping *table, size_t count, uint32_t c)
 {
     size_t low = 0;
 
-    while (count > 0) { /* the row is among the `count` from `low` on */
+    while (count > 0) { /* it is among the `count` from `low` on, or behind them */
         size_t half = count / 2;
-        const struct mapping *row = &table[low + half];
 
-        if (c > row->last) {
+        if (c > table[low + half].last) {
             low += half + 1;
             count -= half + 1;
-        } else if (c < row->first) {
-            count = half;
         } else {
-            return (c - row->first) % row->step == 0 ? (uint32_t)((int32_t)c + row->delta) : c;
+            count = half;
         }
     }
-    return c;
+    return low;
+}
+
+static uint32_t map(const struct mapping *table, size_t count, uint32_t c, size_t *near)
+{
+    const struct mapping *row = &table[*near];
+
+    if ((*near > 0 && c <= row[-1].last) || (*near < count && c > row->last)) {
+        *near = find(table, count, c);
+        row = &table[*near];
+    }
+    if (*near == count || c < row->first || (c - row->first) & (row->step - 1))
+        return c;
+    return (uint32_t)((int32_t)c + row->delta);
+}
+
+uint32_t unicode__lower_near(uint32_t c, size_t *near)
+{
+    if (c < 0x80)
+        return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+    return map(lower_case, sizeof(lower_case) / sizeof(*lower_case), c, near);
+}
+
+uint32_t unicode__upper_near(uint32_t c, size_t *near)
+{
+    if (c < 0x80)
+        return c >= 'a' && c <= 'z' ? c - ('a' - 'A') : c;
+    return map(upper_case, sizeof(upper_case) / sizeof(*upper_case), c, near);
 }
 
 uint32_t unicode__lower(uint32_t c)
 {
-    if (c < 0x80)
-        return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
-    return map(lower_case, sizeof(lower_case) / sizeof(*lower_case), c);
+    return unicode__lower_near(c, &(size_t){0});
 }
 
 uint32_t unicode__upper(uint32_t c)
 {
-    if (c < 0x80)
-        return c >= 'a' && c <= 'z' ? c - ('a' - 'A') : c;
-    return map(upper_case, sizeof(upper_case) / sizeof(*upper_case), c);
+    return unicode__upper_near(c, &(size_t){0});
 }

@@ -15,5 +15,9 @@ bool unicode__is_space(uint32_t c);
  * stay as they are (the invariant culture of .NET). */
 uint32_t unicode__lower(uint32_t c);
 uint32_t unicode__upper(uint32_t c);
+/* The same for one character of a text after the other: *near, 0 at first, is where the last
+ * one was found, and so are most of those behind it. */
+uint32_t unicode__lower_near(uint32_t c, size_t *near);
+uint32_t unicode__upper_near(uint32_t c, size_t *near);
 
 #endif

@@ -1,4 +1,5 @@
 /* The core: from a message to pieces for the members' sockets, acks, groups, permissions. */
+#include "base/buf.h"
 #include "broker/filter/filter.h"
 #include "broker/net/gather.h"
 #include "broker/wire/formats.h"
@@ -71,12 +72,14 @@ static size_t flush(struct core *core)
     return frames;
 }
 
-static struct session *enter(struct core *core, unsigned n, const struct format *format)
+static struct session *enter_as(struct core *core, unsigned n, const struct format *format,
+                                struct str user)
 {
     const struct str roles[] = {STR("webpubsub.joinLeaveGroup"), STR("webpubsub.sendToGroup")};
-    char id[48], user[16];
+    char id[48];
     struct session_config config = {.hub = STR("hub"),
                                     .format = format,
+                                    .user_id = user,
                                     .roles = roles,
                                     .role_count = 2,
                                     .groups = &STR("room"),
@@ -84,13 +87,19 @@ static struct session *enter(struct core *core, unsigned n, const struct format 
     struct session *s;
 
     snprintf(id, sizeof(id), "%032x", n);
-    snprintf(user, sizeof(user), "user%u", n);
     config.connection_id = str__of(id);
-    config.user_id = str__of(user);
     s = session__new(core, &config);
     MUST(s);
     session__attach(s, &somewhere, STR("token"));
     return s;
+}
+
+static struct session *enter(struct core *core, unsigned n, const struct format *format)
+{
+    char user[16];
+
+    snprintf(user, sizeof(user), "user%u", n);
+    return enter_as(core, n, format, str__of(user));
 }
 
 static void *prepare_room(const void *what)
@@ -293,6 +302,85 @@ static void drop_filter(void *world)
     filter__unref(world);
 }
 
+/* --- A turn of a filter over many connections ----------------------------------------------- */
+
+#define CLAUSES 100
+#define LONG_USER 2048 /* bytes: 1024 characters */
+
+struct search_of {
+    const char *clause; /* which nobody passes */
+    bool long_users;
+};
+
+struct search {
+    struct core *core;
+    struct hub_command cmd;
+};
+
+static struct filter *repeat_clause(const char *clause)
+{
+    struct filter *f;
+    struct buf text;
+
+    buf__init(&text, 1 << 14);
+    for (unsigned i = 0; i < CLAUSES; i++)
+        buf__printf(&text, "%s%s", i > 0 ? " or " : "", clause);
+    MUST(!text.failed && filter__compile(buf__view(&text), &f, NULL) == PH_OK);
+    buf__free(&text);
+    return f;
+}
+
+static void *prepare_search(const void *what)
+{
+    const struct search_of *of = what;
+    struct search *search = guard__zalloc(sizeof(*search));
+    static char user[LONG_USER];
+
+    for (size_t i = 0; i < sizeof(user); i += 2)
+        memcpy(user + i, "\xc3\x9c", 2);
+    search->core = new_core();
+    for (unsigned i = 0; i < MEMBERS; i++)
+        enter_as(search->core, i, &format_json, str__n(user, of->long_users ? sizeof(user) : 8));
+    flush(search->core);
+    search->cmd = (struct hub_command){
+        .op = HUB_SEND,
+        .scope = SCOPE_HUB,
+        .hub = STR("hub"),
+        .filter = repeat_clause(of->clause),
+        .message = message__new(&(struct message){.type = PH_DATA_TEXT, .data = STR("hello")})};
+    MUST(search->cmd.message);
+    return search;
+}
+
+static void on_searched(void *arg, struct hub_result *result)
+{
+    (void)arg;
+    MUST(!result || result->matched == 0);
+}
+
+/* What a loop does before it looks at its sockets again. */
+static void search_a_turn(void *world)
+{
+    struct search *search = world;
+
+    if (!core__has_walks(search->core))
+        MUST(core__start(search->core, &search->cmd, on_searched, NULL));
+    MUST(core__continue(search->core) >= CORE_WALKS_WORK);
+}
+
+static void drop_search(void *world)
+{
+    struct search *search = world;
+
+    core__free(search->core);
+    filter__unref(search->cmd.filter);
+    message__unref(search->cmd.message);
+    free(search);
+}
+
+static const struct search_of groups = {"'hall' in groups", false},
+                              names = {"contains(tolower(userId), 'zz')", true};
+
 static void *nothing(const void *what)
 {
     (void)what;
@@ -323,5 +411,7 @@ const struct scenario guard_core[] = {
     {"permission-of-108", 200, NULL, prepare_rights, ask_rights, drop_rights},
     {"filter-compile", 100, NULL, nothing, compile_filter, drop_nothing},
     {"filter-match", 200, NULL, prepare_filter, match_filter, drop_filter},
+    {"filter-turn-100-groups", 10, &groups, prepare_search, search_a_turn, drop_search},
+    {"filter-turn-long-names", 10, &names, prepare_search, search_a_turn, drop_search},
     {.name = NULL},
 };

@@ -23,6 +23,7 @@
 #define FILTER_MAX_CLAUSES 100 /* comparisons, `in`, and functions that are true or false */
 #define FILTER_MAX_DEPTH 100   /* of parentheses, functions and `not` in each other */
 #define FILTER_MAX_NODES 4000  /* operators, functions, properties and literals */
+#define FILTER_MAX_TEXTS 200   /* calls of tolower, toupper and concat, which make texts */
 #define FILTER_SCRATCH (16u << 10)
 
 struct filter;
@@ -45,7 +46,7 @@ enum ph_err filter__compile(struct str text, struct filter **out, struct diag *d
 struct filter *filter__ref(struct filter *f);
 void filter__unref(struct filter *f); /* NULL is fine */
 
-/* What a match costs, about, in the unit of `work`; long names make it dearer. */
+/* What a match costs at the most, about, in the unit of `work`. */
 uint64_t filter__cost(const struct filter *f);
 /* Is it true for this connection? Adds to *work what it cost: 1 for about 5 to 30 ns. */
 bool filter__match(const struct filter *f, const struct filter_subject *subject, uint64_t *work);

@@ -21,9 +21,7 @@ struct match {
     char scratch[FILTER_SCRATCH]; /* computed texts of the operand at work */
 };
 
-/* What `work` counts besides the nodes: bytes looked at, and groups looked for. */
-#define BYTES_PER_WORK 32
-#define GROUP_WORK 2
+#define GROUP_WORK 2 /* to look for one */
 
 static struct value eval(struct match *m, uint32_t n);
 
@@ -44,7 +42,7 @@ static struct value of_int(int64_t i)
 
 static struct value of_text(struct match *m, struct str s)
 {
-    m->work += s.len / BYTES_PER_WORK;
+    m->work += s.len / WORK_BYTES;
     return (struct value){.type = s.ptr ? VALUE_STRING : VALUE_NULL, .text = s};
 }
 
@@ -147,15 +145,17 @@ static struct value length(struct match *m, const struct value *arg)
     return arg->type == VALUE_NULL ? null : of_int((int64_t)text__length(arg->text));
 }
 
-static struct value change_case(struct match *m, struct str s, uint32_t (*change)(uint32_t c))
+static struct value change_case(struct match *m, struct str s,
+                                uint32_t (*change)(uint32_t c, size_t *near))
 {
     char *out = reserve(m, 0);
-    size_t len = 0;
+    size_t len = 0, near = 0;
 
+    m->work += s.len / WORK_CHANGED_BYTES;
     while (s.len > 0) {
         if (!reserve(m, len + 4))
             return null;
-        len += unicode__put(out + len, change(unicode__next(&s)));
+        len += unicode__put(out + len, change(unicode__next(&s), &near));
     }
     m->used += len;
     return of_text(m, str__n(out, len));
@@ -238,7 +238,7 @@ static struct value call(struct match *m, const struct node *n)
 
     for (uint32_t i = n->child; i != NODE_NONE; i = node(m, i)->next)
         args[count++] = eval(m, i);
-    m->work += (args[0].text.len + args[1].text.len) / BYTES_PER_WORK;
+    m->work += (args[0].text.len + args[1].text.len) / WORK_BYTES;
     switch (n->function) {
     case FUNCTION_LENGTH:
         return length(m, &args[0]);
@@ -251,7 +251,8 @@ static struct value call(struct match *m, const struct node *n)
         if (args[0].type == VALUE_NULL)
             return null;
         return change_case(m, args[0].text,
-                           n->function == FUNCTION_TOLOWER ? unicode__lower : unicode__upper);
+                           n->function == FUNCTION_TOLOWER ? unicode__lower_near
+                                                           : unicode__upper_near);
     case FUNCTION_TRIM:
         return args[0].type == VALUE_NULL ? null : of_text(m, text__trim(args[0].text));
     default:
@@ -261,22 +262,8 @@ static struct value call(struct match *m, const struct node *n)
 
 /* --- Expressions ------------------------------------------------------------- */
 
-/* What is true or false needs no texts any more. */
-static bool judge(struct match *m, const struct node *n,
-                  bool (*how)(struct match *m, const struct node *n))
+static struct value eval_node(struct match *m, const struct node *n)
 {
-    size_t used = m->used;
-    bool result = how(m, n);
-
-    m->used = used;
-    return result;
-}
-
-static struct value eval(struct match *m, uint32_t at)
-{
-    const struct node *n = node(m, at);
-
-    m->work++;
     switch (n->kind) {
     case NODE_BOOL:
         return of_bool(n->value.boolean);
@@ -295,23 +282,35 @@ static struct value eval(struct match *m, uint32_t at)
     case NODE_NOT:
         return of_bool(!eval(m, n->child).boolean);
     case NODE_IN:
-        return of_bool(judge(m, n, is_in));
+        return of_bool(is_in(m, n));
     case NODE_AND:
     case NODE_OR:
-        return of_bool(judge(m, n, chain));
+        return of_bool(chain(m, n));
     case NODE_CALL:
         return call(m, n);
     case NODE_NULL:
     case NODE_UNKNOWN:
         return null;
     default:
-        return of_bool(judge(m, n, compare));
+        return of_bool(compare(m, n));
     }
+}
+
+/* What is no text needs those that it was made of no more. */
+static struct value eval(struct match *m, uint32_t at)
+{
+    size_t used = m->used;
+    struct value v = eval_node(m, node(m, at));
+
+    m->work++;
+    if (v.type != VALUE_STRING)
+        m->used = used;
+    return v;
 }
 
 uint64_t filter__cost(const struct filter *f)
 {
-    return f->count;
+    return f->count + f->text_work;
 }
 
 bool filter__match(const struct filter *f, const struct filter_subject *subject, uint64_t *work)

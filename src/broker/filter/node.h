@@ -45,6 +45,10 @@ enum function {
 
 #define NODE_NONE UINT32_MAX
 
+/* What a unit of work is besides a node: so many bytes looked at, or changed. */
+#define WORK_BYTES 32
+#define WORK_CHANGED_BYTES 4
+
 struct extent {
     uint32_t at, end; /* bytes of the text */
 };
@@ -70,6 +74,7 @@ struct filter {
     uint32_t count, size, root;
     char *literals; /* strings without quotes, one behind the other */
     uint32_t literal_len;
+    uint64_t text_work; /* of functions of texts, when names are long */
 };
 
 /* The place of a new node with this kind and extent; NODE_NONE: memory, or too many. */

@@ -9,7 +9,7 @@ struct parser {
     struct str text;
     struct token now;
     uint32_t behind; /* end of the token before that */
-    unsigned depth, clauses;
+    unsigned depth, clauses, texts;
     enum ph_err err;
     struct diag *diag;
 };
@@ -82,6 +82,22 @@ static bool count_clause(struct parser *p)
         return true;
     p->err = complaint__limit(p->diag, p->text, p->now.extent.at,
                               "The filter has more than 100 clauses");
+    return false;
+}
+
+#define LONG_NAME 4096 /* bytes: 1024 characters */
+
+/* What a function of texts costs for a long name is known before any connection is looked at,
+ * and it stays within what may be done in one go. */
+static bool count_text(struct parser *p, enum function function)
+{
+    bool changes = function == FUNCTION_TOLOWER || function == FUNCTION_TOUPPER;
+
+    p->f->text_work += LONG_NAME / (changes ? WORK_CHANGED_BYTES : WORK_BYTES);
+    if (!(changes || function == FUNCTION_CONCAT) || ++p->texts <= FILTER_MAX_TEXTS)
+        return true;
+    p->err = complaint__limit(p->diag, p->text, p->now.extent.at,
+                              "The filter has more than 200 calls of tolower, toupper and concat");
     return false;
 }
 
@@ -218,8 +234,9 @@ static uint32_t parse_call(struct parser *p, enum function function, uint32_t at
             return NODE_NONE;
     }
     n = add_parent(p, NODE_CALL, at, first);
-    if (n != NODE_NONE)
-        p->f->nodes[n].function = function;
+    if (n == NODE_NONE || !count_text(p, function))
+        return NODE_NONE;
+    p->f->nodes[n].function = function;
     if (function >= FUNCTION_STARTSWITH && function <= FUNCTION_CONTAINS && !count_clause(p))
         return NODE_NONE;
     return n;
