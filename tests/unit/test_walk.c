@@ -264,6 +264,30 @@ static void what_takes_long(void **state)
     }
 }
 
+/* What looks at texts takes long for few connections, for their names may be long. */
+static void a_dear_filter_takes_long_for_few(void **state)
+{
+    static const struct {
+        const char *filter;
+        bool takes_long;
+    } rows[] = {{"userId eq 'x'", false},
+                {"length(groups) gt 5", false},
+                {"tolower(userId) eq 'x'", true},
+                {"toupper(userId) eq 'x'", true}};
+    struct world *w = *state;
+
+    fill(w, 100);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct hub_command cmd = to_odd(w);
+
+        core__continue(w->core); /* a turn with all its room */
+        assert_int_equal(filter__compile(str__of(rows[i].filter), &cmd.filter, NULL), PH_OK);
+        if (core__takes_long(w->core, &cmd) != rows[i].takes_long)
+            fail_msg("%s", rows[i].filter);
+        filter__unref(cmd.filter);
+    }
+}
+
 /* What is short by itself is not when there is too much of it in one turn. */
 static void short_commands_add_up(void **state)
 {
@@ -653,6 +677,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_done_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(groups_that_are_left_count, setup, teardown),
         cmocka_unit_test_setup_teardown(what_takes_long, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_dear_filter_takes_long_for_few, setup, teardown),
         cmocka_unit_test_setup_teardown(short_commands_add_up, setup, teardown),
         cmocka_unit_test_setup_teardown(who_comes_later_is_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(who_goes_is_not_missed, setup, teardown),
