@@ -1,6 +1,7 @@
 /* A running broker with several shards: order across them, commands that reach the
  * right one, and sessions that come back on any. */
 #include "broker_kit.h"
+#include "ws_client.h"
 
 #include "broker/core/connection_id.h"
 
@@ -198,15 +199,25 @@ static void test_a_user_on_several_shards(void **state)
 
 /* --- Recovery ------------------------------------------------------------------------ */
 
+#define PING "{\"type\":\"ping\"}"
+#define PONG "{\"type\":\"pong\"}"
+
+/* The ping comes in one packet with the upgrade request, and travels with the socket. */
 static void recover(struct client *c, const char *id, const char *token)
 {
     char query[2048];
+    struct buf ping;
 
     snprintf(query, sizeof(query), "awps_connection_id=%s&awps_reconnection_token=%s", id, token);
-    client__open(
-        c, &kit,
-        &(struct client_options){.protocol = RELIABLE_PROTOCOL, .query = query, .no_token = true});
+    buf__init(&ping, 64);
+    ws_client__frame(&ping, 0x80 | WS_OP_TEXT, STR(PING), "\x12\x34\x56\x78");
+    client__open(c, &kit,
+                 &(struct client_options){.protocol = RELIABLE_PROTOCOL,
+                                          .query = query,
+                                          .no_token = true,
+                                          .early = buf__view(&ping)});
     assert_int_equal(c->status, 101);
+    buf__free(&ping);
 }
 
 /* Comes back many times, now and then from a shard that does not own the session, with
@@ -244,6 +255,7 @@ static void test_recovery_on_any_shard(void **state)
             client__close(&old);
         for (unsigned i = 0; i < sent; i++)
             expect_number(&m.client, i);
+        client__expect(&m.client, WS_OP_TEXT, PONG);
         /* expect_number has read over the frame that holds the token */
         buf__reset(&m.client.payload);
         buf__printf(&m.client.payload, "{\"reconnectionToken\":\"%s\"}", token);
