@@ -31,8 +31,17 @@ struct http_response {
     struct str body;
 };
 
+/* Makes room for more headers. False when memory is out. */
+bool http__grow(struct arena *a, struct http_headers *h);
 /* Appends a header; the strings are not copied. False when memory is out. */
-bool http__add(struct arena *a, struct http_headers *h, struct str name, struct str value);
+static inline bool http__add(struct arena *a, struct http_headers *h, struct str name,
+                             struct str value)
+{
+    if (h->count == h->cap && !http__grow(a, h))
+        return false;
+    h->items[h->count++] = (struct http_header){name, value};
+    return true;
+}
 /* Makes the header values and the body copies with a NUL behind them. False when memory is
  * out. */
 bool http__own(struct arena *a, struct http_request *req);

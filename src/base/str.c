@@ -3,18 +3,38 @@
 #include <stdlib.h>
 #include <strings.h>
 
-/* Equal but for the bit that makes a letter small; a cheap no for most pairs that
- * are looked at when a header is searched. */
-static bool may_equal(char a, char b)
+static uint64_t word_at(const char *at)
 {
-    return (((unsigned char)a ^ (unsigned char)b) & 0xdf) == 0;
+    uint64_t eight;
+
+    memcpy(&eight, at, sizeof(eight));
+    return eight;
 }
 
-/* Most that are the same are so to the letter. */
+/* The bits in which they differ, eight bytes at once. The last word may overlap the one before. */
+static uint64_t difference(const char *a, const char *b, size_t len)
+{
+    const size_t word = sizeof(uint64_t);
+    uint64_t bits = 0;
+
+    if (len < word) {
+        for (size_t i = 0; i < len; i++)
+            bits |= (unsigned char)a[i] ^ (unsigned char)b[i];
+        return bits;
+    }
+    for (size_t i = 0; i + word < len; i += word)
+        bits |= word_at(a + i) ^ word_at(b + i);
+    return bits | (word_at(a + len - word) ^ word_at(b + len - word));
+}
+
+/* Most that are the same are so to the letter, and few others differ in nothing but the bit that
+ * makes a letter small. */
 bool str__same_letters(const char *a, const char *b, size_t len)
 {
-    return len == 0 || (may_equal(a[0], b[0]) && may_equal(a[len - 1], b[len - 1]) &&
-                        (memcmp(a, b, len) == 0 || strncasecmp(a, b, len) == 0));
+    const uint64_t small = UINT64_MAX / 0xff * 0x20;
+    uint64_t bits = difference(a, b, len);
+
+    return bits == 0 || ((bits & ~small) == 0 && strncasecmp(a, b, len) == 0);
 }
 
 bool str__starts_with(struct str s, struct str prefix)
@@ -110,86 +130,61 @@ struct str str__place(char **at, struct str s)
     return copy;
 }
 
-static bool is_control(unsigned char c)
-{
-    return c < 0x20 || c == 0x7f;
-}
+const unsigned char str__hex_digits[256] = {
+    ['0'] = 1, 2,  3,  4,  5,  6,          7,  8,  9,  10, ['A'] = 11,
+    12,        13, 14, 15, 16, ['a'] = 11, 12, 13, 14, 15, 16,
+};
 
-/* Eight bytes at once. A borrow runs into a byte's high bit only when the byte is less than
- * what is taken off it, or stands above such a one; and then the answer is yes already. */
-static bool any_control(uint64_t eight)
+/* Some of the high bits are set when a byte is not printable ASCII. What is borrowed and carried
+ * comes from such a byte only, so that the lowest of them is told for certain. */
+static uint64_t unusual(uint64_t eight)
 {
     const uint64_t ones = UINT64_MAX / 0xff;
-    uint64_t against_delete = eight ^ (ones * 0x7f);
 
-    return (((eight - ones * 0x20) & ~eight) | ((against_delete - ones) & ~against_delete)) &
-           (ones << 7);
+    return ((eight - ones * 0x20) | (eight + ones) | eight) & (ones << 7);
 }
 
-static bool word_has_control(const char *at)
-{
-    uint64_t eight;
-
-    memcpy(&eight, at, sizeof(eight));
-    return any_control(eight);
-}
-
-/* The last word may overlap the one before. */
-bool str__has_control(struct str s)
+/* Whether all of it is printable ASCII; eight bytes at once, the last of which may overlap those
+ * before. */
+static bool is_printable(struct str s)
 {
     const size_t word = sizeof(uint64_t);
+    uint64_t bits = 0;
 
-    for (size_t i = 0; i + word < s.len; i += word) {
-        if (word_has_control(s.ptr + i))
-            return true;
+    if (s.len < word) {
+        for (size_t i = 0; i < s.len; i++)
+            bits |= unusual(UINT64_MAX / 0xff * (unsigned char)s.ptr[i]);
+        return bits == 0;
     }
-    if (s.len >= word)
-        return word_has_control(s.ptr + s.len - word);
+    for (size_t i = 0; i + word < s.len; i += word)
+        bits |= unusual(word_at(s.ptr + i));
+    return (bits | unusual(word_at(s.ptr + s.len - word))) == 0;
+}
+
+bool str__has_control(struct str s)
+{
+    if (is_printable(s))
+        return false;
     for (size_t i = 0; i < s.len; i++) {
-        if (is_control((unsigned char)s.ptr[i]))
+        if ((unsigned char)s.ptr[i] < 0x20 || s.ptr[i] == 0x7f)
             return true;
     }
     return false;
 }
 
-static bool is_plain(const char *at)
-{
-    const uint64_t high = UINT64_MAX / 0xff << 7;
-    uint64_t eight;
-
-    memcpy(&eight, at, sizeof(eight));
-    return !any_control(eight) && !(eight & high);
-}
-
-static bool is_visible(char c)
-{
-    return c > 0x20 && c < 0x7f;
-}
-
-/* The last word may overlap the one before. */
 bool str__is_plain_value(struct str s)
 {
-    const size_t word = sizeof(uint64_t);
-
-    if (s.len < word)
-        return s.len == 0 || (is_visible(s.ptr[0]) && is_visible(s.ptr[s.len - 1]) &&
-                              !str__has_control(s) && str__is_ascii(s));
-    for (size_t i = 0; i + word < s.len; i += word) {
-        if (!is_plain(s.ptr + i))
-            return false;
-    }
-    return is_plain(s.ptr + s.len - word) && s.ptr[0] != ' ' && s.ptr[s.len - 1] != ' ';
+    return is_printable(s) && (s.len == 0 || (s.ptr[0] != ' ' && s.ptr[s.len - 1] != ' '));
 }
 
 bool str__is_ascii(struct str s)
 {
     const uint64_t high = UINT64_MAX / 0xff << 7;
-    uint64_t eight;
+    const size_t word = sizeof(uint64_t);
     size_t i = 0;
 
-    for (; s.len - i >= sizeof(eight); i += sizeof(eight)) {
-        memcpy(&eight, s.ptr + i, sizeof(eight));
-        if (eight & high)
+    for (; s.len - i >= word; i += word) {
+        if (word_at(s.ptr + i) & high)
             return false;
     }
     while (i < s.len && (unsigned char)s.ptr[i] < 0x80)

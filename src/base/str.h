@@ -72,11 +72,10 @@ bool str__is_ascii(struct str s);
 bool str__is_plain_value(struct str s);
 
 /* Value of a hex digit of either case, -1 for another character. */
+extern const unsigned char str__hex_digits[256]; /* each plus 1 */
 static inline int str__hex_digit(char c)
 {
-    unsigned digit = (unsigned char)c - '0', letter = ((unsigned char)c | 0x20u) - 'a';
-
-    return digit <= 9 ? (int)digit : letter <= 5 ? (int)letter + 10 : -1;
+    return str__hex_digits[(unsigned char)c] - 1;
 }
 
 #endif

@@ -10,16 +10,18 @@ bool event__sign(struct buf *out, struct str connection_id, struct mac_key *cons
 
     for (size_t i = 0; i < key_count; i++) {
         uint8_t mac[MAC_SIZE];
+        char digits[DIGEST_HEX_LEN];
 
         if (!mac__sign(keys[i], connection_id, mac))
             return false;
+        for (size_t b = 0; b < MAC_SIZE; b++) {
+            digits[2 * b] = hex[mac[b] >> 4];
+            digits[2 * b + 1] = hex[mac[b] & 15];
+        }
         if (i > 0)
             buf__byte(out, ',');
         buf__str(out, SCHEME);
-        for (size_t b = 0; b < MAC_SIZE; b++) {
-            buf__byte(out, hex[mac[b] >> 4]);
-            buf__byte(out, hex[mac[b] & 15]);
-        }
+        buf__append(out, digits, sizeof(digits));
     }
     return !out->failed;
 }
@@ -27,6 +29,7 @@ bool event__sign(struct buf *out, struct str connection_id, struct mac_key *cons
 static bool read_entry(struct str entry, uint8_t out[MAC_SIZE])
 {
     struct str digits;
+    int all = 0;
 
     entry = str__trim(entry);
     if (!str__starts_with_nocase(entry, SCHEME))
@@ -37,11 +40,10 @@ static bool read_entry(struct str entry, uint8_t out[MAC_SIZE])
     for (size_t i = 0; i < MAC_SIZE; i++) {
         int high = str__hex_digit(digits.ptr[2 * i]), low = str__hex_digit(digits.ptr[2 * i + 1]);
 
-        if (high < 0 || low < 0)
-            return false;
+        all |= high | low; /* negative as soon as one is */
         out[i] = (uint8_t)(high * 16 + low);
     }
-    return true;
+    return all >= 0;
 }
 
 /* Looks at every entry even after a match, so that the time tells nothing about which

@@ -55,6 +55,21 @@ static void only_letters_have_a_case(void **state)
     assert_false(str__eq_nocase(STR("axb"), STR("ayb")));
     assert_false(str__eq_nocase(STR("ab"), STR("abc")));
     assert_false(str__eq_nocase(STR("\xc3\xa4"), STR("\xc3\x84")));
+    for (size_t len = 1; len <= 24; len++) {
+        for (size_t at = 0; at < len; at++) {
+            char a[24], b[24];
+
+            memset(a, 'm', sizeof(a));
+            memset(b, 'm', sizeof(b));
+            b[at] = 'M';
+            assert_true(str__eq_nocase(str__n(a, len), str__n(b, len)));
+            b[at] = 'n';
+            assert_false(str__eq_nocase(str__n(a, len), str__n(b, len)));
+            a[at] = '0'; /* nothing but that bit, but no letter */
+            b[at] = '\x10';
+            assert_false(str__eq_nocase(str__n(a, len), str__n(b, len)));
+        }
+    }
 }
 
 /* Each byte at each place of each length around that of a machine word. */
