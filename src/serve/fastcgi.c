@@ -331,7 +331,7 @@ static bool withdraw(struct fastcgi_server *s, struct connection *c)
 
     c->held = true;
     pthread_mutex_unlock(&s->lock);
-    withdrawn = app__withdraw(c->gateway.response);
+    withdrawn = app__withdraw(c->gateway.exchange.response);
     pthread_mutex_lock(&s->lock);
     c->held = false;
     if (withdrawn)

@@ -4,7 +4,7 @@
 #define CHUNK 16384
 /* Largest response: what handlers may answer (event-handler section 3.6) and a head. */
 #define RESPONSE_MAX ((16 << 20) + 65536)
-/* Buffers up to this size are kept for the next request. */
+/* A buffer of a response up to this size is kept for the next. */
 #define KEEP_BUFFER 65536
 
 struct str gateway__variable(const char *const *variables, struct str name)
@@ -94,33 +94,34 @@ static void read_body(gateway_read_fn *read, void *source, struct buf *body)
 
 static bool is_complete(const struct gateway *g)
 {
-    struct str length = http__get(&g->request->http.headers, STR("Content-Length"));
+    struct str length = http__get(&g->exchange.request->http.headers, STR("Content-Length"));
     uint64_t expected;
 
-    return !length.ptr || (str__to_u64(length, &expected) && expected == g->body.len);
+    return !length.ptr || (str__to_u64(length, &expected) && expected == g->exchange.body.len);
 }
 
 void gateway__refuse(struct gateway *g, int status, const char *why)
 {
-    app__refuse(g->app, g->request, g->response, status, why);
+    app__refuse(g->app, g->exchange.request, g->exchange.response, status, why);
 }
 
 static bool ask(struct gateway *g, ph_served_fn *done, void *arg)
 {
-    ph_request_set_body(g->request, buf__view(&g->body).ptr, g->body.len);
+    ph_request_set_body(g->exchange.request, buf__view(&g->exchange.body).ptr,
+                        g->exchange.body.len);
     if (done)
-        return app__serve_checked(g->app, g->request, g->response, done, arg);
-    app__serve_waiting(g->app, g->request, g->response);
+        return app__serve_checked(g->app, g->exchange.request, g->exchange.response, done, arg);
+    app__serve_waiting(g->app, g->exchange.request, g->exchange.response);
     return true;
 }
 
 static bool respond(struct gateway *g, ph_served_fn *done, void *arg)
 {
-    if (app__check_head(g->app, g->request, g->response))
+    if (app__check_head(g->app, g->exchange.request, g->exchange.response))
         return true;
-    if (!g->body.failed && is_complete(g))
+    if (!g->exchange.body.failed && is_complete(g))
         return ask(g, done, arg);
-    if (g->body.failed)
+    if (g->exchange.body.failed)
         gateway__refuse(g, 413, "the body is larger than this server allows");
     else
         gateway__refuse(g, 400, "the body is shorter or longer than Content-Length says");
@@ -154,15 +155,15 @@ static void write_response(const struct http_response *res, struct buf *out)
 bool gateway__serve(struct gateway *g, const char *const *variables, gateway_read_fn *read,
                     void *source, ph_served_fn *done, void *arg)
 {
-    g->taken = read_head(g->request, variables);
-    read_body(read, source, &g->body);
+    g->taken = read_head(g->exchange.request, variables);
+    read_body(read, source, &g->exchange.body);
     return !g->taken || respond(g, done, arg);
 }
 
 struct str gateway__response(struct gateway *g)
 {
     if (g->taken)
-        write_response(&g->response->http, &g->out);
+        write_response(&g->exchange.response->http, &g->out);
     if (g->taken && !g->out.failed)
         return buf__view(&g->out);
     return STR("Status: 500 Internal Server Error\r\n\r\n");
@@ -170,31 +171,21 @@ struct str gateway__response(struct gateway *g)
 
 bool gateway__init(struct gateway *g, struct ph_app *app)
 {
-    *g = (struct gateway){app, app__request_new(), ph_response_new(), {0}, {0}, false};
-    buf__init(&g->body, ph_app_limit(app, PH_LIMIT_BODY));
+    *g = (struct gateway){.app = app};
     buf__init(&g->out, RESPONSE_MAX);
-    return g->request && g->response;
+    return exchange__init(&g->exchange, app);
 }
 
 void gateway__free(struct gateway *g)
 {
-    ph_request_free(g->request);
-    ph_response_free(g->response);
-    buf__free(&g->body);
+    exchange__fini(&g->exchange);
     buf__free(&g->out);
-}
-
-static void reset_buffer(struct buf *b)
-{
-    if (b->cap > KEEP_BUFFER)
-        buf__free(b);
-    buf__reset(b);
 }
 
 void gateway__reset(struct gateway *g)
 {
-    app__request_reset(g->request);
-    app__response_reset(g->response);
-    reset_buffer(&g->body);
-    reset_buffer(&g->out);
+    exchange__reset(&g->exchange);
+    if (g->out.cap > KEEP_BUFFER)
+        buf__free(&g->out);
+    buf__reset(&g->out);
 }

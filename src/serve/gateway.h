@@ -3,8 +3,7 @@
 #ifndef SERVE_GATEWAY_H
 #define SERVE_GATEWAY_H
 
-#include "app/app.h"
-#include "base/buf.h"
+#include "serve/exchange.h"
 
 /* Reads up to `len` bytes of the body; 0 at its end, also when it broke off. */
 typedef size_t gateway_read_fn(void *source, char *to, size_t len);
@@ -12,9 +11,8 @@ typedef size_t gateway_read_fn(void *source, char *to, size_t len);
 /* What serving takes; a connection keeps it for its next request. */
 struct gateway {
     struct ph_app *app;
-    struct ph_request *request;
-    struct ph_response *response;
-    struct buf body, out;
+    struct exchange exchange;
+    struct buf out;
     bool taken; /* the head of the request */
 };
 

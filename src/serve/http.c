@@ -1,8 +1,7 @@
 /* The HTTP listener, on libmicrohttpd: an epoll loop on each of N threads, and the
  * handlers run in them. A request whose answer comes later is suspended; whoever answers
  * it leaves it with its loop, which alone touches libmicrohttpd. */
-#include "app/app.h"
-#include "base/buf.h"
+#include "serve/exchange.h"
 #include "serve/head.h"
 #include "serve/listen.h"
 #include "serve/reaper.h"
@@ -20,8 +19,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A body buffer up to this size is kept for the connection's next request. */
-#define KEEP_BODY 65536
 /* libmicrohttpd keeps a request's head, its index of it and the response's head in one
  * pool for each connection: room for what is not limited by PH_LIMIT_HEADER_BYTES. */
 #define POOL_EXTRA 4096
@@ -42,6 +39,8 @@ struct loop {
     int epoll; /* `wake`, and the peers of requests that wait */
     int wake;  /* eventfd: answers have come, or the server's stage has changed */
     bool quiesced;
+    struct exchanges exchanges;
+    struct MHD_Response *empty;          /* for all answers of a status alone */
     struct connection *waiting;          /* suspended */
     pthread_mutex_t lock;                /* of the answered ones */
     struct connection *answered, **last; /* in the order of their answers */
@@ -75,8 +74,7 @@ enum step {
     GIVE_UP /* the peer has gone */
 };
 
-/* A client's TCP connection with the request it is sending. The memory of one request
- * serves the next as well. */
+/* A client's TCP connection with the request it is sending. */
 struct connection {
     struct http_server *server;
     struct loop *loop;
@@ -89,10 +87,7 @@ struct connection {
     bool entered;                   /* between the request's head and the end of the response */
     char *target;                   /* a copy from before libmicrohttpd decodes it in place */
     const char *raw_target;         /* where it stood in libmicrohttpd's buffer */
-    struct ph_request *request;
-    struct ph_response *response;
-    struct buf body;
-    struct MHD_Response *empty; /* for all answers of a status alone */
+    struct exchange *exchange;      /* NULL between requests */
 };
 
 static void enter(struct connection *c)
@@ -119,13 +114,10 @@ static void leave(struct connection *c)
 static void reset(struct connection *c)
 {
     leave(c);
-    app__request_reset(c->request);
-    app__response_reset(c->response);
+    exchanges__give(&c->loop->exchanges, c->exchange);
+    c->exchange = NULL;
     c->step = ASK;
     c->target = NULL;
-    if (c->body.cap > KEEP_BODY)
-        buf__free(&c->body);
-    buf__reset(&c->body);
 }
 
 static struct connection *connection_of(struct MHD_Connection *mhd)
@@ -136,47 +128,21 @@ static struct connection *connection_of(struct MHD_Connection *mhd)
     return info ? info->socket_context : NULL;
 }
 
-static void free_connection(struct connection *c)
-{
-    ph_request_free(c->request);
-    ph_response_free(c->response);
-    buf__free(&c->body);
-    if (c->empty)
-        MHD_destroy_response(c->empty);
-    free(c);
-}
-
-static struct connection *new_connection(struct loop *l, struct MHD_Connection *mhd)
-{
-    struct http_server *s = l->server;
-    struct connection *c = calloc(1, sizeof(*c));
-
-    if (!c)
-        return NULL;
-    c->server = s;
-    c->loop = l;
-    c->mhd = mhd;
-    buf__init(&c->body, ph_app_limit(s->base.app, PH_LIMIT_BODY));
-    c->request = app__request_new();
-    c->response = ph_response_new();
-    c->empty = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-    if (c->request && c->response && c->empty)
-        return c;
-    free_connection(c);
-    return NULL;
-}
-
 static void open_connection(struct loop *l, struct MHD_Connection *mhd, void **context)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct connection *c = info ? new_connection(l, mhd) : NULL;
+    struct connection *c = info ? calloc(1, sizeof(*c)) : NULL;
 
     *context = c; /* NULL: its requests are refused */
-    if (c)
-        reaper__add(c->server->reaper, &c->watch, info->connect_fd);
-    else
+    if (!c) {
         MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT, UNWATCHED_SECONDS);
+        return;
+    }
+    c->server = l->server;
+    c->loop = l;
+    c->mhd = mhd;
+    reaper__add(c->server->reaper, &c->watch, info->connect_fd);
 }
 
 static void close_connection(struct connection *c)
@@ -188,8 +154,8 @@ static void close_connection(struct connection *c)
     reaper__remove(c->server->reaper, &c->watch);
     if (c->unread && (fd = fcntl(c->watch.fd, F_DUPFD_CLOEXEC, 0)) >= 0)
         reaper__drain(c->server->reaper, fd);
-    leave(c);
-    free_connection(c);
+    reset(c);
+    free(c);
 }
 
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
@@ -207,12 +173,16 @@ static void *on_target(void *cls, const char *uri, struct MHD_Connection *mhd)
     struct connection *c = connection_of(mhd);
 
     (void)cls;
-    if (c) {
-        reaper__restart(&c->watch);
-        c->raw_target = uri;
-        c->target = arena__strdup(&c->request->arena, str__of(uri));
-        head__hide_query(uri);
-    }
+    if (!c)
+        return NULL;
+    reaper__restart(&c->watch);
+    if (!c->exchange)
+        c->exchange = exchanges__take(&c->loop->exchanges);
+    if (!c->exchange)
+        return NULL;
+    c->raw_target = uri;
+    c->target = arena__strdup(&c->exchange->request->arena, str__of(uri));
+    head__hide_query(uri);
     return c;
 }
 
@@ -245,13 +215,13 @@ static bool add_headers(struct MHD_Response *out, const struct http_headers *hea
 /* The body stays in our response, which lives until on_completed. */
 static enum MHD_Result send_response(struct connection *c, struct MHD_Connection *mhd, bool close)
 {
-    const struct http_response *res = &c->response->http;
+    const struct http_response *res = &c->exchange->response->http;
     struct MHD_Response *out;
     enum MHD_Result result = MHD_NO;
 
     reaper__restart(&c->watch);
     if (res->body.len == 0 && res->headers.count == 0 && !close)
-        return MHD_queue_response(mhd, (unsigned)res->status, c->empty);
+        return MHD_queue_response(mhd, (unsigned)res->status, c->loop->empty);
     out = MHD_create_response_from_buffer(res->body.len, (void *)(uintptr_t)res->body.ptr,
                                           MHD_RESPMEM_PERSISTENT);
     if (!out)
@@ -275,16 +245,17 @@ static enum MHD_Result begin(struct connection *c, struct MHD_Connection *mhd, c
                              const char *version)
 {
     struct head_line line = {method, c->raw_target, c->target, version};
+    struct ph_request *req = c->exchange->request;
     const char *malformed;
 
-    if (!c->target || !head__take(&c->request->arena, mhd, &line, &c->request->http, &malformed))
+    if (!c->target || !head__take(&req->arena, mhd, &line, &req->http, &malformed))
         return MHD_NO;
     enter(c);
     if (malformed) {
-        app__refuse(c->server->base.app, c->request, c->response, 400, malformed);
+        app__refuse(c->server->base.app, req, c->exchange->response, 400, malformed);
         return refuse(c, mhd);
     }
-    if (app__check_head(c->server->base.app, c->request, c->response))
+    if (app__check_head(c->server->base.app, req, c->exchange->response))
         return refuse(c, mhd);
     return MHD_YES;
 }
@@ -367,7 +338,7 @@ static void resume_answered(struct loop *l)
 /* Where somebody is answering just now, the answer finds nobody. */
 static void on_peer_gone(struct connection *c)
 {
-    if (c->step == WAIT && app__withdraw(c->response))
+    if (c->step == WAIT && app__withdraw(c->exchange->response))
         resume(c, GIVE_UP);
 }
 
@@ -377,9 +348,10 @@ static void fail_waiting(struct loop *l)
 
     for (struct connection *c = l->waiting; c; c = next) {
         next = c->next;
-        if (!app__withdraw(c->response))
+        if (!app__withdraw(c->exchange->response))
             continue;
-        app__refuse(l->server->base.app, c->request, c->response, 503, "the server is stopping");
+        app__refuse(l->server->base.app, c->exchange->request, c->exchange->response, 503,
+                    "the server is stopping");
         resume(c, ANSWER);
     }
 }
@@ -390,14 +362,17 @@ static void fail_waiting(struct loop *l)
  * to its deadline, because libmicrohttpd cannot answer in the middle of a body. */
 static enum MHD_Result ask(struct connection *c, bool close)
 {
+    struct ph_app *app = c->server->base.app;
+    struct exchange *x = c->exchange;
+
     reaper__pause(&c->watch);
-    if (c->body.failed) {
-        app__refuse(c->server->base.app, c->request, c->response, 413,
+    if (x->body.failed) {
+        app__refuse(app, x->request, x->response, 413,
                     "the body is larger than this server allows");
         return send_response(c, c->mhd, true);
     }
-    ph_request_set_body(c->request, buf__view(&c->body).ptr, c->body.len);
-    if (app__serve_checked(c->server->base.app, c->request, c->response, on_answer, c))
+    ph_request_set_body(x->request, buf__view(&x->body).ptr, x->body.len);
+    if (app__serve_checked(app, x->request, x->response, on_answer, c))
         return send_response(c, c->mhd, close);
     suspend(c);
     return MHD_YES;
@@ -433,7 +408,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
         return begin(c, mhd, method, version);
     if (*size == 0)
         return finish(c);
-    buf__append(&c->body, data, *size);
+    buf__append(&c->exchange->body, data, *size);
     *size = 0;
     return MHD_YES;
 }
@@ -478,6 +453,9 @@ static void free_loop(struct loop *l)
 {
     if (l->daemon)
         MHD_stop_daemon(l->daemon);
+    if (l->empty)
+        MHD_destroy_response(l->empty);
+    exchanges__free(&l->exchanges);
     if (l->epoll >= 0)
         close(l->epoll);
     if (l->wake >= 0)
@@ -609,12 +587,14 @@ static bool open_loop(struct loop *l)
     struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL};
 
     l->last = &l->answered;
+    l->exchanges.app = l->server->base.app;
     pthread_mutex_init(&l->lock, NULL);
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (l->epoll < 0 || l->wake < 0 || epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->wake, &ev))
         return false;
-    l->daemon = make_daemon(l);
+    l->empty = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    l->daemon = l->empty ? make_daemon(l) : NULL;
     return l->daemon && pthread_create(&l->thread, NULL, run_loop, l) == 0;
 }
 

@@ -86,6 +86,36 @@ static void keeps_a_connection_for_more_requests(void **state)
     close(fd);
 }
 
+/* More than a thread keeps the memory of, each of them begun before any other has ended. */
+static void keeps_requests_apart_that_are_under_way_together(void **state)
+{
+    enum { CLIENTS = 100 };
+    struct fixture *f = *state;
+    char request[4096], body[32], reply[REPLY_SIZE];
+    int fds[CLIENTS];
+
+    start_threads(f, 1);
+    for (int i = 0; i < CLIENTS; i++)
+        fds[i] = serve_client__connect_tcp(f->authority);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < CLIENTS; i++) {
+            struct str s;
+
+            snprintf(body, sizeof(body), "of %d.%03d ", round, i);
+            s = serve_client__event(request, sizeof(request), "", body);
+            assert_true(serve_client__send(fds[i], s.ptr, s.len - 1));
+        }
+        for (int i = 0; i < CLIENTS; i++) {
+            assert_true(serve_client__send(fds[i], "!", 1));
+            assert_int_equal(serve_client__read_http(fds[i], reply, sizeof(reply)), 200);
+            snprintf(body, sizeof(body), "of %d.%03d!", round, i);
+            assert_string_equal(strstr(reply, "\r\n\r\n") + 4, body);
+        }
+    }
+    for (int i = 0; i < CLIENTS; i++)
+        close(fds[i]);
+}
+
 /* What the check of the head's end must let pass. */
 static void takes_blanks_and_nothing_as_a_last_value(void **state)
 {
@@ -530,6 +560,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(keeps_a_connection_for_more_requests),
+        TEST(keeps_requests_apart_that_are_under_way_together),
         TEST(takes_blanks_and_nothing_as_a_last_value),
         TEST(takes_queries_of_many_parameters),
         TEST(sends_an_empty_state),
