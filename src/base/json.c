@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include "base/json_plain.h"
+#include "base/json_text.h"
 #include "base/utf8.h"
 
 #include <locale.h>
@@ -262,58 +263,52 @@ static int on_number(void *ctx, const char *digits, size_t len)
     return 1;
 }
 
-/* yajl hands over bytes of the text itself, unless there was an escape among them. */
-static bool is_of_text(const struct parser *p, const unsigned char *text)
+/* yajl's own reading of \u loses what stands behind half of a pair, so it is not used. */
+static int copy_string(struct parser *p, struct str *out, struct str raw)
 {
-    return (uintptr_t)text - (uintptr_t)p->text.ptr < p->text.len;
-}
-
-/* An escape such as \udc00 is half of a character, for which there is no UTF-8. yajl writes it
- * all the same; here it becomes U+FFFD, which has as many bytes. */
-static void replace_halves(char *text, size_t len)
-{
-    for (size_t i = 0; i + 2 < len; i++) {
-        if ((unsigned char)text[i] == 0xed && (unsigned char)text[i + 1] >= 0xa0)
-            memcpy(text + i, "\xef\xbf\xbd", 3);
-    }
-}
-
-static int copy_string(struct parser *p, struct str *out, const unsigned char *text, size_t len)
-{
-    bool escaped = !is_of_text(p, text);
+    bool plain = json_plain__length(raw) == raw.len;
     char *copy;
 
-    if (p->limits->views && !escaped) {
-        *out = str__n(text, len);
+    if (p->limits->views && plain) {
+        *out = raw;
         return 1;
     }
-    copy = arena__dup(p->arena, text, len);
+    copy = arena__strdup(p->arena, raw);
     if (!copy)
         return stop(p, PH_ERR_MEMORY);
-    if (escaped)
-        replace_halves(copy, len);
-    *out = str__n(copy, len);
+    *out = str__n(copy, plain ? raw.len : json_text__unescape(copy, raw));
+    copy[out->len] = '\0';
     return 1;
+}
+
+/* Without the quotes. */
+static struct str between(struct str quoted)
+{
+    return str__n(quoted.ptr + 1, quoted.len - 2);
 }
 
 static int on_string(void *ctx, const unsigned char *text, size_t len)
 {
     struct json *node;
 
+    (void)text, (void)len;
     if (too_deep(ctx))
         return 1;
     node = add(ctx, JSON_STRING);
-    return node ? copy_string(ctx, &node->string, text, len) : 0;
+    return node ? copy_string(ctx, &node->string, between(node->raw)) : 0;
 }
 
 static int on_key(void *ctx, const unsigned char *text, size_t len)
 {
     struct parser *p = ctx;
+    size_t start;
 
+    (void)text, (void)len;
     if (too_deep(p))
         return 1;
+    start = token_start(p);
     p->token_from = consumed(p);
-    return copy_string(p, &p->key, text, len);
+    return copy_string(p, &p->key, between(str__n(p->text.ptr + start, p->token_from - start)));
 }
 
 static bool grow_stack(struct parser *p)

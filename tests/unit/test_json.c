@@ -268,23 +268,48 @@ static void a_cut_text_is_refused(void **state)
     assert_int_equal(parse(STR(" 12 ")), PH_OK);
 }
 
-/* "\\udc00" alone is half of a character; what is read must be UTF-8 all the same. */
-static void halves_of_characters_are_replaced(void **state)
+#define REPLACED "\xef\xbf\xbd" /* U+FFFD */
+
+/* RFC 8259 section 7; and "\udc00" alone is half of a character, but what is read must be UTF-8
+ * all the same. */
+static void escapes_are_undone(void **state)
 {
-    static const char text[] = "[\"a\\udc00b\",{\"\\uDFFF\":1},\"\\ud83d\\ude00\",\"\\ud800\"]";
-    struct ph_json_doc *doc;
-    const struct ph_json *root;
+    static const struct {
+        const char *text, *want;
+    } rows[] = {
+        {"\\\"\\\\\\/\\b\\f\\n\\r\\t", "\"\\/\b\f\n\r\t"},
+        {"a\\nb", "a\nb"},
+        {"\\u0041\\u00e9\\u20AC\\uFFFF", "A\xc3\xa9\xe2\x82\xac\xef\xbf\xbf"},
+        {"\\ud7ff\\ue000", "\xed\x9f\xbf\xee\x80\x80"},
+        {"\\ud83d\\ude00.", "\xf0\x9f\x98\x80."},
+        {"\\uD800\\uDC00\\uDBFF\\uDFFF", "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"},
+        {"\\ud800", REPLACED},
+        {"\\ud800xy", REPLACED "xy"},
+        {"\\ud800\\u0041", REPLACED "A"},
+        {"\\ud800\\n\\u0041", REPLACED "\nA"},
+        {"\\ud800\\ud83d\\ude00", REPLACED "\xf0\x9f\x98\x80"},
+        {"\\ude00\\ud83d.", REPLACED REPLACED "."},
+        {"a\\udc00b", "a" REPLACED "b"},
+        {"\\\\ud800", "\\ud800"},
+        {"\xed\x9f\xbf\\n\xe2\x82\xac", "\xed\x9f\xbf\n\xe2\x82\xac"},
+    };
 
     (void)state;
-    assert_int_equal(ph_json_parse(text, strlen(text), &doc, NULL), PH_OK);
-    root = ph_json_root(doc);
-    expect_text_at(root, "/0",
-                   "a\xef\xbf\xbd"
-                   "b");
-    assert_int_equal(ph_json_int(root, "/1/\xef\xbf\xbd", 0), 1);
-    expect_text_at(root, "/2", "\xf0\x9f\x98\x80");
-    expect_text_at(root, "/3", "?"); /* as yajl has it */
-    ph_json_free(doc);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        char text[100], path[50];
+        struct ph_json_doc *doc;
+        int len = snprintf(text, sizeof(text), "[\"%s\",{\"k\":{\"%s\" : 1}}]", rows[i].text,
+                           rows[i].text);
+
+        assert_int_equal(ph_json_parse(text, (size_t)len, &doc, NULL), PH_OK);
+        expect_text_at(ph_json_root(doc), "/0", rows[i].want);
+        snprintf(path, sizeof(path), "%s", rows[i].want);
+        if (!strpbrk(path, "/~")) { /* as a name, too */
+            snprintf(path, sizeof(path), "/1/k/%s", rows[i].want);
+            assert_int_equal(ph_json_int(ph_json_root(doc), path, 0), 1);
+        }
+        ph_json_free(doc);
+    }
 }
 
 static void events_are_parsed_once(void **state)
@@ -604,7 +629,7 @@ int main(void)
         cmocka_unit_test(nothing_happens_to_null),
         cmocka_unit_test(what_is_parsed_is_limited),
         cmocka_unit_test(a_cut_text_is_refused),
-        cmocka_unit_test(halves_of_characters_are_replaced),
+        cmocka_unit_test(escapes_are_undone),
         cmocka_unit_test(events_are_parsed_once),
         cmocka_unit_test(doubles_are_short_and_read_the_same),
         cmocka_unit_test(what_is_put_wrongly_is_never_sent),
