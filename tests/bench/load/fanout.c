@@ -24,7 +24,7 @@
 #include <sys/prctl.h>
 
 #define MAX_MESSAGES 1000000
-#define MAX_LATENCIES 20000000 /* deliveries that are timed */
+#define MAX_LATENCIES 20000000
 #define MAX_SIZE 60000
 #define MARK 10 /* #NUMBER#, with eight digits */
 #define PHASE 5 /* seconds, of which the first does not count */
@@ -36,13 +36,11 @@ struct bench {
     bool phases;
     int64_t start;
     int sent;
-    int done;           /* messages delivered to every member */
-    int *next;          /* per connection: number of the message that must come next */
-    int *arrived;       /* per message: members that have it */
-    int64_t *counts_at; /* per message: when its latency begins */
-    int64_t *took;      /* of each message, when the number in flight is fixed */
-    size_t took_count;
-    struct slices slices;    /* of each delivery, when the rate is */
+    int done;                /* messages delivered to every member */
+    int *next;               /* per connection: number of the message that must come next */
+    int *arrived;            /* per message: members that have it */
+    int64_t *counts_at;      /* per message: when its latency begins */
+    struct slices took;      /* of each message in flight, or of each delivery at a rate */
     char text[MAX_SIZE + 1]; /* what is sent next */
 };
 
@@ -70,7 +68,7 @@ static void on_delivery(struct ws_conn *c, const char *payload, size_t len)
     b->next[c->index]++;
     last = ++b->arrived[number] == b->members;
     if (b->per_second || last)
-        slices__add(&b->slices, b->counts_at[number] - b->start,
+        slices__add(&b->took, b->counts_at[number] - b->start,
                     bench__now_us() - b->counts_at[number]);
     if (last)
         b->done++;
@@ -189,12 +187,12 @@ static void print_latency(struct bench *b)
 {
     if (b->phases) {
         printf("\"even\":");
-        slices__print(&b->slices, is_in_even_phase);
+        slices__print(&b->took, is_in_even_phase);
         printf(",\"odd\":");
-        slices__print(&b->slices, is_in_odd_phase);
+        slices__print(&b->took, is_in_odd_phase);
     } else {
         printf("\"latency\":");
-        slices__print(&b->slices, b->per_second ? is_warm : is_any);
+        slices__print(&b->took, b->per_second ? is_warm : is_any);
     }
 }
 
