@@ -14,7 +14,11 @@
 #include <unistd.h>
 
 #define MAX_MESSAGE 4096
-#define MAX_LINE (4 * MAX_MESSAGE)
+#define MAX_VALUE 1024 /* bytes of a field's value, which a peer may have chosen */
+#define MAX_FIELDS 8
+#define CUT "..."
+/* A byte becomes five at the most (\\x1f), and there is room for what stands around them. */
+#define MAX_LINE (5 * (MAX_MESSAGE + MAX_FIELDS * MAX_VALUE) + 1024)
 
 struct ph_log {
     atomic_int level; /* enum ph_log_level */
@@ -107,27 +111,46 @@ static void put_value(struct buf *out, struct str s)
     put_clean(out, s);
 }
 
+/* Cuts a long value between two characters: a line without its end would run into the next. */
+static struct str shorten(const char *value, char room[MAX_VALUE + sizeof(CUT)])
+{
+    struct str s = str__of(value);
+    size_t len = MAX_VALUE;
+
+    if (s.len <= MAX_VALUE)
+        return s;
+    while (len > MAX_VALUE - 3 && ((unsigned char)s.ptr[len] & 0xc0) == 0x80)
+        len--;
+    memcpy(room, s.ptr, len);
+    memcpy(room + len, CUT, sizeof(CUT));
+    return str__of(room);
+}
+
 static void write_text(struct buf *out, const char *time, enum ph_log_level level,
                        const char *const *fields, struct str message)
 {
+    char room[MAX_VALUE + sizeof(CUT)];
+
     buf__printf(out, "%s %-5s ", time, level_names[level]);
     put_clean(out, message);
     for (; fields[0] && fields[1]; fields += 2) {
         buf__printf(out, " %s=", fields[0]);
-        put_value(out, str__of(fields[1]));
+        put_value(out, shorten(fields[1], room));
     }
 }
 
 static void write_json(struct buf *out, const char *time, enum ph_log_level level,
                        const char *const *fields, struct str message)
 {
+    char room[MAX_VALUE + sizeof(CUT)];
+
     buf__printf(out, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":", time, level_names[level]);
     put_json(out, message);
     for (; fields[0] && fields[1]; fields += 2) {
         buf__byte(out, ',');
         put_json(out, str__of(fields[0]));
         buf__byte(out, ':');
-        put_json(out, str__of(fields[1]));
+        put_json(out, shorten(fields[1], room));
     }
     buf__byte(out, '}');
 }

@@ -707,6 +707,52 @@ static void log_lines_cannot_be_forged(void **state)
     ph_log_free(log);
 }
 
+/* As long and as odd as a peer may make what is logged of it. */
+static void log_lines_end_however_long(void **state)
+{
+    static const char odd[] = {'a', '\x1f', '"', '\xff', '\xa0'};
+    static char value[20000];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(odd); i++) {
+        for (int format = PH_LOG_TEXT; format <= PH_LOG_JSON; format++) {
+            struct ph_log *log = ph_log_new(PH_LOG_INFO, (enum ph_log_format)format);
+            struct buf line;
+
+            memset(value, odd[i], sizeof(value) - 1);
+            buf__init(&line, 1 << 20);
+            ph_log_set_sink(log, keep_line, &line);
+            log__info(log, LOG_FIELDS("from", value, "hub", value, "user", value, "event", value),
+                      "%s", value);
+            assert_int_equal(line.data[line.len - 1], '\n');
+            if (format == PH_LOG_JSON)
+                assert_int_equal(json__check(buf__view(&line), 1, NULL), PH_OK);
+            buf__free(&line);
+            ph_log_free(log);
+        }
+    }
+}
+
+static void long_values_are_cut_between_characters(void **state)
+{
+    struct ph_log *log = ph_log_new(PH_LOG_INFO, PH_LOG_TEXT);
+    char value[1024 + 3] = "";
+    struct buf line;
+
+    (void)state;
+    memset(value, 'v', 1024);
+    buf__init(&line, 1 << 16);
+    ph_log_set_sink(log, keep_line, &line);
+    log__info(log, LOG_FIELDS("hub", value), "at its limit");
+    assert_null(strstr(line.data, "..."));
+    memcpy(value + 1022, "\xe2\x82\xac", 4);
+    buf__reset(&line);
+    log__info(log, LOG_FIELDS("hub", value), "over it");
+    assert_non_null(strstr(line.data, "vv...\n"));
+    buf__free(&line);
+    ph_log_free(log);
+}
+
 /* Limits of the log ------------------------------------------------------------------- */
 
 static void log_lines_of_a_kind_are_limited(void **state)
@@ -825,6 +871,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(log_lines_cannot_be_forged),
+        cmocka_unit_test(log_lines_end_however_long),
+        cmocka_unit_test(long_values_are_cut_between_characters),
         cmocka_unit_test(targets_of_both_forms),
         cmocka_unit_test(http_token_needs_no_quotes),
         cmocka_unit_test(split_keeps_empty_parts),
