@@ -62,6 +62,7 @@ test("what is no request is told as well, once and without its query", async (t)
     ["GET /a?t=geheim HTTP/1.1\r\n\r\n", /request refused with 400: .* call=\/a$/m],
     [`GET /b?t=geheim${"x".repeat(40_000)} HTTP/1.1\r\nHost: h\r\n\r\n`, /request refused with 414: its URL/],
     [`GET /c?t=geheim HTTP/1.1\r\nHost: h\r\nX: ${"x".repeat(40_000)}\r\n\r\n`, /request refused with 431: its headers.* call=\/c$/m],
+    ["GET / HTTP/1.1\r\nHost: h\r\n\r\nGET /a?t=geheim HTTP/7.0\r\nHost: h\r\n\r\n", /(request refused with 505: [^]*){2}/],
     ["POST /d HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n", /request refused with 400: .* call=\/d$/m],
   ];
   for (const [head, line] of heads) {

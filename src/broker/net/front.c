@@ -37,7 +37,7 @@ struct connection {
     struct front *front;
     int fd;
     bool unread; /* answered without reading the body */
-    bool asked;  /* a request line has come */
+    bool asked;  /* a request line has come, of this request or of one before */
     bool late;   /* its time was up */
 };
 
@@ -87,45 +87,53 @@ static const char *complaint_text(unsigned status)
     return "it is not proper HTTP/1.1; --log-level debug says more";
 }
 
+/* Of a request, or of the beginning of one. */
+static void tell_late(struct front *f, const char *peer, const char *call)
+{
+    log__info(f->shard->broker->log, LOG_FIELDS("from", peer, "call", call),
+              "request refused: it was not complete within %u s: is the client, or the network, "
+              "that slow?",
+              f->shard->broker->limits.request_seconds);
+}
+
+static void tell_complaint(struct front *f, const char *peer, const char *call)
+{
+    log__info(f->shard->broker->log, LOG_FIELDS("from", peer, "call", call),
+              "request refused with %u: %s", f->complaint, complaint_text(f->complaint));
+    f->complaint = 0;
+}
+
 /* A request that libmicrohttpd has refused by itself, or that did not come in time. */
 static void tell_unheard(struct front *f, const struct connection *c, struct request *r)
 {
-    struct ph_log *log = f->shard->broker->log;
     char peer[FRONT_PEER_MAX];
     struct str rest = str__of(r->target), path;
     const char *call = str__split(&rest, '?', &path) ? arena__strdup(&r->arena, path) : NULL;
 
     front__peer(r->mhd, peer);
     if (c->late)
-        log__info(
-            log, LOG_FIELDS("from", peer, "call", call),
-            "request refused: it was not complete within %u s: is the client, or the network, "
-            "that slow?",
-            f->shard->broker->limits.request_seconds);
+        tell_late(f, peer, call);
     else if (f->complaint != 0)
-        log__info(log, LOG_FIELDS("from", peer, "call", call), "request refused with %u: %s",
-                  f->complaint, complaint_text(f->complaint));
-    f->complaint = 0;
+        tell_complaint(f, peer, call);
 }
 
 /* Bytes came, and no request line was among them. Those who only look whether somebody listens,
  * as some load balancers do, send none. */
 static void tell_gibberish(struct front *f, struct MHD_Connection *mhd, const struct connection *c)
 {
-    struct ph_log *log = f->shard->broker->log;
     char peer[FRONT_PEER_MAX];
 
-    if (received__bytes(c->fd) == 0)
+    if (f->complaint == 0 && (c->asked || received__bytes(c->fd) == 0))
         return;
     front__peer(mhd, peer);
     if (f->complaint != 0)
-        log__info(log, LOG_FIELDS("from", peer), "request refused with %u: %s", f->complaint,
-                  complaint_text(f->complaint));
+        tell_complaint(f, peer, NULL);
+    else if (c->late)
+        tell_late(f, peer, NULL);
     else
-        log__info(log, LOG_FIELDS("from", peer),
+        log__info(f->shard->broker->log, LOG_FIELDS("from", peer),
                   "connection closed: what came is no request of HTTP/1.1; if it is TLS, use "
                   "http:// and ws://, or put a proxy in front that takes the TLS off");
-    f->complaint = 0;
 }
 
 static void expect_request(struct connection *c)
@@ -153,7 +161,7 @@ static void close_connection(struct connection *c, struct MHD_Connection *mhd)
     struct front *f = c->front;
     int fd;
 
-    if (!c->asked && !f->closing)
+    if (!f->closing)
         tell_gibberish(f, mhd, c);
     if (c->unread && (fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 0)) >= 0)
         linger__add(&f->linger, fd, shard__now(f->shard));
@@ -223,8 +231,11 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     *context = NULL;
     if (!r)
         return;
-    if (c && (c->late || code == MHD_REQUEST_TERMINATED_WITH_ERROR) && is_unheard(f, r))
-        tell_unheard(f, c, r);
+    if (c && (c->late || code == MHD_REQUEST_TERMINATED_WITH_ERROR)) {
+        if (is_unheard(f, r))
+            tell_unheard(f, c, r);
+        f->complaint = 0; /* or it has an answer of ours, and was told of with that */
+    }
     if (c) {
         c->unread = r->unread;
         expect_request(c);
