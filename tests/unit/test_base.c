@@ -111,6 +111,22 @@ static void token_characters_are_those_of_rfc_9110(void **state)
     }
 }
 
+static void hex_digits_have_their_values(void **state)
+{
+    static const char lower[] = "0123456789abcdef", upper[] = "0123456789ABCDEF";
+
+    (void)state;
+    for (int c = 0; c < 256; c++) {
+        int want = -1;
+
+        for (int digit = 0; digit < 16; digit++) {
+            if (lower[digit] == c || upper[digit] == c)
+                want = digit;
+        }
+        assert_int_equal(str__hex_digit((char)c), want);
+    }
+}
+
 static void u64_refuses_overflow(void **state)
 {
     uint64_t v;
@@ -880,6 +896,7 @@ int main(void)
         cmocka_unit_test(placed_strings_follow_each_other),
         cmocka_unit_test(only_letters_have_a_case),
         cmocka_unit_test(token_characters_are_those_of_rfc_9110),
+        cmocka_unit_test(hex_digits_have_their_values),
         cmocka_unit_test(u64_refuses_overflow),
         cmocka_unit_test(buffer_stops_at_its_maximum),
         cmocka_unit_test(buffer_begins_in_lent_memory),

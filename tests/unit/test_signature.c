@@ -155,6 +155,27 @@ static void every_truncation_and_every_changed_character_is_refused(void **state
     assert_true(check(text, NULL, CONNECTION, KEY_1, NULL));
 }
 
+static void what_is_no_digit_is_refused_anywhere(void **state)
+{
+    static const char digits[] = "0123456789abcdefABCDEF";
+    char text[] = SIGNATURE_1;
+    char *found = strstr(text, "ef");
+
+    (void)state;
+    for (size_t i = strlen("sha256="); i < strlen(SIGNATURE_1); i++) {
+        for (int c = 1; c < 256; c++) {
+            char kept = text[i];
+
+            text[i] = (char)c;
+            if (!strchr(digits, c))
+                assert_false(check(text, NULL, CONNECTION, KEY_1, NULL));
+            text[i] = kept;
+        }
+    }
+    memcpy(found, "fg", 2); /* 0xf0 and -1, where -1 is no digit, would be 0xef as well */
+    assert_false(check(text, NULL, CONNECTION, KEY_1, NULL));
+}
+
 /* Vector 6: the key is the text as it stands, whatever encoding it looks like. */
 static void decoded_keys_give_other_signatures(void **state)
 {
@@ -182,6 +203,7 @@ int main(void)
         cmocka_unit_test(any_entry_of_any_line_may_match_any_key),
         cmocka_unit_test(what_is_not_signed_by_a_key_is_refused),
         cmocka_unit_test(every_truncation_and_every_changed_character_is_refused),
+        cmocka_unit_test(what_is_no_digit_is_refused_anywhere),
         cmocka_unit_test(decoded_keys_give_other_signatures),
     };
 
