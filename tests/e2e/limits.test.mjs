@@ -128,26 +128,22 @@ describe("limits", () => {
     assert.equal(await service.connectionExists(connectionId), false);
   });
 
-  test("queueMessages, of a client that reads slowly", async (t) => {
-    const broker = await limited(t, { queueMessages: 3, queueBytes: 100_000_000 });
-    const service = serviceClient(broker, "chat");
-    const slow = await openJson(t, broker, "chat", { userId: "slow" });
-    slow.ws.pause();
-    const filler = "x".repeat(1_000_000);
-    for (let i = 0; i < 100 && !/SlowClient/.test(broker.log); i++) await service.sendToUser("slow", filler, text);
-    await broker.logged(/closed \(SlowClient\).*limits\.queueMessages/);
-  });
-
-  test("queueBytes, of a client that reads slowly", async (t) => {
-    const broker = await limited(t, { queueMessages: 1_000_000, queueBytes: 2_000_000 });
-    const service = serviceClient(broker, "chat");
-    const slow = await openJson(t, broker, "chat", { userId: "slow" });
-    slow.ws.pause();
-    const filler = "x".repeat(1_000_000);
-    // The kernel takes as much as it likes before the queue gets anything.
-    for (let i = 0; i < 100 && !/SlowClient/.test(broker.log); i++) await service.sendToUser("slow", filler, text);
-    await broker.logged(/closed \(SlowClient\).*limits\.queueBytes/);
-  });
+  const slowly = {
+    queueMessages: { queueMessages: 3, queueBytes: 100_000_000 },
+    queueBytes: { queueMessages: 1_000_000, queueBytes: 2_000_000 },
+  };
+  for (const [limit, limits] of Object.entries(slowly)) {
+    test(`${limit}, of a client that reads slowly`, async (t) => {
+      const broker = await limited(t, limits);
+      const service = serviceClient(broker, "chat");
+      const slow = await openJson(t, broker, "chat", { userId: "slow" });
+      slow.ws.pause();
+      const filler = "x".repeat(1_000_000);
+      // The kernel takes as much as it likes before the queue gets anything.
+      for (let i = 0; i < 100 && !/SlowClient/.test(broker.log); i++) await service.sendToUser("slow", filler, text);
+      await broker.logged(new RegExp(`closed \\(SlowClient\\).*limits\\.${limit}`));
+    });
+  }
 
   test("unackedBytes, of a reliable client that acknowledges nothing", async (t) => {
     const broker = await limited(t, { unackedBytes: 1024 });

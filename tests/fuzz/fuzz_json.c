@@ -129,7 +129,10 @@ static void try_format(const struct format *format, struct str text)
 static void ask_both_readers(struct str text)
 {
     static const struct json_limits limits[] = {
-        {64, 1000, 1, false, false}, {64, 1000, 0, true, false}, {3, 4, 2, true, false}};
+        {.depth = 64, .nodes = 1000, .tree = 1},
+        {.depth = 64, .nodes = 1000, .views = true},
+        {.depth = 3, .nodes = 4, .tree = 2, .views = true},
+    };
 
     for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++)
         must(!json_readers__ask(text, &limits[i]).wrong);
