@@ -65,8 +65,7 @@ struct rest_call {
     struct rest_page page;
     struct arena body; /* what was read of a JSON body, or the body of a list */
     struct http_response response;
-    const char
-        *refusal; /* for the log: why rest__finish answered with an error; NULL: it did not */
+    const char *refusal; /* of rest__finish, for the log; NULL: none */
 };
 
 /* True for paths below /api/. */
