@@ -31,8 +31,10 @@ static void deliver(struct ws_conn *c, const char *data, size_t len, const struc
 
     if (crowd->on_delivery)
         crowd->on_delivery(c, h->payload, h->len);
-    if (crowd->dialect->acknowledge && ++listener_of(c)->heard % ACKNOWLEDGE_EACH == 0)
+    if (crowd->dialect->acknowledge && ++listener_of(c)->heard % ACKNOWLEDGE_EACH == 0) {
         crowd->dialect->acknowledge(c, data, len);
+        ws_client__confirm_at_once(c); /* as for those who never write */
+    }
 }
 
 static size_t hear(struct ws_conn *c, const char *data, size_t len)

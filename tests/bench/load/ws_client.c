@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -168,6 +169,13 @@ void ws_client__send(struct ws_conn *c, const char *text, size_t len)
 void ws_client__send_binary(struct ws_conn *c, const char *data, size_t len)
 {
     send_frame(c, OP_BINARY, data, len);
+}
+
+void ws_client__confirm_at_once(struct ws_conn *c)
+{
+    const int on = 1;
+
+    setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
 }
 
 void ws_client__hold(struct ws_conn *c, const char *text, size_t len)

@@ -42,7 +42,10 @@ void ws_client__open(struct ws_client *w, uint16_t port, int count, ws_client_te
 /* Sends one masked frame; the socket must have room (load programs bound what is in flight). */
 void ws_client__send(struct ws_conn *c, const char *text, size_t len);
 void ws_client__send_binary(struct ws_conn *c, const char *data, size_t len);
-/* The same from inside `on_frame` for the connection it is called with: what is sent to it
+/* The kernel puts off its TCP acknowledgements for who writes now and then, and the server has to
+ * keep what it sent for so long, up to 40 ms. This makes it stop, until something is sent. */
+void ws_client__confirm_at_once(struct ws_conn *c);
+/* ws_client__send from inside `on_frame` for the connection it is called with: what is sent to it
  * leaves in one write when all that it has received is handled. */
 void ws_client__hold(struct ws_conn *c, const char *text, size_t len);
 /* Handles what has arrived, waiting up to `timeout_ms`; false on time-out. */
