@@ -43,7 +43,7 @@ struct lane {
     unsigned busy; /* workers */
     struct job *jobs, *spare;
     unsigned spare_count;
-    uv_mutex_t lock; /* of the line */
+    uv_mutex_t lock; /* of the line, where workers take from it */
     struct job *first, **last;
     struct worker workers[];
 };
@@ -99,15 +99,27 @@ static struct lane *lane_of(struct inproc *in, struct ph_app *app)
     return lane ? lane : lane_new(in, app, on_loop);
 }
 
+static void lock(struct lane *lane)
+{
+    if (!lane->on_loop)
+        uv_mutex_lock(&lane->lock);
+}
+
+static void unlock(struct lane *lane)
+{
+    if (!lane->on_loop)
+        uv_mutex_unlock(&lane->lock);
+}
+
 static void stand_in_line(struct job *job)
 {
     struct lane *lane = job->lane;
 
     job->behind = NULL;
-    uv_mutex_lock(&lane->lock);
+    lock(lane);
     *lane->last = job;
     lane->last = &job->behind;
-    uv_mutex_unlock(&lane->lock);
+    unlock(lane);
 }
 
 static void take_from(struct lane *lane, struct job **at)
@@ -126,11 +138,11 @@ static struct job *take_next(struct lane *lane)
 {
     struct job *job;
 
-    uv_mutex_lock(&lane->lock);
+    lock(lane);
     job = lane->first;
     if (job)
         take_from(lane, &lane->first);
-    uv_mutex_unlock(&lane->lock);
+    unlock(lane);
     return job;
 }
 
@@ -141,14 +153,14 @@ static bool leave_line(struct job *job)
     struct job **at = &lane->first;
     bool waits;
 
-    uv_mutex_lock(&lane->lock);
+    lock(lane);
     waits = !job->taken;
     if (waits) {
         while (*at != job)
             at = &(*at)->behind;
         take_from(lane, at);
     }
-    uv_mutex_unlock(&lane->lock);
+    unlock(lane);
     return waits;
 }
 
@@ -421,10 +433,10 @@ static unsigned line_length(struct lane *lane, unsigned max)
 {
     unsigned length = 0;
 
-    uv_mutex_lock(&lane->lock);
+    lock(lane);
     for (const struct job *job = lane->first; job && length < max; job = job->behind)
         length++;
-    uv_mutex_unlock(&lane->lock);
+    unlock(lane);
     return length;
 }
 
