@@ -319,7 +319,7 @@ struct search {
 
 static struct filter *repeat_clause(const char *clause)
 {
-    struct filter *f;
+    struct filter *f = NULL;
     struct buf text;
 
     buf__init(&text, 1 << 14);
