@@ -320,6 +320,20 @@ static void a_handler_that_blocks_leaves_threads_to_others(void **state)
     wait_for_reports(f, 11); /* those that stood in line had their turn */
 }
 
+static void what_is_done_does_not_wait_for_what_comes_next(void **state)
+{
+    struct fixture *f = *state;
+
+    send_event(f, 0, "block");
+    send_event(f, 1, "echo");
+    send_event(f, 2, "block"); /* most often on the thread of the echo */
+    wait_for_reports(f, 1);
+    assert_string_equal(f->body, "hello");
+    for (int i = 0; i < 2; i++)
+        uv_sem_post(&f->leave);
+    wait_for_reports(f, 3);
+}
+
 static void one_that_stands_in_line_can_go(void **state)
 {
     struct fixture *f = *state;
@@ -556,6 +570,7 @@ int main(void)
         WITH_APP(cancelled_before_it_runs),
         WITH_APP(free_while_a_handler_runs),
         WITH_APP(a_handler_that_blocks_leaves_threads_to_others),
+        WITH_APP(what_is_done_does_not_wait_for_what_comes_next),
         WITH_APP(one_that_stands_in_line_can_go),
         WITH_APP(free_while_some_stand_in_line),
         WITH_APP(deferred_event_is_answered_from_another_thread),

@@ -7,12 +7,12 @@
 
 #define SPARE_JOBS 32      /* that an application keeps, each with its response, */
 #define SPARE_ON_LOOP 1024 /* or without one */
-#define WORKER_NS 200000   /* a worker reports when it has worked for so long */
+#define WORKER_NS 200000   /* after so long a worker makes room in the pool */
 
 /* An event for a handler. */
 struct job {
     struct job *next, *previous; /* of all jobs of the lane; `next` also of the spare ones */
-    struct job *behind;          /* in line, or among what a worker has done */
+    struct job *behind;          /* in line, or among what workers have done */
     struct job *answer_behind;   /* among those whose deferred answers have come */
     struct lane *lane;
     struct exchange *exchange;    /* NULL: nobody waits for the result */
@@ -30,8 +30,12 @@ struct job {
 struct worker {
     uv_work_t work;
     struct lane *lane;
-    struct job *done, **last; /* what it has done since it was sent */
-    bool busy;                /* until the loop has heard */
+    bool busy; /* until the loop has heard of its end */
+};
+
+/* Jobs that have left their line. */
+struct jobs {
+    struct job *first, **last;
 };
 
 /* The jobs of one application. All stand in line, until the loop or a worker takes them. */
@@ -57,9 +61,10 @@ struct inproc {
     void *ctx;
     struct ph_response *response; /* of the handler on the loop; NULL: make one */
     bool closing;
-    uv_async_t answers;                    /* deferred events have been answered, on any thread: */
-    uv_mutex_t lock;                       /* of these */
-    struct job *answered, **last_answered; /* by `behind` */
+    uv_async_t news;      /* from other threads: */
+    uv_mutex_t lock;      /* of these */
+    struct jobs done;     /* by workers */
+    struct jobs answered; /* deferred events, by `answer_behind` */
 };
 
 /* --- Lanes ---------------------------------------------------------------------- */
@@ -264,18 +269,23 @@ static void report(struct job *job, const struct ph_response *res)
 
 /* Any thread. The loop may be gone as soon as it has the last answer, so it is woken under the
  * lock. */
+static void hand_in(struct inproc *in, struct jobs *jobs, struct job *job, struct job **behind)
+{
+    uv_mutex_lock(&in->lock);
+    *behind = NULL;
+    *jobs->last = job;
+    jobs->last = behind;
+    uv_async_send(&in->news);
+    uv_mutex_unlock(&in->lock);
+}
+
 static void on_answer(struct ph_response *res, void *arg)
 {
     struct job *job = arg;
     struct inproc *in = job->lane->owner;
 
     (void)res;
-    uv_mutex_lock(&in->lock);
-    job->answer_behind = NULL;
-    *in->last_answered = job;
-    in->last_answered = &job->answer_behind;
-    uv_async_send(&in->answers);
-    uv_mutex_unlock(&in->lock);
+    hand_in(in, &in->answered, job, &job->answer_behind);
 }
 
 static void ask(struct job *job)
@@ -321,26 +331,37 @@ static void wait_for_answer(struct job *job)
         withdraw(job);
 }
 
-static struct job *take_answered(struct inproc *in)
+static void empty(struct jobs *jobs)
+{
+    *jobs = (struct jobs){.last = &jobs->first};
+}
+
+static struct job *take_all(struct inproc *in, struct jobs *jobs)
 {
     struct job *first;
 
     uv_mutex_lock(&in->lock);
-    first = in->answered;
-    in->answered = NULL;
-    in->last_answered = &in->answered;
+    first = jobs->first;
+    empty(jobs);
     uv_mutex_unlock(&in->lock);
     return first;
 }
 
 static void free_if_done(struct inproc *in);
 
-static void on_answers(uv_async_t *handle)
+static void on_news(uv_async_t *handle)
 {
     struct inproc *in = handle->data;
     struct job *job, *behind;
 
-    for (job = take_answered(in); job; job = behind) {
+    for (job = take_all(in, &in->done); job; job = behind) {
+        behind = job->behind;
+        if (job->deferred)
+            wait_for_answer(job);
+        else
+            report(job, job->response);
+    }
+    for (job = take_all(in, &in->answered); job; job = behind) {
         behind = job->answer_behind;
         job->answered = true;
         if (job->waits)
@@ -400,20 +421,19 @@ static void serve_on_loop(struct job *job)
 
 /* --- On worker threads ---------------------------------------------------------------- */
 
-/* What is quickly done is reported together. What goes wrong is in the response. */
+/* Each is handed in before the next begins, which may never end. What goes wrong is in the
+ * response. */
 static void work(uv_work_t *w)
 {
     struct worker *worker = w->data;
+    struct inproc *in = worker->lane->owner;
     uint64_t start = uv_hrtime();
     struct job *job;
 
-    while ((job = take_next(worker->lane))) {
+    while (uv_hrtime() - start < WORKER_NS && (job = take_next(worker->lane))) {
         if (job->copy)
             ask(job);
-        *worker->last = job;
-        worker->last = &job->behind;
-        if (uv_hrtime() - start > WORKER_NS)
-            break;
+        hand_in(in, &in->done, job, &job->behind);
     }
 }
 
@@ -423,8 +443,6 @@ static void send_worker(struct worker *worker)
 {
     struct lane *lane = worker->lane;
 
-    worker->done = NULL;
-    worker->last = &worker->done;
     worker->busy = uv_queue_work(lane->owner->loop, &worker->work, work, worked) == 0;
     lane->busy += worker->busy;
 }
@@ -458,19 +476,11 @@ static void worked(uv_work_t *w, int status)
     struct worker *worker = w->data;
     struct lane *lane = worker->lane;
     struct inproc *in = lane->owner;
-    struct job *job, *done = worker->done;
 
     (void)status; /* work that was cancelled has done nothing */
     worker->busy = false;
     lane->busy--;
     send_workers(lane);
-    while ((job = done)) {
-        done = job->behind;
-        if (job->deferred)
-            wait_for_answer(job);
-        else
-            report(job, job->response);
-    }
     if (in->closing)
         free_if_done(in);
 }
@@ -478,16 +488,16 @@ static void worked(uv_work_t *w, int status)
 /* --- Life ------------------------------------------------------------------------------- */
 
 /* Nothing that the loop waits for, until the end. */
-static bool open_answers(struct inproc *in, uv_loop_t *loop)
+static bool open_news(struct inproc *in, uv_loop_t *loop)
 {
     if (uv_mutex_init(&in->lock) != 0)
         return false;
-    if (uv_async_init(loop, &in->answers, on_answers) != 0) {
+    if (uv_async_init(loop, &in->news, on_news) != 0) {
         uv_mutex_destroy(&in->lock);
         return false;
     }
-    in->answers.data = in;
-    uv_unref((uv_handle_t *)&in->answers);
+    in->news.data = in;
+    uv_unref((uv_handle_t *)&in->news);
     return true;
 }
 
@@ -498,8 +508,9 @@ struct inproc *inproc__new(uv_loop_t *loop, unsigned threads, struct ph_log *log
 
     if (!in)
         return NULL;
-    in->last_answered = &in->answered;
-    if (!open_answers(in, loop)) {
+    empty(&in->done);
+    empty(&in->answered);
+    if (!open_news(in, loop)) {
         free(in);
         return NULL;
     }
@@ -543,8 +554,8 @@ static void free_if_done(struct inproc *in)
         if (lane->busy > 0 || lane->jobs)
             return;
     }
-    if (!uv_is_closing((uv_handle_t *)&in->answers))
-        uv_close((uv_handle_t *)&in->answers, on_closed);
+    if (!uv_is_closing((uv_handle_t *)&in->news))
+        uv_close((uv_handle_t *)&in->news, on_closed);
 }
 
 /* The result of one that runs is dropped; one that stands in line goes. */
@@ -578,7 +589,7 @@ void inproc__free(struct inproc *in)
     if (!in)
         return;
     in->closing = true;
-    uv_ref((uv_handle_t *)&in->answers);
+    uv_ref((uv_handle_t *)&in->news);
     for (struct lane *lane = in->lanes; lane; lane = lane->next)
         close_lane(lane);
     free_if_done(in);
