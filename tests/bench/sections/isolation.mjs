@@ -24,7 +24,7 @@ async function slowClients(port) {
 function mostUnsent(port) {
   const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   const sockets = readFileSync("/proc/net/tcp", "utf8").split("\n").map((line) => line.trim().split(/\s+/));
-  return Math.max(...sockets.map(([, from, , , queues]) => (from?.endsWith(local) ? parseInt(queues, 16) : 0)));
+  return sockets.reduce((most, [, from, , , queues]) => (from?.endsWith(local) ? Math.max(most, parseInt(queues, 16)) : most), 0);
 }
 
 // Sends to the clients of a process that has stopped until the kernel takes no more: what
