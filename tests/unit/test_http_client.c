@@ -175,6 +175,8 @@ struct row {
 #define LARGE(what, in, why) BROKEN(what, in, HTTP_TOO_LARGE, why)
 #define S19 "aaaaaaaaaaaaaaaaaaa"
 #define S20 S19 "a"
+#define S200 S20 S20 S20 S20 S20 S20 S20 S20 S20 S20
+#define S1200 S200 S200 S200 S200 S200 S200 /* no line is so long */
 
 static const struct row rows[] = {
     /* RFC 9112 section 4: the status line */
@@ -192,6 +194,9 @@ static const struct row rows[] = {
     BROKEN("SSH", "SSH-2.0-x\r\n", HTTP_FOREIGN, "must speak HTTP/1.1"),
     BROKEN("no line at all", "\x15\x03\x01", HTTP_FOREIGN, "must speak HTTP/1.1"),
     BROKEN("empty line in front", "\r\nHTTP/1.1 200 OK\r\n\r\n", HTTP_FOREIGN, "HTTP/1.1"),
+    BROKEN("long line of another protocol", "220 " S1200 "\r\n", HTTP_FOREIGN, "HTTP/1.1"),
+    BROKEN("long line without end", "220 " S1200, HTTP_FOREIGN, "must speak HTTP/1.1"),
+    LARGE("reason without end", "HTTP/1.1 200 " S1200, "too large"),
     /* section 2.2: line ends */
     MALFORMED("LF alone behind the status", "HTTP/1.1 204 x\n\n", "LF without CR"),
     MALFORMED("LF alone behind a header", "HTTP/1.1 204 x\r\na: b\n\r\n", "LF without CR"),

@@ -58,16 +58,22 @@ static bool may_be_status_line(struct str line)
     return memcmp(line.ptr, start.ptr, line.len < start.len ? line.len : start.len) == 0;
 }
 
+/* The first bytes tell another protocol, however long the line is and wherever it is cut. */
+static bool check_line(struct http_reader *r, struct str line, bool fits)
+{
+    if (r->place == HTTP_STATUS_LINE && !may_be_status_line(line))
+        return foreign(r);
+    return fits || head_too_large(r);
+}
+
 static bool add_to_line(struct http_reader *r, struct str part, size_t max)
 {
-    if (r->line.len + part.len > max)
-        return head_too_large(r);
-    buf__str(&r->line, part);
+    size_t room = max - r->line.len;
+
+    buf__append(&r->line, part.ptr, part.len < room ? part.len : room);
     if (r->line.failed)
         return out_of_memory(r);
-    if (r->place == HTTP_STATUS_LINE && !may_be_status_line(buf__view(&r->line)))
-        return foreign(r);
-    return true;
+    return check_line(r, buf__view(&r->line), part.len <= room);
 }
 
 /* Takes a line off the input, without its CR LF. False: it goes on in the bytes to come,
@@ -90,10 +96,8 @@ static bool next_line(struct http_reader *r, struct str *in, struct str *line, s
     if (!end)
         return false;
     r->line_done = true;
-    if (line->len > max)
-        return head_too_large(r);
-    if (r->place == HTTP_STATUS_LINE && !may_be_status_line(*line))
-        return foreign(r);
+    if (!check_line(r, *line, line->len <= max))
+        return false;
     if (line->len < 2 || line->ptr[line->len - 2] != '\r')
         return malformed(r, "a line ends in LF without CR");
     line->len -= 2;
