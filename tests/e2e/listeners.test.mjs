@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { accessUrl, allRoles, openJson, openSocket } from "./lib/clients.mjs";
 import { metricsWhen } from "./lib/metrics.mjs";
-import { startNats, subscribe } from "./lib/nats.mjs";
+import { startDenyingNats, startNats, subscribe } from "./lib/nats.mjs";
 import { freePort } from "./lib/net.mjs";
 import { program, temporaryFolder } from "./lib/paths.mjs";
 import { start } from "./lib/program.mjs";
@@ -26,6 +26,13 @@ const sendEvent = async (socket, event, data, more = {}) => {
   socket.sendJson({ type: "event", event, dataType: "text", data, ackId: 1, ...more });
   return socket.nextJson();
 };
+
+// When so many events have had their end.
+async function listenerCounts(broker, count) {
+  const counts = (m) => ({ sent: m.get("pubhook_listener_events_total"), lost: m.get("pubhook_listener_events_lost_total") });
+  const isOver = (m) => counts(m).sent + counts(m).lost >= count;
+  return counts(await metricsWhen(broker, isOver, `${count} events are sent or lost`));
+}
 
 describe("event listeners", () => {
   test("CloudEvents in binary mode: attributes, metadata, data", async (t) => {
@@ -184,10 +191,23 @@ describe("event listeners", () => {
     await broker.logged(/an event for event listener nats:\/\/127\.0\.0\.1:\d+ is lost: .*pubhook\.chat\.bad.*permission to publish/i);
     assert.equal((await sendEvent(socket, "good", "y", { ackId: 2 })).success, true);
     assert.equal((await heard.next()).body.toString(), "y");
-    const metrics = await metricsWhen(broker, (m) => m.get("pubhook_listener_events_waiting") === 0, "nothing waits");
-    assert.equal(metrics.get("pubhook_listener_events_lost_total"), 1);
-    assert.equal(metrics.get("pubhook_listener_events_total"), 1);
+    assert.deepEqual(await listenerCounts(broker, 2), { sent: 1, lost: 1 });
     assert.doesNotMatch(broker.log, /geheim/);
+  });
+
+  test("what NATS denies counts as lost alone, whenever it says so, also when nothing comes after it", async (t) => {
+    const nats = await startDenyingNats(t);
+    const broker = await withListeners(t, [{ endpoint: nats.url, eventNameFilter: { userEventPattern: "*" } }]);
+    await broker.logged(/is connected/);
+    const socket = await openJson(t, broker, "chat");
+    const events = ["one", "two", "three"];
+    for (const [i, event] of events.entries()) {
+      assert.equal((await sendEvent(socket, event, "x", { ackId: i + 1 })).success, true);
+      assert.deepEqual(await listenerCounts(broker, i + 1), { sent: 0, lost: i + 1 });
+    }
+    for (const event of events) {
+      assert.match(broker.log, new RegExp(`an event for event listener .* is lost: .*pubhook\\.chat\\.${event}\\b.*permission to publish`, "i"));
+    }
   });
 
   test("user and password reach NATS and no log", async (t) => {

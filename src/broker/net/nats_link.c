@@ -14,6 +14,7 @@
  * it takes to connect, and the shards would wait. */
 #define CONNECT_MS 2000 /* to wait for a server that does not answer */
 #define RETRY_MS 500    /* between two tries to connect */
+#define SETTLE_MS 500   /* for a denial to be heard of, at least */
 #define SHOWN_MAX 512
 
 struct header {
@@ -42,7 +43,10 @@ struct nats_link {
     size_t messages, bytes;
     uint64_t sent, lost;
     uint64_t lost_logged;
-    uint64_t denied; /* by NATS behind our back, and not taken off `sent` yet */
+    uint64_t denied;    /* not counted yet; of these: */
+    uint64_t confirmed; /* since settled_ms */
+    uint64_t settling;  /* confirmed before that */
+    int64_t settled_ms;
     bool connected, full;
     int64_t finish_ms;     /* on the monotonic clock; 0: it goes on */
     char shown[SHOWN_MAX]; /* the endpoint without users and passwords */
@@ -203,12 +207,11 @@ static void on_disconnected(natsConnection *nc, void *closure)
         say_away(l);
 }
 
-/* The server takes such a message and throws it away, and still confirms what was flushed. */
+/* The server takes such a message, says that it throws it away, and confirms what was flushed:
+ * see `settle`. */
 static void tell_denied(struct nats_link *l, const char *text)
 {
     pthread_mutex_lock(&l->lock);
-    l->lost++;
-    l->lost_logged++;
     l->denied++;
     pthread_mutex_unlock(&l->lock);
     log__error(
@@ -222,10 +225,11 @@ static void tell_denied(struct nats_link *l, const char *text)
 static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus err, void *closure)
 {
     struct nats_link *l = closure;
-    const char *text = NULL;
+    natsStatus last = NATS_OK;
+    const char *text = nats_GetLastError(&last); /* of this thread: the connection's may be newer */
 
-    (void)sub;
-    if (natsConnection_GetLastError(nc, &text) == NATS_OK || !text || !text[0])
+    (void)nc, (void)sub;
+    if (last != err || !text || !text[0])
         text = natsStatus_GetText(err);
     if (err == NATS_NOT_PERMITTED) {
         tell_denied(l, text);
@@ -316,13 +320,25 @@ static size_t send_batch(struct nats_link *l, struct message *m, size_t count, b
     return lost;
 }
 
-/* The library tells of a denial on a thread of its own, maybe when the batch is done. */
-static void count_sent(struct nats_link *l, size_t confirmed)
+/* NATS confirms a batch whatever it denied of it, and the library tells of denials on a thread of
+ * its own, when that has its turn. So what was confirmed counts as sent some time later, without
+ * what was denied until then. A denial that finds nothing to be taken off is of a message that
+ * was sent twice, or of one that counts as sent already. */
+static void settle(struct nats_link *l)
 {
-    size_t denied = l->denied < confirmed ? (size_t)l->denied : confirmed;
+    int64_t now = clock__mono_ms();
+    uint64_t denied;
 
+    if (now < l->settled_ms + SETTLE_MS)
+        return;
+    denied = l->denied < l->settling || l->confirmed == 0 ? l->denied : l->settling;
+    l->sent += l->settling > denied ? l->settling - denied : 0;
+    l->lost += denied;
+    l->lost_logged += denied;
     l->denied -= denied;
-    l->sent += confirmed - denied;
+    l->settling = l->confirmed;
+    l->confirmed = 0;
+    l->settled_ms = now;
 }
 
 /* One turn, under the lock, which is let go meanwhile. */
@@ -339,7 +355,7 @@ static void work(struct nats_link *l)
         wait_ms(l, RETRY_MS);
         return;
     }
-    count_sent(l, count - lost);
+    l->confirmed += count - lost;
     while (count-- > 0)
         remove_first(l);
 }
@@ -368,6 +384,7 @@ static void run_connected(struct nats_link *l)
             work(l);
         else
             wait_ms(l, RETRY_MS);
+        settle(l);
     }
     pthread_mutex_unlock(&l->lock);
 }

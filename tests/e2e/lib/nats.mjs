@@ -33,6 +33,39 @@ export async function startNats(t, port, args = []) {
   return server;
 }
 
+// A server that denies every message, and says so as late as it can: behind the confirmation of
+// the batch, where a real one says it before.
+export async function startDenyingNats(t) {
+  const server = net.createServer((socket) => {
+    let buffer = Buffer.alloc(0);
+    let denials = "";
+    const readLine = () => {
+      const at = buffer.indexOf("\r\n");
+      if (at < 0) return false;
+      const words = buffer.subarray(0, at).toString().split(" ");
+      const end = at + 2 + (words[0] === "HPUB" ? Number(words.at(-1)) + 2 : 0);
+      if (buffer.length < end) return false;
+      buffer = buffer.subarray(end);
+      if (words[0] === "HPUB") denials += `-ERR 'Permissions Violation for Publish to "${words[1]}"'\r\n`;
+      if (words[0] !== "PING") return true;
+      socket.write(`PONG\r\n${denials}`);
+      denials = "";
+      return true;
+    };
+    socket.on("data", (bytes) => {
+      buffer = Buffer.concat([buffer, bytes]);
+      while (readLine());
+    });
+    socket.on("error", () => {});
+    cleanup(t, () => socket.destroy());
+    socket.write(`INFO ${JSON.stringify({ server_id: "x", version: "2.9.10", headers: true, max_payload: 1048576 })}\r\n`);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  cleanup(t, () => server.close());
+  return { url: `nats://127.0.0.1:${server.address().port}` };
+}
+
 function parseHeaders(text) {
   const lines = text.split("\r\n").slice(1).filter(Boolean);
   return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]));
