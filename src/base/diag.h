@@ -9,7 +9,7 @@ struct diag {
     char text[512];
 };
 
-/* Writes the sentence (cut at the size of `text`) and returns `err`, so that a
+/* Writes the sentence (cut between two characters where `text` ends) and returns `err`, so that a
  * refusal is one statement. `d` may be NULL. */
 enum ph_err diag__set(struct diag *d, enum ph_err err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

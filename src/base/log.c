@@ -115,12 +115,11 @@ static void put_value(struct buf *out, struct str s)
 static struct str shorten(const char *value, char room[MAX_VALUE + sizeof(CUT)])
 {
     struct str s = str__of(value);
-    size_t len = MAX_VALUE;
+    size_t len;
 
     if (s.len <= MAX_VALUE)
         return s;
-    while (len > MAX_VALUE - 3 && ((unsigned char)s.ptr[len] & 0xc0) == 0x80)
-        len--;
+    len = utf8__cut(s, MAX_VALUE).len;
     memcpy(room, s.ptr, len);
     memcpy(room + len, CUT, sizeof(CUT));
     return str__of(room);

@@ -62,11 +62,29 @@ bool utf8__valid(struct str s)
     return utf8__feed(&state, s.ptr, s.len) && utf8__complete(&state);
 }
 
+static bool is_continuation(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+#define MAX_CONTINUATION 3
+
+struct str utf8__cut(struct str s, size_t max)
+{
+    size_t len = s.len < max ? s.len : max, first = len;
+
+    while (first > 0 && len - first < MAX_CONTINUATION && is_continuation(s.ptr[first - 1]))
+        first--;
+    if (first > 0 && !utf8__valid(str__n(s.ptr + first - 1, len - first + 1)))
+        len = first - 1;
+    return str__n(s.ptr, len);
+}
+
 size_t utf8__count(struct str s)
 {
     size_t count = 0;
 
     for (size_t i = 0; i < s.len; i++)
-        count += ((unsigned char)s.ptr[i] & 0xc0) != 0x80;
+        count += !is_continuation(s.ptr[i]);
     return count;
 }

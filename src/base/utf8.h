@@ -22,6 +22,10 @@ static inline bool utf8__complete(const struct utf8 *state)
 }
 bool utf8__valid(struct str s);
 
+/* The longest start of text that is UTF-8 with at most `max` bytes and no part of a character at
+ * its end, where somebody may have cut already. */
+struct str utf8__cut(struct str s, size_t max);
+
 /* Characters of text that is UTF-8. */
 size_t utf8__count(struct str s);
 /* Has it more characters than that? No more are counted than need be. */

@@ -43,21 +43,9 @@ size_t ws__control_frame(char out[WS_MAX_CONTROL_FRAME], enum ws_opcode opcode, 
     return head + len;
 }
 
-/* The longest start of `s` that fits into `max` bytes and ends with a whole character. */
-static size_t cut_utf8(struct str s, size_t max)
-{
-    size_t len = s.len;
-
-    if (len <= max)
-        return len;
-    for (len = max; len > 0 && (s.ptr[len] & 0xC0) == 0x80;)
-        len--;
-    return len;
-}
-
 size_t ws__close_payload(char out[WS_MAX_CONTROL], uint16_t code, struct str reason)
 {
-    size_t len = cut_utf8(reason, WS_MAX_CONTROL - 2);
+    size_t len = utf8__cut(reason, WS_MAX_CONTROL - 2).len;
 
     if (!ws__valid_close_code(code))
         return 0;

@@ -597,6 +597,51 @@ static void utf8_at_every_split(void **state)
     assert_true(utf8__valid(STR_NONE));
 }
 
+static void utf8_is_cut_between_characters(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t max, want;
+    } rows[] = {
+        {"", 0, 0},
+        {"abc", 3, 3},
+        {"abc", 2, 2},
+        {"abc", 0, 0},
+        {"a\xc3\xa9", 3, 3},
+        {"a\xc3\xa9", 2, 1},
+        {"\xc3\xa9", 1, 0},
+        {"\xe2\x82\xac", 3, 3},
+        {"\xe2\x82\xac", 2, 0},
+        {"\xe2\x82\xac", 1, 0},
+        {"a\xf0\x9f\x98\x80z", 5, 5},
+        {"a\xf0\x9f\x98\x80z", 4, 1},
+        {"a\xf0\x9f\x98\x80z", 2, 1},
+        {"a\xf0\x9f\x98", 9, 1}, /* somebody has cut already */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        assert_int_equal(utf8__cut(str__of(rows[i].text), rows[i].max).len, rows[i].want);
+    assert_int_equal(utf8__cut(STR_NONE, 5).len, 0);
+}
+
+/* Some go to peers, in JSON and in close frames. */
+static void long_sentences_are_cut_between_characters(void **state)
+{
+    char text[2 * sizeof(((struct diag *)0)->text)];
+    struct diag diag;
+
+    (void)state;
+    for (size_t before = 0; before < 2; before++) {
+        memset(text, 'x', before);
+        for (size_t i = before; i + 2 < sizeof(text); i += 2)
+            memcpy(text + i, "\xc3\xa9", 3);
+        diag__set(&diag, PH_ERR_SYNTAX, "%s", text);
+        assert_true(utf8__valid(str__of(diag.text)));
+        assert_true(strlen(diag.text) >= sizeof(diag.text) - 2);
+    }
+}
+
 static void urls(void **state)
 {
     struct url_query q;
@@ -917,6 +962,8 @@ int main(void)
         cmocka_unit_test(a_pool_gives_no_bytes_twice),
         cmocka_unit_test(jwt_round_trip_and_refusals),
         cmocka_unit_test(utf8_at_every_split),
+        cmocka_unit_test(utf8_is_cut_between_characters),
+        cmocka_unit_test(long_sentences_are_cut_between_characters),
         cmocka_unit_test(urls),
         cmocka_unit_test(http_refuses_smuggling),
         cmocka_unit_test(log_lines_of_a_kind_are_limited),

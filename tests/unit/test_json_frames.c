@@ -48,6 +48,7 @@ static void expect_refusal(const struct format *format, struct str text, const c
         fail_msg("accepted: %.*s", STR_FMT(text));
     if (!strstr(diag.text, want))
         fail_msg("%.*s: \"%s\" has no \"%s\"", STR_FMT(text), diag.text, want);
+    assert_true(utf8__valid(str__of(diag.text))); /* the client gets it */
     arena__free(&arena);
 }
 

@@ -1,4 +1,5 @@
 /* Hub commands: an operation on each connection of a scope. */
+#include "base/utf8.h"
 #include "broker/core/farewell.h"
 #include "broker/core/group_state.h"
 #include "broker/core/listing.h"
@@ -234,21 +235,11 @@ static void mark_excluded(struct walk *w, bool excluded)
     }
 }
 
-/* As much of a text as has room, in whole characters; it is UTF-8. */
-static struct str cut(struct str text, size_t max)
-{
-    if (text.len <= max)
-        return text;
-    while (max > 0 && ((unsigned char)text.ptr[max] & 0xc0) == 0x80)
-        max--;
-    return str__n(text.ptr, max);
-}
-
 /* Closed by REST: code 1000, no text, and a frame that says who did it
  * (client-and-rest section 3; official-emulator section 2.7). */
 static void word_close(struct walk *w)
 {
-    struct str reason = cut(w->cmd->reason, REASON_MAX);
+    struct str reason = utf8__cut(w->cmd->reason, REASON_MAX);
     struct buf *text = &w->close_text;
 
     buf__str(text, STR(REASON_FIXED));

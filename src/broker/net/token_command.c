@@ -1,6 +1,7 @@
 #include "broker/net/token_command.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -148,7 +149,7 @@ static struct str first_line(const struct buf *err)
 
     str__split(&rest, '\n', &line);
     line = str__trim(line);
-    return str__n(line.ptr, line.len < LINE_MAX_SHOWN ? line.len : LINE_MAX_SHOWN);
+    return utf8__cut(line, LINE_MAX_SHOWN);
 }
 
 static enum ph_err judge(const char *name, int status, const struct buf *out, const struct buf *err,

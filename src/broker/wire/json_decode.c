@@ -2,6 +2,7 @@
  * the connection, so each refusal says what was expected and what came. */
 #include "base/base64.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "broker/wire/check.h"
 #include "broker/wire/json.h"
 
@@ -9,6 +10,7 @@
 
 #define MAX_PARTS 16   /* members of `stream` and `error`, known ones and others */
 #define MAX_STATE 1000 /* members of `state` */
+#define MAX_SHOWN 64   /* bytes of a type that is none */
 
 struct reader {
     struct arena *arena;
@@ -419,6 +421,7 @@ static enum ph_err refuse_type(const struct reader *r, struct str name, bool rel
 {
     char names[256];
     size_t at = 0;
+    struct str shown = utf8__cut(name, MAX_SHOWN);
 
     for (size_t i = 0; i < sizeof(frame_types) / sizeof(frame_types[0]); i++) {
         if (reliable || !frame_types[i].reliable_only)
@@ -426,7 +429,7 @@ static enum ph_err refuse_type(const struct reader *r, struct str name, bool rel
                                    STR_FMT(check__frame_name(frame_types[i].kind)));
     }
     return diag__set(r->diag, PH_ERR_SYNTAX, "\"type\" must be one of %.*s, but is \"%.*s\"",
-                     (int)at - 2, names, (int)(name.len < 64 ? name.len : 64), name.ptr);
+                     (int)at - 2, names, STR_FMT(shown));
 }
 
 static enum ph_err read_all(struct reader *r, enum ph_err (*const *members)(struct reader *),
