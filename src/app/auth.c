@@ -409,15 +409,13 @@ static enum ph_err check_either(struct auth *auth, const struct keyring *ring,
                                 struct diag *diag)
 {
     struct diag first, second;
-    enum ph_err signature = keyring__check(ring, headers, &first), err;
+    enum ph_err err;
 
-    if (signature == PH_OK)
+    if (keyring__check(ring, headers, &first) == PH_OK)
         return PH_OK;
     err = check_token(auth, headers, a, &second);
     if (err == PH_OK)
         return PH_OK;
-    if (signature == PH_ERR_MEMORY)
-        err = signature;
     return diag__set(diag, err, "%.240s; %.240s", first.text, second.text);
 }
 

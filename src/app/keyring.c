@@ -197,17 +197,15 @@ static enum ph_err check_group(const struct keyring *ring, const struct group *g
                                const struct http_headers *headers, struct diag *diag)
 {
     struct str id = http__get(headers, STR("ce-connectionId"));
-    enum ph_err err;
 
     if (g->count == 0)
         return diag__set(diag, PH_ERR_NOT_FOUND,
                          "there is no access key for WebHook-Request-Origin \"%.*s\", and no "
                          "general one",
                          STR_FMT(http__get(headers, ORIGIN)));
-    err = event__check_signature(headers, id, ring->keys + g->first, g->count);
-    if (err == PH_ERR_MEMORY)
-        return diag__set(diag, err, "out of memory while the signature was checked");
-    return err == PH_OK ? PH_OK : explain(headers, id, g, diag);
+    if (event__is_signed(headers, id, ring->keys + g->first, g->count))
+        return PH_OK;
+    return explain(headers, id, g, diag);
 }
 
 /* Each host that has keys of its own must be satisfied. */

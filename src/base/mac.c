@@ -1,61 +1,43 @@
+/* OpenSSL 3 would rather have its providers called, which allocate for each message and
+ * take twice as long for a short one. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "base/mac.h"
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <pthread.h>
-#include <stdatomic.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
 
-#define CACHED_PER_THREAD 8
+_Static_assert(MAC_SIZE == SHA256_DIGEST_LENGTH, "a MAC is a digest");
 
+/* RFC 2104: both hashes begin with a block that is made of the key. */
 struct mac_key {
-    uint64_t id; /* never used twice, so a stale cache entry can only be unused, not wrong */
+    SHA256_CTX inner, outer;
     size_t len;
     char text[];
 };
 
-struct cache {
-    uint64_t ids[CACHED_PER_THREAD];
-    EVP_MAC_CTX *contexts[CACHED_PER_THREAD];
-    unsigned next;
-};
-
-static pthread_key_t cache_key;
-static pthread_once_t cache_once = PTHREAD_ONCE_INIT;
-static bool cache_ready;
-static atomic_uint_fast64_t last_id;
-
-static void cache_free(void *arg)
+static void begin_hash(SHA256_CTX *hash, const uint8_t key[SHA256_CBLOCK], uint8_t pad)
 {
-    struct cache *cache = arg;
+    uint8_t block[SHA256_CBLOCK];
 
-    for (unsigned i = 0; i < CACHED_PER_THREAD; i++)
-        EVP_MAC_CTX_free(cache->contexts[i]);
-    free(cache);
+    for (size_t i = 0; i < sizeof(block); i++)
+        block[i] = key[i] ^ pad;
+    SHA256_Init(hash);
+    SHA256_Update(hash, block, sizeof(block));
+    OPENSSL_cleanse(block, sizeof(block));
 }
 
-static void cache_init(void)
+static void begin_hashes(struct mac_key *k)
 {
-    cache_ready = pthread_key_create(&cache_key, cache_free) == 0;
-}
+    uint8_t key[SHA256_CBLOCK] = {0};
 
-static struct cache *cache_of_thread(void)
-{
-    struct cache *cache;
-
-    pthread_once(&cache_once, cache_init);
-    if (!cache_ready)
-        return NULL;
-    cache = pthread_getspecific(cache_key);
-    if (!cache) {
-        cache = calloc(1, sizeof(*cache));
-        if (cache && pthread_setspecific(cache_key, cache) != 0) {
-            free(cache);
-            return NULL;
-        }
-    }
-    return cache;
+    if (k->len > sizeof(key))
+        SHA256((const uint8_t *)k->text, k->len, key);
+    else
+        memcpy(key, k->text, k->len);
+    begin_hash(&k->inner, key, 0x36);
+    begin_hash(&k->outer, key, 0x5c);
+    OPENSSL_cleanse(key, sizeof(key));
 }
 
 struct mac_key *mac__key_new(struct str key)
@@ -64,11 +46,11 @@ struct mac_key *mac__key_new(struct str key)
 
     if (!k)
         return NULL;
-    k->id = atomic_fetch_add(&last_id, 1) + 1;
     k->len = key.len;
     if (key.len > 0)
         memcpy(k->text, key.ptr, key.len);
     k->text[key.len] = '\0';
+    begin_hashes(k);
     return k;
 }
 
@@ -76,7 +58,7 @@ void mac__key_free(struct mac_key *key)
 {
     if (!key)
         return;
-    OPENSSL_cleanse(key->text, key->len);
+    OPENSSL_cleanse(key, sizeof(*key) + key->len);
     free(key);
 }
 
@@ -85,47 +67,15 @@ struct str mac__key_text(const struct mac_key *key)
     return str__n(key->text, key->len);
 }
 
-static EVP_MAC_CTX *context_new(const struct mac_key *key)
+void mac__sign(const struct mac_key *key, struct str message, uint8_t out[MAC_SIZE])
 {
-    char digest[] = "SHA256";
-    OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-                           OSSL_PARAM_construct_end()};
-    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    EVP_MAC_CTX *ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
+    SHA256_CTX hash = key->inner;
 
-    EVP_MAC_free(mac);
-    if (ctx && !EVP_MAC_init(ctx, (const unsigned char *)key->text, key->len, params)) {
-        EVP_MAC_CTX_free(ctx);
-        ctx = NULL;
-    }
-    return ctx;
-}
-
-static EVP_MAC_CTX *context_of(struct cache *cache, const struct mac_key *key)
-{
-    unsigned slot;
-
-    for (unsigned i = 0; i < CACHED_PER_THREAD; i++) {
-        /* A NULL key rewinds to the key given before. */
-        if (cache->ids[i] == key->id && cache->contexts[i] &&
-            EVP_MAC_init(cache->contexts[i], NULL, 0, NULL))
-            return cache->contexts[i];
-    }
-    slot = cache->next++ % CACHED_PER_THREAD;
-    EVP_MAC_CTX_free(cache->contexts[slot]);
-    cache->ids[slot] = key->id;
-    cache->contexts[slot] = context_new(key);
-    return cache->contexts[slot];
-}
-
-bool mac__sign(const struct mac_key *key, struct str message, uint8_t out[MAC_SIZE])
-{
-    struct cache *cache = cache_of_thread();
-    EVP_MAC_CTX *ctx = cache ? context_of(cache, key) : NULL;
-    size_t len = 0;
-
-    return ctx && EVP_MAC_update(ctx, (const unsigned char *)message.ptr, message.len) &&
-           EVP_MAC_final(ctx, out, &len, MAC_SIZE) && len == MAC_SIZE;
+    SHA256_Update(&hash, message.ptr, message.len);
+    SHA256_Final(out, &hash);
+    hash = key->outer;
+    SHA256_Update(&hash, out, MAC_SIZE);
+    SHA256_Final(out, &hash);
 }
 
 bool mac__equal(const void *a, const void *b, size_t len)

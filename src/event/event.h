@@ -131,10 +131,9 @@ const struct http_headers *event__http(const struct ph_event *ev);
 /* "sha256=<hex>[,sha256=<hex>]" over the connection id, one entry a key (section 4). */
 bool event__sign(struct buf *out, struct str connection_id, struct mac_key *const *keys,
                  size_t key_count);
-/* Does any entry of any ce-signature line match any key? Constant time over all candidates.
- * PH_ERR_AUTH: none does, as without a key. PH_ERR_MEMORY: this cannot be told. */
-enum ph_err event__check_signature(const struct http_headers *headers, struct str connection_id,
-                                   struct mac_key *const *keys, size_t key_count);
+/* Does any entry of any ce-signature line match any key? Constant time over all candidates. */
+bool event__is_signed(const struct http_headers *headers, struct str connection_id,
+                      struct mac_key *const *keys, size_t key_count);
 
 /* --- validation.c: the abuse-protection handshake (section 1) ---------------- */
 

@@ -93,8 +93,7 @@ static void sign(struct buf *out, struct str two_parts)
     uint8_t mac[MAC_SIZE];
 
     buf__str(out, two_parts);
-    if (!mac__sign(test_key(), two_parts, mac))
-        abort();
+    mac__sign(test_key(), two_parts, mac);
     buf__byte(out, '.');
     base64__encode_url(out, mac, sizeof(mac));
 }

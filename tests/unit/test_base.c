@@ -537,6 +537,48 @@ static void a_pool_gives_no_bytes_twice(void **state)
     assert_true(random__take(&pool, more, sizeof(pool.bytes)));
 }
 
+#define TIMES_4(s) s s s s
+#define TIMES_64(s) TIMES_4(TIMES_4(TIMES_4(s)))
+#define TIMES_131(s) TIMES_64(s) TIMES_64(s) s s s
+
+/* RFC 4231, cases 2, 6 and 7; without key and message; and full blocks. */
+static void macs_are_those_of_the_standard(void **state)
+{
+    static const struct {
+        struct str key, message;
+        const char *mac;
+    } rows[] = {
+        {STR("Jefe"), STR("what do ya want for nothing?"),
+         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+        {STR(TIMES_131("\xaa")), STR("Test Using Larger Than Block-Size Key - Hash Key First"),
+         "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
+        {STR(TIMES_131("\xaa")),
+         STR("This is a test using a larger than block-size key and a larger than block-size data. "
+             "The key needs to be hashed before being used by the HMAC algorithm."),
+         "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2"},
+        {STR(""), STR(""), "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad"},
+        {STR(""), STR_NONE, "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad"},
+        {STR(TIMES_64("k")), STR(TIMES_64("m")),
+         "6c5d941ffa5c767ab48ab913e070f40807115a8478907ad61bee6f2283c72966"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct mac_key *key = mac__key_new(rows[i].key);
+        uint8_t mac[MAC_SIZE];
+        char digits[2 * MAC_SIZE + 1];
+
+        for (int again = 0; again < 2; again++) {
+            mac__sign(key, rows[i].message, mac);
+            for (size_t b = 0; b < MAC_SIZE; b++)
+                snprintf(digits + 2 * b, 3, "%02x", mac[b]);
+            assert_string_equal(digits, rows[i].mac);
+        }
+        assert_str(mac__key_text(key), rows[i].key.ptr);
+        mac__key_free(key);
+    }
+}
+
 static void jwt_round_trip_and_refusals(void **state)
 {
     struct mac_key *key = mac__key_new(STR("k1")), *other = mac__key_new(STR("k2"));
@@ -960,6 +1002,7 @@ int main(void)
         cmocka_unit_test(times_are_written),
         cmocka_unit_test(numbers_are_written),
         cmocka_unit_test(a_pool_gives_no_bytes_twice),
+        cmocka_unit_test(macs_are_those_of_the_standard),
         cmocka_unit_test(jwt_round_trip_and_refusals),
         cmocka_unit_test(utf8_at_every_split),
         cmocka_unit_test(utf8_is_cut_between_characters),

@@ -40,16 +40,14 @@ static bool check(const char *line1, const char *line2, const char *connection, 
     struct http_headers headers = {line1 ? items : items + 1, line1 ? 3 : 2, 3};
     struct mac_key *keys[] = {key1 ? mac__key_new(str__of(key1)) : NULL,
                               key2 ? mac__key_new(str__of(key2)) : NULL};
-    enum ph_err err;
+    bool fits;
 
     if (!line2)
         headers.count--;
-    err = event__check_signature(&headers, str__of(connection), keys,
-                                 (key1 != NULL) + (key2 != NULL));
+    fits = event__is_signed(&headers, str__of(connection), keys, (key1 != NULL) + (key2 != NULL));
     mac__key_free(keys[0]);
     mac__key_free(keys[1]);
-    assert_true(err == PH_OK || err == PH_ERR_AUTH);
-    return err == PH_OK;
+    return fits;
 }
 
 static void vectors_are_accepted_in_lower_and_upper_case(void **state)

@@ -26,7 +26,9 @@ static bool sign(const struct mac_key *key, const struct rest_call *call, struct
     buf__str(&text, call->command.name);
     buf__byte(&text, '\0');
     buf__str(&text, after);
-    done = !text.failed && mac__sign(key, buf__view(&text), out);
+    done = !text.failed;
+    if (done)
+        mac__sign(key, buf__view(&text), out);
     buf__free(&text);
     return done;
 }
