@@ -191,7 +191,7 @@ static struct ph_reply *ask(const struct handler *h, const struct ph_event *ev, 
 struct ph_reply *registry__dispatch(const struct registry *r, const struct ph_event *ev,
                                     struct turn *turn)
 {
-    turn->decided = false;
+    *turn = (struct turn){.decided = false};
     for (size_t i = 0; i < r->count; i++) {
         const struct handler *h = &r->handlers[i]->is;
         struct ph_reply *reply;

@@ -65,7 +65,7 @@ static bool add_block(struct arena *a, size_t size)
 
     if (bytes > a->max - a->used)
         bytes = size;
-    if (bytes > a->max - a->used)
+    if (bytes > a->max - a->used || bytes > SIZE_MAX - sizeof(*block))
         return false;
     block = malloc(sizeof(*block) + bytes);
     if (!block)
@@ -80,10 +80,9 @@ static bool add_block(struct arena *a, size_t size)
 
 void *arena__alloc_block(struct arena *a, size_t size)
 {
-    if (size > SIZE_MAX - ALIGNMENT ||
-        !add_block(a, ((size ? size : 1) + ALIGNMENT - 1) & ~(ALIGNMENT - 1)))
-        return NULL;
-    return arena__alloc(a, size);
+    return add_block(a, ((size ? size : 1) + ALIGNMENT - 1) & ~(ALIGNMENT - 1))
+               ? arena__alloc(a, size)
+               : NULL;
 }
 
 void *arena__zalloc(struct arena *a, size_t size)

@@ -33,10 +33,12 @@ void *arena__alloc_block(struct arena *a, size_t size);
 static inline void *arena__alloc(struct arena *a, size_t size)
 {
     const size_t rest = _Alignof(max_align_t) - 1;
-    size_t rounded = ((size ? size : 1) + rest) & ~rest; /* 0: it is too large */
+    size_t rounded = ((size ? size : 1) + rest) & ~rest;
     char *p = a->at;
 
-    if (rounded == 0 || rounded > (size_t)(a->end - p))
+    if (rounded == 0) /* too large */
+        return NULL;
+    if (rounded > (size_t)(a->end - p))
         return arena__alloc_block(a, size);
     a->at += rounded;
     return p;

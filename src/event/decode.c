@@ -161,7 +161,7 @@ static enum ph_err read_type(struct decoder *d, struct str *name)
 
 static enum ph_err read_head(struct decoder *d)
 {
-    struct str name;
+    struct str name = STR_NONE;
     enum ph_err err = check_version(d, LINE_SPEC_VERSION);
 
     if (err == PH_OK)

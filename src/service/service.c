@@ -33,7 +33,7 @@ static enum ph_err open_service(const char *connection_string, const char *hub,
                                 const struct ph_service_options *options, struct ph_service **out,
                                 struct diag *diag)
 {
-    struct engine *engine;
+    struct engine *engine = NULL;
     enum ph_err err;
 
     if (!names__valid_hub(str__of(hub)))

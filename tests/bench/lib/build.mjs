@@ -12,7 +12,8 @@ export function configured(folder) {
   if (!existsSync(file)) return null;
   const text = readFileSync(file, "utf8");
   const value = (name) => new RegExp(`^S\\["${name}"\\]="(.*)"$`, "m").exec(text)?.[1] ?? "";
-  return { compiler: value("CC"), flags: value("CFLAGS"), sanitizers: value("SAN_CFLAGS") };
+  const flags = `${value("CFLAGS")} ${value("LTO_CFLAGS")}`.trim();
+  return { compiler: value("CC"), flags, sanitizers: value("SAN_CFLAGS") };
 }
 
 function fault({ flags, sanitizers }) {
