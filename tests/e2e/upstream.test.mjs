@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { accessUrl, allRoles, openJson, openSocket, refusedStatus, serviceClient } from "./lib/clients.mjs";
 import { makeCertificates, startEventServer, text } from "./lib/eventserver.mjs";
 import { startExpressWitness } from "./lib/express.mjs";
@@ -308,6 +309,27 @@ describe("a handler that is slow or down", { concurrency: true }, () => {
     await server.records.wait((e) => e.event === "disconnected" && e.connectionId === leaver.welcome.connectionId, "disconnected");
     await broker.logged(/answers again after \d+ s; \d+ events failed meanwhile/);
     assert.equal((await say(client, "e", "x", 10)).success, true);
+  });
+});
+
+describe("a handler that is down, and several threads", { concurrency: true }, () => {
+  test("the log hears once that it is left alone, and once that it answers again", async (t) => {
+    let server = await startEventServer(t);
+    const { port } = server;
+    const broker = await startConfigured(t, oneHandler({
+      urlTemplate: server.url, circuitBreaker: { failures: 1, maxWaitSeconds: 1 },
+    }), { threads: 3 });
+    const clients = await Promise.all(Array.from({ length: 16 }, () => openJson(t, broker, "chat")));
+    const sayAll = (n) => Promise.all(clients.map((client) => say(client, "e", "x", n)));
+    assert.ok((await sayAll(1)).every(({ success }) => success));
+    await server.stop();
+    assert.ok((await sayAll(2)).every(({ success }) => !success)); // after all of their tries
+    server = await startEventServer(t, undefined, { port });
+    for (const client of clients) {
+      for (let n = 3; !(await say(client, "e", "x", n)).success; n++) await delay(100); // until its thread has asked again
+    }
+    assert.equal(broker.log.match(/failed 1 times in a row/g).length, 1);
+    assert.equal(broker.log.match(/answers again after \d+ s; /g).length, 1);
   });
 });
 

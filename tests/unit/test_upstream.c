@@ -49,6 +49,7 @@ struct fixture {
     const char *token; /* of handlers that have one; NULL: none */
     int refused_tokens;
     unsigned guids;
+    struct upstream_outage shared, *outage; /* NULL: none */
     struct told connect, event;
     struct upstream_peer *peer; /* what the callbacks below act on */
     bool disconnect_in_callback, event_in_callback;
@@ -186,6 +187,14 @@ static void fake_token_refused(void *ctx, const struct handler_auth *auth, uint6
     f->refused_tokens++;
 }
 
+static struct upstream_outage *fake_outage(void *ctx, struct str identity)
+{
+    const struct fixture *f = ctx;
+
+    (void)identity;
+    return f->outage;
+}
+
 static void fake_guid(void *ctx, char out[37])
 {
     struct fixture *f = ctx;
@@ -210,6 +219,7 @@ static const struct upstream_ops fake_ops = {
     .token = fake_token,
     .token_refused = fake_token_refused,
     .make_guid = fake_guid,
+    .outage = fake_outage,
 };
 
 #define URL "http://h:80/eh/{event}?code=secret"
@@ -1506,6 +1516,52 @@ static void an_answer_lets_all_in_again(void **state)
     }
 }
 
+static void fail_thrice(struct fixture *f, struct upstream_peer *p)
+{
+    for (int i = 0; i < 3; i++) {
+        assert_true(message(f, p, "a"));
+        nobody_answers(f);
+    }
+    assert_false(message(f, p, "a"));
+}
+
+static void be_back(struct fixture *f, struct upstream_peer *p)
+{
+    after(f, 1000);
+    assert_true(message(f, p, "a"));
+    answer(f, last_sent(f), 204);
+}
+
+static void threads_tell_together_that_a_handler_is_down_and_is_back(void **state)
+{
+    struct fixture *one = *state, *two;
+    struct upstream_peer *p, *q;
+    void *other;
+
+    assert_int_equal(set_up(&other), 0);
+    two = other;
+    one->outage = two->outage = &one->shared;
+    p = left_alone(one);
+    two->handlers[0].breaker_failures = 3;
+    q = established(two);
+    assert_false(message(one, p, "a"));
+    fail_thrice(two, q);
+    assert_int_equal(count_in_log(two, SHUT), 0);
+    be_back(two, q);
+    assert_int_equal(count_in_log(two, "answers again after 1 s; 2 events failed"), 1);
+    be_back(one, p);
+    assert_int_equal(count_in_log(one, "answers again"), 0);
+
+    fail_thrice(one, p);
+    assert_int_equal(count_in_log(one, SHUT), 2);
+    upstream__configure(one->up, &one->settings); /* which begins anew */
+    fail_thrice(two, q);
+    assert_int_equal(count_in_log(two, SHUT), 1);
+    be_back(two, q);
+    assert_int_equal(count_in_log(two, "answers again after 1 s; 1 events failed"), 1);
+    tear_down(&other);
+}
+
 static void notices_wait_for_a_handler_that_is_left_alone(void **state)
 {
     struct fixture *f = *state;
@@ -2298,6 +2354,7 @@ int main(void)
         WITH_FIXTURE(events_for_a_handler_that_fails_fail_at_once),
         WITH_FIXTURE(one_probe_at_a_time_more_and_more_seldom),
         WITH_FIXTURE(an_answer_lets_all_in_again),
+        WITH_FIXTURE(threads_tell_together_that_a_handler_is_down_and_is_back),
         WITH_FIXTURE(notices_wait_for_a_handler_that_is_left_alone),
         WITH_FIXTURE(notices_wait_a_hundred_seconds),
         WITH_FIXTURE(a_probe_that_is_dropped_leaves_its_turn_to_the_next),

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 
 struct item {
-    bool value;
+    bool said, value;
+    struct upstream_outage outage;
     size_t len;
     char name[];
 };
@@ -45,18 +46,25 @@ void news__free(struct news *n)
     free(n);
 }
 
-/* Without memory it stays news. */
-static void remember(struct news *n, struct str of, bool value)
+static struct item *add(struct news *n, struct str of)
 {
-    struct item *item = n->items.count < NEWS_MAX ? malloc(sizeof(*item) + of.len) : NULL;
+    struct item *item = n->items.count < NEWS_MAX ? calloc(1, sizeof(*item) + of.len) : NULL;
 
     if (!item)
-        return;
-    item->value = value;
+        return NULL;
     item->len = of.len;
     memcpy(item->name, of.ptr, of.len);
-    if (!map__add(&n->items, item))
-        free(item);
+    if (map__add(&n->items, item))
+        return item;
+    free(item);
+    return NULL;
+}
+
+static struct item *item_of(struct news *n, struct str of)
+{
+    struct item *item = map__get(&n->items, of);
+
+    return item ? item : add(n, of);
 }
 
 bool news__is(struct news *n, struct str of, bool value)
@@ -65,13 +73,22 @@ bool news__is(struct news *n, struct str of, bool value)
     bool news = true;
 
     pthread_mutex_lock(&n->lock);
-    item = map__get(&n->items, of);
-    if (item) {
-        news = item->value != value;
+    item = item_of(n, of);
+    if (item) { /* without memory it stays news */
+        news = !item->said || item->value != value;
+        item->said = true;
         item->value = value;
-    } else {
-        remember(n, of, value);
     }
     pthread_mutex_unlock(&n->lock);
     return news;
+}
+
+struct upstream_outage *news__outage(struct news *n, struct str identity)
+{
+    struct item *item;
+
+    pthread_mutex_lock(&n->lock);
+    item = item_of(n, identity);
+    pthread_mutex_unlock(&n->lock);
+    return item ? &item->outage : NULL;
 }

@@ -204,6 +204,13 @@ static bool on_is_news(void *ctx, struct str url, bool consent)
     return news__is(s->broker->news, url, consent);
 }
 
+static struct upstream_outage *on_outage(void *ctx, struct str identity)
+{
+    const struct shard *s = ctx;
+
+    return news__outage(s->broker->news, identity);
+}
+
 static void on_note(void *ctx, const struct upstream_note *note)
 {
     const struct shard *s = ctx;
@@ -234,6 +241,7 @@ static const struct upstream_ops upstream_ops = {
     .token_refused = on_token_refused,
     .make_guid = on_make_guid,
     .is_news = on_is_news,
+    .outage = on_outage,
     .publish = on_note,
 };
 

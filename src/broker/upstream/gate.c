@@ -25,7 +25,7 @@ struct gate {
     bool shut, probing;
     bool look; /* all who wait are to see that it is shut: some cannot wait for a probe */
     int64_t shut_ms, wait_ms, retry_ms;
-    size_t failed_fast;
+    struct upstream_outage *outage, own_outage;
     char last_failure[256];
     char why[GATE_WHY_MAX];
     char *shown; /* for the log; behind the identity in `text` */
@@ -36,6 +36,31 @@ struct gate {
 struct str gate__key(const void *gate)
 {
     return ((const struct gate *)gate)->identity;
+}
+
+/* --- what the log hears of a handler --------------------------------------------------------- */
+
+/* True: no gate of another thread has told of it. */
+static bool outage_begins(struct upstream_outage *o)
+{
+    atomic_fetch_add(&o->shut, 1);
+    if (atomic_exchange(&o->told, true))
+        return false;
+    atomic_store(&o->unsent, 0);
+    return true;
+}
+
+static bool outage_ends(struct upstream_outage *o)
+{
+    atomic_fetch_sub(&o->shut, 1);
+    return atomic_exchange(&o->told, false);
+}
+
+/* A gate goes that is shut. */
+static void forget_outage(struct upstream_outage *o)
+{
+    if (atomic_fetch_sub(&o->shut, 1) == 1)
+        atomic_store(&o->told, false);
 }
 
 /* --- life ------------------------------------------------------------------------------ */
@@ -57,6 +82,10 @@ static struct gate *gate_new(struct upstream *up, const struct event_handler *h,
     memcpy(g->text, h->identity.ptr, h->identity.len);
     g->identity = str__n(g->text, h->identity.len);
     g->shown = strcpy(g->text + h->identity.len, shown);
+    if (up->config.ops->outage)
+        g->outage = up->config.ops->outage(up->config.ctx, g->identity);
+    if (!g->outage)
+        g->outage = &g->own_outage;
     if (!deadlines__reserve(&up->gate_deadlines)) {
         free(g);
         g = NULL;
@@ -106,6 +135,8 @@ void gate__unref(struct gate *g)
 
 static void gate_free(struct gate *g)
 {
+    if (g->shut)
+        forget_outage(g->outage);
     deadlines__clear(&g->up->gate_deadlines, &g->due);
     deadlines__release(&g->up->gate_deadlines);
     free(g);
@@ -298,7 +329,7 @@ const char *gate__refuse(struct gate *g, int64_t now_ms)
 {
     int64_t left = g->retry_ms > now_ms ? g->retry_ms - now_ms : 0;
 
-    g->failed_fast++;
+    atomic_fetch_add(&g->outage->unsent, 1);
     snprintf(g->why, sizeof(g->why),
              "%s is left alone after %u failures in a row, the last one: %s; it is tried again in "
              "%lld s",
@@ -313,9 +344,11 @@ void gate__succeeded(struct gate *g, int64_t now_ms)
     if (!g->shut)
         return;
     g->shut = false;
-    log__info(g->up->config.log, LOG_FIELDS("handler", route__bare(g->shown)),
-              "%s answers again after %lld s; %zu events failed meanwhile without being sent",
-              g->shown, (long long)((now_ms - g->shut_ms + 999) / 1000), g->failed_fast);
+    if (outage_ends(g->outage))
+        log__info(g->up->config.log, LOG_FIELDS("handler", route__bare(g->shown)),
+                  "%s answers again after %lld s; %zu events failed meanwhile without being sent",
+                  g->shown, (long long)((now_ms - g->shut_ms + 999) / 1000),
+                  atomic_load(&g->outage->unsent));
     set_due(g);
 }
 
@@ -325,7 +358,8 @@ static void shut(struct gate *g, int64_t now_ms)
     g->look = true;
     g->shut_ms = now_ms;
     g->wait_ms = GATE_FIRST_WAIT_MS;
-    g->failed_fast = 0;
+    if (!outage_begins(g->outage))
+        return;
     log__warn(g->up->config.log, LOG_FIELDS("handler", route__bare(g->shown)),
               "%s failed %u times in a row, the last one: %s. From now on connects and user "
               "events for it fail at once, other events wait; it is tried again after 1 s, and "

@@ -26,7 +26,9 @@
  *   notice that waits or the next event that comes. It has one try. If it fails the gate
  *   stays shut (a notice goes back to its place), else it opens and all that wait pass.
  *
- * That a gate shuts, and that it opens, is told once, with numbers. */
+ * Each thread has gates of its own and finds out for itself. That a handler is left alone, and
+ * that it answers again, is told once, by the thread that finds it out first, with what has
+ * failed on all of them. */
 #ifndef BROKER_UPSTREAM_UPSTREAM_H
 #define BROKER_UPSTREAM_UPSTREAM_H
 
@@ -36,6 +38,8 @@
 #include "broker/config/settings.h"
 #include "broker/metrics/metrics.h"
 #include "event/event.h"
+
+#include <stdatomic.h>
 
 struct upstream;
 struct upstream_peer; /* one client connection, from its connect event to its disconnected event */
@@ -83,6 +87,14 @@ struct upstream_note {
     struct str body;
 };
 
+/* What the gates of a handler on all threads have said of it. For the log alone: no gate asks
+ * here whether the handler is down. Zero at first. */
+struct upstream_outage {
+    atomic_uint shut;     /* gates */
+    atomic_bool told;     /* ... of the first; not yet that one opened again */
+    atomic_size_t unsent; /* events that failed since, because a gate was shut */
+};
+
 /* `send`, `cancel` and `make_guid` may be called from inside any function here; the
  * outcomes (`connect_done`, `event_done`) come from inside upstream__done and
  * upstream__tick only, and may call anything here but upstream__free. What they are
@@ -114,6 +126,9 @@ struct upstream_ops {
     /* For the log, which need not hear it from each shard: is the verdict on this URL
      * another one than any shard was told before? NULL: always. */
     bool (*is_news)(void *ctx, struct str url, bool consent);
+    /* What all threads share about the handler with this identity; valid until upstream__free
+     * has returned. NULL, or none: no other thread has gates of it. */
+    struct upstream_outage *(*outage)(void *ctx, struct str identity);
     /* An event for an event listener. Copies what it keeps; nobody hears whether it
      * arrives. NULL: there are no listeners. */
     void (*publish)(void *ctx, const struct upstream_note *note);
