@@ -38,19 +38,28 @@ function condense(figures) {
   return result;
 }
 
+// Of one round's figures, so that the drift of the machine from round to round is in neither;
+// null: one of both is missing.
+function ratioOf(mine, theirs, figure) {
+  if (!mine || !theirs) return null;
+  const ratios = mine.map((figures, round) => figures[figure] / theirs[round]?.[figure]);
+  return ratios.every(Number.isFinite) ? median(ratios) : null;
+}
+
 // A goal compares a figure (`value` unless it names another, of which less is better) with
 // a number, or with the same figure of the first subject or of the one that it names:
 //   { ratio: 0.9 }  { ratio: 7, of: "Express" }  { atLeast: 30000 }  { atMost: 100, figure: "p50" }
-function judge(goal, subject, table, rows) {
+function judge(goal, at, table, taken) {
   const figure = goal.figure ?? "value";
   const more = figure === "value" && table.better === "more";
-  const got = subject[figure];
+  const figures = taken[at].figures;
   if (goal.ratio !== undefined) {
-    const base = (goal.of ? rows.find((row) => row.name === goal.of) : rows[0])?.[figure];
-    if (got === undefined || !base) return { ...goal, figure, more, met: null };
-    const ratio = got / base;
-    return { ...goal, figure, more, got: ratio, met: more ? ratio >= goal.ratio : ratio <= goal.ratio };
+    const base = goal.of ? table.subjects.findIndex(({ name }) => name === goal.of) : 0;
+    const got = ratioOf(figures, taken[base]?.figures, figure);
+    if (got === null) return { ...goal, figure, more, met: null };
+    return { ...goal, figure, more, got, met: more ? got >= goal.ratio : got <= goal.ratio };
   }
+  const got = condense(figures)[figure];
   if (got === undefined) return { ...goal, figure, met: null };
   return { ...goal, figure, got, met: got >= (goal.atLeast ?? -Infinity) && got <= (goal.atMost ?? Infinity) };
 }
@@ -63,13 +72,11 @@ export async function measureTable(table, runs, progress) {
     if (subject.missing) return { ...about, missing: subject.missing };
     if (error) return { ...about, error };
     const values = figures.map((f) => f.value);
-    return { ...about, ...condense(figures), spread: spread(values), runs: values };
-  });
-  const base = rows[0].value;
-  rows.forEach((row, i) => {
-    if (row.value !== undefined && base) row.ratio = row.value / base;
-    const goals = [table.subjects[i].goal ?? []].flat();
-    if (goals.length) row.goals = goals.map((goal) => judge(goal, row, table, rows));
+    const row = { ...about, ...condense(figures), spread: spread(values), runs: values };
+    row.ratio = ratioOf(figures, taken[0].figures, "value") ?? undefined;
+    const goals = [subject.goal ?? []].flat();
+    if (goals.length) row.goals = goals.map((goal) => judge(goal, i, table, taken));
+    return row;
   });
   const { title, unit, better, note, columns, plot } = table;
   return { title, unit, better, note, columns, plot, subjects: rows };
