@@ -1613,6 +1613,91 @@ static void notices_wait_a_hundred_seconds(void **state)
     assert_non_null(strstr(f->logged, "event=disconnected"));
 }
 
+static void time_out(struct fixture *f, struct sent *s)
+{
+    struct exchange_result result = {.why = "gave no answer in time", .failure = FAILURE_TIMEOUT};
+
+    report(f, s, &result);
+}
+
+/* What was sent before the gate shut says nothing of the probe that is under way. */
+static void only_its_own_failure_ends_a_probe(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p, *other;
+    struct sent *early, *late, *probe;
+
+    f->handlers[0].breaker_failures = 1;
+    other = established(f);
+    p = established(f);
+    assert_true(message(f, p, "early"));
+    early = last_sent(f);
+    assert_true(message(f, other, "late"));
+    late = last_sent(f);
+    time_out(f, early);
+    after(f, 1000);
+    assert_true(message(f, p, "probe"));
+    probe = last_sent(f);
+    time_out(f, late);
+    after(f, 10000);
+    assert_false(message(f, other, "a second probe"));
+    answer(f, probe, 204);
+    assert_int_equal(count_in_log(f, "answers again after 11 s"), 1);
+    assert_true(message(f, other, "b"));
+}
+
+/* The check that has just failed was not the probe's. */
+static void a_probe_waits_for_its_own_validation(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p, *first, *second;
+    struct sent *early, *check;
+
+    f->handlers[0].breaker_failures = 1;
+    first = established(f);
+    second = established(f);
+    p = established(f);
+    assert_true(message(f, p, "early"));
+    early = last_sent(f);
+    upstream__configure(f->up, &f->settings);
+    upstream__disconnected(first, STR("first"), f->now, 0);
+    upstream__disconnected(second, STR("second"), f->now, 0);
+    check = last_sent(f);
+    assert_string_equal(check->method, "OPTIONS");
+    time_out(f, early);
+    after(f, 10000);
+    time_out(f, check);
+    assert_ptr_not_equal(last_sent(f), check); /* the probe has begun with another check */
+    consent(f);
+    assert_non_null(strstr(last_sent(f)->body, "first"));
+    answer(f, last_sent(f), 204);
+    assert_non_null(strstr(last_sent(f)->body, "second"));
+    answer(f, last_sent(f), 204);
+    assert_int_equal(upstream__pending(f->up), 0);
+}
+
+/* As when handlers start later than the broker. */
+static void a_probe_that_has_to_validate_waits_for_no_other(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *peers[2];
+
+    f->handlers[0].breaker_failures = 1;
+    f->handlers[0].system_events = SYSTEM_EVENT_CONNECTED;
+    for (int i = 0; i < 2; i++)
+        peers[i] = connect_as(f, "chat", "c");
+    upstream__connected(peers[0], f, STR("first"), STR_NONE, f->now, 0);
+    nobody_answers(f);
+    upstream__connected(peers[1], f, STR("second"), STR_NONE, f->now, 0);
+    after(f, 1000);
+    consent(f);
+    assert_string_equal(last_sent(f)->user, "first");
+    answer(f, last_sent(f), 204);
+    assert_string_equal(last_sent(f)->user, "second");
+    answer(f, last_sent(f), 204);
+    assert_int_equal(upstream__pending(f->up), 0);
+}
+
 static void a_probe_that_is_dropped_leaves_its_turn_to_the_next(void **state)
 {
     struct fixture *f = *state;
@@ -2357,6 +2442,9 @@ int main(void)
         WITH_FIXTURE(threads_tell_together_that_a_handler_is_down_and_is_back),
         WITH_FIXTURE(notices_wait_for_a_handler_that_is_left_alone),
         WITH_FIXTURE(notices_wait_a_hundred_seconds),
+        WITH_FIXTURE(only_its_own_failure_ends_a_probe),
+        WITH_FIXTURE(a_probe_waits_for_its_own_validation),
+        WITH_FIXTURE(a_probe_that_has_to_validate_waits_for_no_other),
         WITH_FIXTURE(a_probe_that_is_dropped_leaves_its_turn_to_the_next),
         WITH_FIXTURE(failures_count_in_a_row_only),
         WITH_FIXTURE(answers_of_500_and_timeouts_are_failures),

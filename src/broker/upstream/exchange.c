@@ -49,10 +49,7 @@ static void refuse(struct exchange *x, int64_t now_ms)
 /* True when nothing stands in the way of this exchange; else it waits or is settled. */
 static bool passes(struct exchange *x, exchange_resume_fn *resume, int64_t now_ms)
 {
-    if (!gate__is_shut(x->gate) || x->probes)
-        return true;
-    x->probes = gate__probe(x->gate, now_ms);
-    if (x->probes)
+    if (!gate__is_shut(x->gate) || gate__is_probe(x->gate, x) || gate__probe(x->gate, x, now_ms))
         return true;
     if (x->patient)
         wait_at_gate(x, false, resume);
@@ -78,19 +75,17 @@ enum exchange_entry exchange__enter(struct exchange *x, struct gate *gate, bool 
 static void leave_gate(struct exchange *x)
 {
     gate__go(&x->waiter);
-    if (x->probes)
-        gate__no_probe(x->gate);
-    x->probes = false;
+    if (x->gate)
+        gate__no_probe(x->gate, x);
     x->gate = NULL;
 }
 
 void exchange__found(struct exchange *x, bool there, const char *why, int64_t now_ms)
 {
-    x->probes = false;
     if (there)
         gate__succeeded(x->gate, now_ms);
     else
-        gate__failed(x->gate, why, now_ms);
+        gate__failed(x->gate, x, why, now_ms);
 }
 
 static void end_try(struct exchange *x)
@@ -139,7 +134,7 @@ static void attempt(struct exchange *x, int64_t now_ms)
 {
     if (x->gate && !passes(x, attempt, now_ms))
         return;
-    if (x->gate && !gate__take_place(x->gate)) {
+    if (x->gate && !gate__take_place(x->gate, x)) {
         wait_at_gate(x, false, attempt);
         return;
     }
@@ -255,7 +250,7 @@ static bool goes_on_waiting(struct exchange *x, int64_t now_ms)
 static void settle_gate(struct exchange *x, const struct exchange_result *result, int64_t now_ms)
 {
     bool down = is_down(result);
-    bool probed = x->probes;
+    bool probed = gate__is_probe(x->gate, x);
 
     if (!down)
         exchange__found(x, true, NULL, now_ms);

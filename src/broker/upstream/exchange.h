@@ -29,7 +29,6 @@ struct exchange {
     const char *verdict;
     struct gate *gate; /* NULL: of a validation, or between events */
     bool patient;      /* rather waits at a shut gate than fails */
-    bool probes;       /* is to find out whether the handler is back */
     struct gate_waiter waiter;
     exchange_resume_fn *resume;      /* behind the gate */
     const struct handler_auth *auth; /* NULL: requests carry no token */

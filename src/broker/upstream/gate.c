@@ -22,7 +22,8 @@ struct gate {
     unsigned limit; /* failures in a row; 0: no breaker */
     int64_t max_wait_ms;
     unsigned failures; /* in a row */
-    bool shut, probing;
+    bool shut;
+    const struct exchange *probe; /* under way */
     bool look; /* all who wait are to see that it is shut: some cannot wait for a probe */
     int64_t shut_ms, wait_ms, retry_ms;
     struct upstream_outage *outage, own_outage;
@@ -211,9 +212,10 @@ void gate__remove(struct gate *g)
 
 /* --- what is asked at a time ---------------------------------------------------------- */
 
-bool gate__take_place(struct gate *g)
+/* Those who wait, wait for the probe. */
+bool gate__take_place(struct gate *g, const struct exchange *x)
 {
-    if (g->running >= g->max_running || (g->first && !g->admitting))
+    if (g->probe != x && (g->running >= g->max_running || (g->first && !g->admitting)))
         return false;
     g->running++;
     return true;
@@ -224,7 +226,7 @@ static void set_due(struct gate *g)
 {
     struct deadlines *ds = &g->up->gate_deadlines;
 
-    if (!g->first || (!g->look && (g->shut ? g->probing : g->running >= g->max_running)))
+    if (!g->first || (!g->look && (g->shut ? g->probe != NULL : g->running >= g->max_running)))
         deadlines__clear(ds, &g->due);
     else
         deadlines__set(ds, &g->due, g->shut && !g->look ? g->retry_ms : 0);
@@ -272,7 +274,7 @@ void gate__leave_place(struct gate *g)
 
 bool gate__lets_none_in(const struct gate *g, int64_t now_ms)
 {
-    return g->shut && (g->probing || now_ms < g->retry_ms);
+    return g->shut && (g->probe || now_ms < g->retry_ms);
 }
 
 static bool may_enter(const struct gate *g, int64_t now_ms)
@@ -310,18 +312,25 @@ bool gate__is_shut(const struct gate *g)
     return g->shut;
 }
 
-bool gate__probe(struct gate *g, int64_t now_ms)
+bool gate__probe(struct gate *g, const struct exchange *x, int64_t now_ms)
 {
     if (!g->shut || gate__lets_none_in(g, now_ms))
         return false;
-    g->probing = true;
+    g->probe = x;
     set_due(g);
     return true;
 }
 
-void gate__no_probe(struct gate *g)
+bool gate__is_probe(const struct gate *g, const struct exchange *x)
 {
-    g->probing = false;
+    return g->probe == x;
+}
+
+void gate__no_probe(struct gate *g, const struct exchange *x)
+{
+    if (g->probe != x)
+        return;
+    g->probe = NULL;
     set_due(g);
 }
 
@@ -340,7 +349,7 @@ const char *gate__refuse(struct gate *g, int64_t now_ms)
 void gate__succeeded(struct gate *g, int64_t now_ms)
 {
     g->failures = 0;
-    g->probing = false;
+    g->probe = NULL;
     if (!g->shut)
         return;
     g->shut = false;
@@ -367,14 +376,14 @@ static void shut(struct gate *g, int64_t now_ms)
               g->shown, g->failures, g->last_failure, (long long)(g->max_wait_ms / 1000));
 }
 
-void gate__failed(struct gate *g, const char *why, int64_t now_ms)
+void gate__failed(struct gate *g, const struct exchange *x, const char *why, int64_t now_ms)
 {
-    if (g->shut && !g->probing)
+    if (g->shut && g->probe != x)
         return; /* asked before it was shut */
     g->failures++;
     snprintf(g->last_failure, sizeof(g->last_failure), "%s", why);
     if (g->shut) {
-        g->probing = false;
+        g->probe = NULL;
         g->wait_ms = 2 * g->wait_ms < g->max_wait_ms ? 2 * g->wait_ms : g->max_wait_ms;
     } else if (g->limit == 0 || g->failures < g->limit) {
         return;

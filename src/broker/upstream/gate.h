@@ -46,8 +46,8 @@ void gate__remove(struct gate *g);
 
 /* --- what is asked at a time ---------------------------------------------------------- */
 
-/* False: no place is free, or others wait for one. */
-bool gate__take_place(struct gate *g);
+/* False: no place is free, or others wait for one. There is always one for the probe. */
+bool gate__take_place(struct gate *g, const struct exchange *x);
 void gate__leave_place(struct gate *g);
 void gate__wait(struct gate *g, struct gate_waiter *w, bool first);
 /* Waits no more, if it did. */
@@ -61,14 +61,17 @@ bool gate__is_shut(const struct gate *g);
 bool gate__lets_none_in(const struct gate *g, int64_t now_ms);
 /* True for the one that may find out whether the handler is back; it must report, or say
  * gate__no_probe. */
-bool gate__probe(struct gate *g, int64_t now_ms);
-void gate__no_probe(struct gate *g);
+bool gate__probe(struct gate *g, const struct exchange *x, int64_t now_ms);
+bool gate__is_probe(const struct gate *g, const struct exchange *x);
+/* It will not report, if it is the one. */
+void gate__no_probe(struct gate *g, const struct exchange *x);
 /* An event fails for it: why. Valid until the next call. */
 const char *gate__refuse(struct gate *g, int64_t now_ms);
 /* The handler was there, whatever it said. */
 void gate__succeeded(struct gate *g, int64_t now_ms);
-/* It was not there, or could not do its work, in all tries or in a probe. */
-void gate__failed(struct gate *g, const char *why, int64_t now_ms);
+/* It was not there, or could not do its work, in all tries or in a probe. At a shut gate only the
+ * probe counts. */
+void gate__failed(struct gate *g, const struct exchange *x, const char *why, int64_t now_ms);
 
 /* Lets those in who may enter now: `d` is from struct upstream's gate_deadlines. */
 void gate__due(struct deadline *d, int64_t now_ms);

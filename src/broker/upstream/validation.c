@@ -68,11 +68,16 @@ void validation__leave(struct validation_waiter *w)
     w->of = NULL;
 }
 
+/* Not those who have had it checked again meanwhile, who are behind all the others. */
 static void wake_all(struct validation *v, bool down, int64_t now_ms)
 {
-    while (v->first) {
+    const struct validation_waiter *end = v->last;
+    bool done = !end;
+
+    while (!done) {
         struct validation_waiter *w = v->first;
 
+        done = w == end;
         validation__leave(w);
         w->ready(w, v->consent ? NULL : v->why, down, now_ms);
     }
