@@ -179,7 +179,7 @@ static int check_single(const struct http_headers *h, struct diag *diag)
     coding = seen[TRANSFER_ENCODING].value;
     if (coding.ptr && !str__eq_nocase(str__trim(coding), STR("chunked"))) {
         diag__set(diag, PH_ERR_UNSUPPORTED, "Transfer-Encoding is \"%.*s\", expected \"chunked\"",
-                  STR_FMT(coding));
+                  STR_FMT(str__is_ascii(coding) ? coding : STR("?"))); /* it goes into JSON */
         return 501;
     }
     return 0;

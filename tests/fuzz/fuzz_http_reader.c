@@ -25,11 +25,15 @@ static enum http_verdict read_all(struct http_reader *r, struct str in, size_t s
     return verdict == HTTP_MORE ? http_reader__end(r, true) : verdict;
 }
 
-static void check_headers(const struct http_headers *headers)
+static void check_headers(const struct http_headers *headers, const struct http_headers *cut)
 {
     size_t bytes = 0;
 
+    check(headers->count == cut->count);
+
     for (size_t i = 0; i < headers->count; i++) {
+        check(str__eq(headers->items[i].name, cut->items[i].name));
+        check(str__eq(headers->items[i].value, cut->items[i].value));
         check(http__is_token(headers->items[i].name));
         check(!headers->items[i].value.len ||
               !memchr(headers->items[i].value.ptr, '\n', headers->items[i].value.len));
@@ -46,13 +50,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     check(verdict != HTTP_MORE);
     check(read_all(&cut, in, 1 + size % 7) == verdict);
+    check(strcmp(whole.why.text, cut.why.text) == 0);
+    check(whole.has_headers == cut.has_headers);
     if (verdict == HTTP_DONE) {
         const struct http_response *res = &whole.response;
 
         check(res->status >= 200 && res->status <= 599);
         check(res->body.len <= limits.body && str__eq(res->body, cut.response.body));
-        check(res->headers.count == cut.response.headers.count);
-        check_headers(&res->headers);
+        check(res->status == cut.response.status && whole.keeps == cut.keeps);
+        check_headers(&res->headers, &cut.response.headers);
     } else {
         check(whole.why.text[0]);
     }

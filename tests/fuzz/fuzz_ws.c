@@ -1,6 +1,6 @@
-/* The WebSocket decoder. The first byte says in what pieces the rest arrives; whatever
- * they are, the events must be those of the input in one piece, text must be UTF-8, and
- * no memory may be held between messages. */
+/* The WebSocket decoder. The first byte says in what pieces the rest arrives, and whether a server
+ * has sent it (128) or a client; whatever the pieces are, the events must be those of the input in
+ * one piece, text must be UTF-8, and no memory may be held between messages. */
 #include "base/buf.h"
 #include "ws/ws.h"
 
@@ -8,6 +8,7 @@
 
 #define MAX_MESSAGE 4096
 #define MAX_FRAMES 16
+#define FROM_SERVER 128
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -41,12 +42,15 @@ static void write_event(struct buf *out, const struct ws_event *ev)
     buf__str(out, ev->data);
 }
 
-static void run(struct str input, size_t step, struct buf *out)
+static void run(struct str input, bool from_server, size_t step, struct buf *out)
 {
     struct ws_event ev;
     struct ws ws;
 
-    ws__init(&ws, MAX_MESSAGE, MAX_FRAMES);
+    if (from_server)
+        ws__init_client(&ws, MAX_MESSAGE, MAX_FRAMES);
+    else
+        ws__init(&ws, MAX_MESSAGE, MAX_FRAMES);
     while (input.len > 0) {
         size_t len = step && step < input.len ? step : input.len;
         char *piece = malloc(len), *at = piece;
@@ -68,13 +72,15 @@ static void run(struct str input, size_t step, struct buf *out)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct buf whole, pieces;
+    bool from_server;
 
     if (size < 2)
         return 0;
+    from_server = data[0] & FROM_SERVER;
     buf__init(&whole, 1u << 24);
     buf__init(&pieces, 1u << 24);
-    run(str__n(data + 1, size - 1), 0, &whole);
-    run(str__n(data + 1, size - 1), 1 + data[0], &pieces);
+    run(str__n(data + 1, size - 1), from_server, 0, &whole);
+    run(str__n(data + 1, size - 1), from_server, 1 + data[0] % FROM_SERVER, &pieces);
     require(str__eq(buf__view(&whole), buf__view(&pieces)));
     buf__free(&whole);
     buf__free(&pieces);

@@ -1017,6 +1017,8 @@ static void tokens_are_generated(void **state)
          "chat\"}"},
         {"", "X-Forwarded-Proto: https://evil/\n",
          "{\"iat\":1800000000,\"exp\":1800003600,\"aud\":\"" HOST "/client/hubs/chat\"}"},
+        {"", "Host: h\xff\n",
+         "{\"iat\":1800000000,\"exp\":1800003600,\"aud\":\"http://h%FF/client/hubs/chat\"}"},
     };
     struct fixture *f = *state;
 

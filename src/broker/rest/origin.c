@@ -35,5 +35,5 @@ void origin__write(struct buf *out, const struct rest_world *world,
         return;
     }
     buf__str(out, secure ? STR("https://") : STR("http://"));
-    buf__str(out, host.len > 0 ? host : world->own_host);
+    url__encode_rest(out, host.len > 0 ? host : world->own_host); /* it goes into JSON */
 }
