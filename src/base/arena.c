@@ -85,13 +85,6 @@ void *arena__alloc_block(struct arena *a, size_t size)
                : NULL;
 }
 
-void *arena__zalloc(struct arena *a, size_t size)
-{
-    void *p = arena__alloc(a, size);
-
-    return p ? memset(p, 0, size) : NULL;
-}
-
 char *arena__dup(struct arena *a, const void *data, size_t len)
 {
     char *copy = len < SIZE_MAX ? arena__alloc(a, len + 1) : NULL;

@@ -43,7 +43,12 @@ static inline void *arena__alloc(struct arena *a, size_t size)
     a->at += rounded;
     return p;
 }
-void *arena__zalloc(struct arena *a, size_t size);
+static inline void *arena__zalloc(struct arena *a, size_t size)
+{
+    void *p = arena__alloc(a, size);
+
+    return p ? memset(p, 0, size) : NULL;
+}
 /* A copy with a NUL behind it. */
 char *arena__dup(struct arena *a, const void *data, size_t len);
 char *arena__strdup(struct arena *a, struct str s);

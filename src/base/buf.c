@@ -41,7 +41,7 @@ static char *reallocate(const struct buf *b, size_t cap)
 }
 
 /* Never has more room than for `max` bytes and the NUL. */
-static bool grow(struct buf *b, size_t len)
+static bool widen(struct buf *b, size_t len)
 {
     size_t cap = b->cap ? b->cap : FIRST_CAPACITY;
     char *data;
@@ -61,38 +61,9 @@ static bool grow(struct buf *b, size_t len)
     return true;
 }
 
-static char *room_for(struct buf *b, size_t len)
+void buf__grow(struct buf *b, size_t len)
 {
-    if (!b->failed && len >= b->cap - b->len)
-        b->failed = !grow(b, len);
-    return b->failed ? NULL : b->data + b->len;
-}
-
-char *buf__reserve(struct buf *b, size_t len)
-{
-    return room_for(b, len);
-}
-
-void buf__append(struct buf *b, const void *data, size_t len)
-{
-    char *to = room_for(b, len);
-
-    if (!to)
-        return;
-    if (len > 0)
-        memcpy(to, data, len);
-    b->len += len;
-    b->data[b->len] = '\0';
-}
-
-void buf__str(struct buf *b, struct str s)
-{
-    buf__append(b, s.ptr, s.len);
-}
-
-void buf__byte(struct buf *b, char c)
-{
-    buf__append(b, &c, 1);
+    b->failed = !widen(b, len);
 }
 
 void buf__u64(struct buf *b, uint64_t value)

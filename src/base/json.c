@@ -427,7 +427,7 @@ static enum ph_err check_white_space(struct str text, struct diag *diag)
  * are ASCII, which is quickly seen. */
 static enum ph_err check_utf8(struct str text, struct diag *diag)
 {
-    if (str__is_ascii(text) || utf8__valid(text))
+    if (utf8__valid(text))
         return PH_OK;
     return diag__set(diag, PH_ERR_SYNTAX, "not valid JSON: the text is not UTF-8");
 }

@@ -11,17 +11,30 @@ static uint64_t word_at(const char *at)
     return eight;
 }
 
+/* One to seven bytes as a word that is made of nothing else; some are in it again. */
+static uint64_t few_at(const char *at, size_t len)
+{
+    uint64_t three;
+    uint32_t first, last;
+
+    if (len < sizeof(first)) {
+        three = (unsigned char)at[0] | (uint64_t)(unsigned char)at[len / 2] << 8 |
+                (uint64_t)(unsigned char)at[len - 1] << 16;
+        return three | three << 24 | three << 48;
+    }
+    memcpy(&first, at, sizeof(first));
+    memcpy(&last, at + len - sizeof(last), sizeof(last));
+    return (uint64_t)last << 32 | first;
+}
+
 /* The bits in which they differ, eight bytes at once. The last word may overlap the one before. */
 static uint64_t difference(const char *a, const char *b, size_t len)
 {
     const size_t word = sizeof(uint64_t);
     uint64_t bits = 0;
 
-    if (len < word) {
-        for (size_t i = 0; i < len; i++)
-            bits |= (unsigned char)a[i] ^ (unsigned char)b[i];
-        return bits;
-    }
+    if (len < word)
+        return few_at(a, len) ^ few_at(b, len);
     for (size_t i = 0; i + word < len; i += word)
         bits |= word_at(a + i) ^ word_at(b + i);
     return bits | (word_at(a + len - word) ^ word_at(b + len - word));
@@ -160,11 +173,8 @@ static bool is_printable(struct str s)
     const size_t word = sizeof(uint64_t);
     uint64_t bits = 0;
 
-    if (s.len < word) {
-        for (size_t i = 0; i < s.len; i++)
-            bits |= unusual(UINT64_MAX / 0xff * (unsigned char)s.ptr[i]);
-        return bits == 0;
-    }
+    if (s.len < word)
+        return s.len == 0 || unusual(few_at(s.ptr, s.len)) == 0;
     for (size_t i = 0; i + word < s.len; i += word)
         bits |= unusual(word_at(s.ptr + i));
     return (bits | unusual(word_at(s.ptr + s.len - word))) == 0;

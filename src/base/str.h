@@ -29,7 +29,8 @@ static inline struct str str__n(const void *ptr, size_t len)
 
 static inline bool str__eq(struct str a, struct str b)
 {
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+    return a.len == b.len &&
+           (a.len == 0 || (a.ptr[0] == b.ptr[0] && memcmp(a.ptr, b.ptr, a.len) == 0));
 }
 
 /* Compares without ASCII case; bytes above 127 are compared as they are. The lengths come

@@ -26,6 +26,22 @@ static bool start_sequence(struct utf8 *state, uint8_t byte)
     return true;
 }
 
+/* Nearly all text is ASCII, most of it for long stretches. */
+static const uint8_t *skip_ascii(const uint8_t *p, const uint8_t *end)
+{
+    const uint64_t high = UINT64_MAX / 0xff << 7;
+    uint64_t words[4];
+
+    while (end - p >= 32 &&
+           (memcpy(words, p, 32), ((words[0] | words[1] | words[2] | words[3]) & high) == 0))
+        p += 32;
+    while (end - p >= 8 && (memcpy(words, p, 8), (words[0] & high) == 0))
+        p += 8;
+    while (p < end && *p < 0x80)
+        p++;
+    return p;
+}
+
 bool utf8__feed(struct utf8 *state, const void *data, size_t len)
 {
     const uint8_t *p = data, *end;
@@ -35,12 +51,7 @@ bool utf8__feed(struct utf8 *state, const void *data, size_t len)
     end = p + len;
     while (p < end) {
         if (state->need == 0) {
-            uint64_t eight;
-
-            while (end - p >= 8 && (memcpy(&eight, p, 8), (eight & 0x8080808080808080ULL) == 0))
-                p += 8;
-            while (p < end && *p < 0x80)
-                p++;
+            p = skip_ascii(p, end);
             if (p < end && !start_sequence(state, *p++))
                 return false;
         } else {
