@@ -115,12 +115,23 @@ static void set_limits(struct gate *g, const struct event_handler *h)
     g->max_wait_ms = (int64_t)1000 * either(h->breaker_seconds, SETTINGS_DEFAULT_BREAKER_SECONDS);
 }
 
-struct gate *gate__of(struct upstream *up, const struct event_handler *handler, struct str hub)
+static struct gate *look_for(struct upstream *up, const struct event_handler *h, struct str hub)
 {
-    struct gate *g = map__get(&up->gates, handler->identity);
+    struct gate *g = map__get(&up->gates, h->identity);
 
     if (!g)
-        g = gate_new(up, handler, hub);
+        g = gate_new(up, h, hub);
+    if (g) {
+        up->recent.handler = h;
+        up->recent.gate = g;
+    }
+    return g;
+}
+
+struct gate *gate__of(struct upstream *up, const struct event_handler *handler, struct str hub)
+{
+    struct gate *g = up->recent.handler == handler ? up->recent.gate : look_for(up, handler, hub);
+
     if (!g)
         return NULL;
     set_limits(g, handler);
@@ -148,6 +159,7 @@ void gate__forget_unused(struct upstream *up)
     struct gate *g;
     bool found = true;
 
+    up->recent.handler = NULL;
     while (found) { /* a map must not change under map__next */
         found = false;
         for (uint32_t at = 0; !found && (g = map__next(&up->gates, &at));) {

@@ -9,7 +9,11 @@ struct upstream {
     struct upstream_config config;
     struct deadlines deadlines; /* of exchanges */
     struct deadlines gate_deadlines;
-    struct map gates;       /* of event handlers, by identity */
+    struct map gates; /* of event handlers, by identity */
+    struct {          /* the last that was looked for: most events are for the same handler */
+        const struct event_handler *handler; /* in the settings; NULL: none */
+        struct gate *gate;
+    } recent;
     struct map validations; /* validation URL -> struct validation */
     struct upstream_peer *peers;
     unsigned settings_count; /* how often the settings have changed */
