@@ -27,8 +27,17 @@ static char to_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-/* Any order without case will do: shorter names come first. */
-static int compare(struct str a, struct str b)
+/* Any order will do: shorter names come first. */
+typedef int compare_fn(struct str a, struct str b);
+
+static int by_name(struct str a, struct str b)
+{
+    if (a.len != b.len)
+        return a.len < b.len ? -1 : 1;
+    return a.len > 0 ? memcmp(a.ptr, b.ptr, a.len) : 0;
+}
+
+static int by_name_without_case(struct str a, struct str b)
 {
     if (a.len != b.len)
         return a.len < b.len ? -1 : 1;
@@ -49,13 +58,14 @@ struct sorted {
 };
 
 /* False: the name is there already. */
-static bool sort_in(struct sorted *s, const struct metadata *m, size_t entry)
+static bool sort_in(struct sorted *s, const struct metadata_entry *items, size_t entry,
+                    compare_fn *compare)
 {
     size_t low = 0, high = s->count;
 
     while (low < high) {
         size_t middle = (low + high) / 2;
-        int order = compare(m->items[entry].name, m->items[s->at[middle]].name);
+        int order = compare(items[entry].name, items[s->at[middle]].name);
 
         if (order == 0)
             return false;
@@ -83,10 +93,27 @@ const char *metadata__problem(const struct metadata *m)
             return "metadata must have at most 8192 bytes in all";
         if (problem)
             return problem;
-        if (!sort_in(&sorted, m, i))
+        if (!sort_in(&sorted, m->items, i, by_name_without_case))
             return "a metadata name must not come twice";
     }
     return NULL;
+}
+
+/* From the last to the first; those that stay gather at the end. */
+size_t metadata__keep_last(struct metadata_entry *items, size_t count)
+{
+    struct sorted sorted;
+    size_t first = count;
+
+    sorted.count = 0;
+    for (size_t i = count; i > 0; i--) {
+        items[first - 1] = items[i - 1];
+        if (sort_in(&sorted, items, first - 1, by_name))
+            first--;
+    }
+    if (count > 0)
+        memmove(items, items + first, (count - first) * sizeof(*items));
+    return count - first;
 }
 
 size_t metadata__bytes(const struct metadata *m)

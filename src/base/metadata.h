@@ -25,6 +25,10 @@ struct metadata {
  * characters, no name twice, all within the limits. Else what is wrong, in words. */
 const char *metadata__problem(const struct metadata *m);
 
+/* Drops all but the last of each name, as written; the others keep their order. How many are
+ * left; `count` is at most METADATA_MAX_BYTES. */
+size_t metadata__keep_last(struct metadata_entry *items, size_t count);
+
 /* All names and values. */
 size_t metadata__bytes(const struct metadata *m);
 

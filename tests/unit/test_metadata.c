@@ -103,6 +103,32 @@ static void thousands_of_names_are_compared_quickly(void **state)
     assert_non_null(metadata__problem(&(struct metadata){items, count + 1}));
 }
 
+static void the_last_of_a_name_is_kept(void **state)
+{
+    static const struct {
+        const char *names, *left; /* a name is a letter, its value its place */
+    } rows[] = {
+        {"", ""},           {"a", "a0"},     {"aaa", "a2"},        {"aA", "a0A1"},
+        {"ab", "a0b1"},     {"aba", "b1a2"}, {"abcabc", "a3b4c5"}, {"abcb", "a0c2b3"},
+        {"bbca", "b1c2a3"},
+    };
+
+    (void)state;
+    for (size_t row = 0; row < sizeof(rows) / sizeof(*rows); row++) {
+        static const char digits[] = "0123456789";
+        struct metadata_entry items[10];
+        char left[21] = "";
+        size_t count = strlen(rows[row].names);
+
+        for (size_t i = 0; i < count; i++)
+            items[i] = (struct metadata_entry){{rows[row].names + i, 1}, {digits + i, 1}};
+        count = metadata__keep_last(items, count);
+        for (size_t i = 0; i < count; i++)
+            snprintf(left + 2 * i, 3, "%c%c", *items[i].name.ptr, *items[i].value.ptr);
+        assert_string_equal(left, rows[row].left);
+    }
+}
+
 static void headers_are_read_without_case_and_the_last_wins(void **state)
 {
     struct arena a;
@@ -172,6 +198,7 @@ int main(void)
         cmocka_unit_test(all_together_are_limited),
         cmocka_unit_test(no_name_comes_twice),
         cmocka_unit_test(thousands_of_names_are_compared_quickly),
+        cmocka_unit_test(the_last_of_a_name_is_kept),
         cmocka_unit_test(headers_are_read_without_case_and_the_last_wins),
         cmocka_unit_test(headers_are_written_in_lower_case),
         cmocka_unit_test(memory_may_run_out_anywhere),

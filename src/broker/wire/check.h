@@ -7,6 +7,9 @@
 
 /* Bytes of the names that clients give their streams and invocations. */
 #define CHECK_ID_MAX 256
+/* Entries of a group state: one that is too large for the core is refused there by an ack (section
+ * 2.6), one with more than these cannot be right. */
+#define CHECK_STATE_MAX 1000
 
 /* The frame's name in the JSON subprotocols, by which all error texts call it. */
 struct str check__frame_name(enum command_kind kind);

@@ -8,9 +8,8 @@
 
 #include <stdio.h>
 
-#define MAX_PARTS 16   /* members of `stream` and `error`, known ones and others */
-#define MAX_STATE 1000 /* members of `state` */
-#define MAX_SHOWN 64   /* bytes of a type that is none */
+#define MAX_PARTS 16 /* members of `stream` and `error`, known ones and others */
+#define MAX_SHOWN 64 /* bytes of a type that is none */
 
 struct reader {
     struct arena *arena;
@@ -195,15 +194,6 @@ static enum ph_err read_part(struct reader *r, const struct json *object, const 
     return PH_OK;
 }
 
-static bool comes_again(const struct json *m)
-{
-    for (const struct json *later = m->next; later; later = later->next) {
-        if (str__eq(later->key, m->key))
-            return true;
-    }
-    return false;
-}
-
 /* Metadata with a name twice is refused later on; elsewhere the last one counts, as it
  * does among the members of the frame. */
 static enum ph_err read_map(struct reader *r, const char *name, uint32_t max, bool keep_all,
@@ -211,6 +201,7 @@ static enum ph_err read_map(struct reader *r, const char *name, uint32_t max, bo
 {
     const struct json *value = optional(r, str__of(name)), *object;
     struct metadata_entry *items;
+    size_t count = 0;
     enum ph_err err;
 
     if (!value)
@@ -221,13 +212,12 @@ static enum ph_err read_map(struct reader *r, const char *name, uint32_t max, bo
     items = arena__alloc(r->arena, (object->count + 1) * sizeof(*items));
     if (!items)
         return PH_ERR_MEMORY;
-    *out = (struct metadata){items, 0};
     for (const struct json *m = object->child; m; m = m->next) {
         if (m->type != JSON_STRING)
             return refuse(r, name, "an object of strings", m);
-        if (keep_all || !comes_again(m))
-            items[out->count++] = (struct metadata_entry){m->key, m->string};
+        items[count++] = (struct metadata_entry){m->key, m->string};
     }
+    *out = (struct metadata){items, keep_all ? count : metadata__keep_last(items, count)};
     return PH_OK;
 }
 
@@ -316,11 +306,9 @@ static enum ph_err check_answer_error(struct reader *r)
     return err == PH_OK ? read_part(r, error, "message", "error.message", &unused) : err;
 }
 
-/* What is too large for the core is refused there by an ack (section 2.6). A map with so
- * many members that it cannot be right does not get that far. */
 static enum ph_err read_state(struct reader *r)
 {
-    enum ph_err err = read_map(r, "state", MAX_STATE, false, &r->out->state);
+    enum ph_err err = read_map(r, "state", CHECK_STATE_MAX, false, &r->out->state);
 
     r->out->has_state = r->out->state.items != NULL;
     return err;

@@ -8,8 +8,7 @@
 #include "broker/wire/protobuf.h"
 #include "webpubsub_pb.pb-c.h"
 
-#define MAX_STATE 1000 /* entries of a group state, as of JSON clients */
-#define JSON_DEPTH 64  /* as in the frames of JSON clients */
+#define JSON_DEPTH 64 /* as in the frames of JSON clients */
 /* What protobuf-c may take: every byte of the frame twice, and the fields themselves.
  * Metadata at its limits needs 750 KiB; a frame of nothing but tiny fields would need
  * forty times its size. */
@@ -288,25 +287,13 @@ static enum ph_err read_stream_end(struct reader *r, const Pb__UpstreamMessage *
                         : err;
 }
 
-/* The last of repeated names counts, as in every map of protobuf. Few pass here: what is
- * too large for the core is refused there (section 2.6), and what has this many members
- * cannot be right. */
+/* The last of repeated names counts, as in every map of protobuf. */
 static enum ph_err drop_repeated(struct reader *r, struct metadata *map,
                                  struct metadata_entry *items)
 {
-    size_t kept = 0;
-
-    if (map->count > MAX_STATE)
+    if (map->count > CHECK_STATE_MAX)
         return refuse(r, "state", "a map of at most 1000 entries");
-    for (size_t i = 0; i < map->count; i++) {
-        size_t later = i + 1;
-
-        while (later < map->count && !str__eq(items[i].name, items[later].name))
-            later++;
-        if (later == map->count)
-            items[kept++] = items[i];
-    }
-    map->count = kept;
+    map->count = metadata__keep_last(items, map->count);
     return PH_OK;
 }
 
