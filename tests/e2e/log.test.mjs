@@ -75,6 +75,28 @@ test("what is no request is told as well, once and without its query", async (t)
   assert.doesNotMatch(broker.log, /geheim/);
 });
 
+test("bad requests of several connections at once: each has its own status in the log", async (t) => {
+  const broker = await startBroker(t, { threads: 1 });
+  const kinds = [
+    { begin: "GET /host HTTP/1.1\r\nX: ", end: "x\r\n\r\n", status: 400 },
+    { begin: "GET /version HTTP/7", end: ".0\r\nHost: h\r\n\r\n", status: 505 },
+  ];
+  const connections = await Promise.all(Array.from({ length: 40 }, async (_, i) => {
+    const kind = kinds[i % 2];
+    const connection = await RawConnection.open(t, broker.port);
+    connection.write(kind.begin);
+    return { ...kind, connection, from: `127.0.0.1:${connection.socket.localPort}` };
+  }));
+  assert.equal((await fetch(`${broker.url}/api/health`)).status, 200); // what was written before has been read
+  for (const { connection, end } of connections) connection.write(end);
+  for (const { connection, from } of connections) {
+    await connection.closed;
+    await broker.logged(new RegExp(`request refused with .* from=${from}\\b`));
+  }
+  const told = linesWith(broker, /request refused with/).map((line) => /with (\d+): .* from=(\S+)/.exec(line).slice(1).join(" "));
+  assert.deepEqual(told.sort(), connections.map(({ status, from }) => `${status} ${from}`).sort());
+});
+
 test("who is turned away at the end is told", async (t) => {
   const server = await startEventServer(t, () => "hang");
   const broker = await startBroker(t, { upstreams: { chat: server.url } });

@@ -22,11 +22,12 @@ struct front {
     struct wheel wheel; /* of connections that have yet to complete a request */
     struct lingerers linger;
     struct request *requests;
+    struct link connections;
     uint64_t ended;     /* connections */
     bool quiet;         /* no new requests */
     bool closing;       /* nor the rest of those that have begun */
     bool has_work;      /* that shows at no descriptor: a resumed or upgraded connection */
-    unsigned complaint; /* status that libmicrohttpd answered with by itself last; 0: told */
+    unsigned complaint; /* of libmicrohttpd, that is nobody's yet: see settle_complaint; 0: none */
 };
 
 /* A TCP connection. libmicrohttpd's own timeout starts again with each byte, so a client
@@ -35,10 +36,14 @@ struct front {
 struct connection {
     struct wheel_entry deadline;
     struct front *front;
+    struct link link; /* in the front's connections */
+    struct MHD_Connection *mhd;
+    struct request *request; /* that is here, or of which the line is */
     int fd;
-    bool unread; /* answered without reading the body */
-    bool asked;  /* a request line has come, of this request or of one before */
-    bool late;   /* its time was up */
+    unsigned complaint; /* status that libmicrohttpd answers with by itself; 0: none, or told */
+    bool unread;        /* answered without reading the body */
+    bool asked;         /* a request line has come, of this request or of one before */
+    bool late;          /* its time was up */
 };
 
 static struct connection *connection_of(struct MHD_Connection *mhd)
@@ -96,15 +101,15 @@ static void tell_late(struct front *f, const char *peer, const char *call)
               f->shard->broker->limits.request_seconds);
 }
 
-static void tell_complaint(struct front *f, const char *peer, const char *call)
+static void tell_complaint(struct connection *c, const char *peer, const char *call)
 {
-    log__info(f->shard->broker->log, LOG_FIELDS("from", peer, "call", call),
-              "request refused with %u: %s", f->complaint, complaint_text(f->complaint));
-    f->complaint = 0;
+    log__info(c->front->shard->broker->log, LOG_FIELDS("from", peer, "call", call),
+              "request refused with %u: %s", c->complaint, complaint_text(c->complaint));
+    c->complaint = 0;
 }
 
 /* A request that libmicrohttpd has refused by itself, or that did not come in time. */
-static void tell_unheard(struct front *f, const struct connection *c, struct request *r)
+static void tell_unheard(struct front *f, struct connection *c, struct request *r)
 {
     char peer[FRONT_PEER_MAX];
     struct str rest = str__of(r->target), path;
@@ -113,27 +118,63 @@ static void tell_unheard(struct front *f, const struct connection *c, struct req
     front__peer(r->mhd, peer);
     if (c->late)
         tell_late(f, peer, call);
-    else if (f->complaint != 0)
-        tell_complaint(f, peer, call);
+    else if (c->complaint != 0)
+        tell_complaint(c, peer, call);
 }
 
 /* Bytes came, and no request line was among them. Those who only look whether somebody listens,
  * as some load balancers do, send none. */
-static void tell_gibberish(struct front *f, struct MHD_Connection *mhd, const struct connection *c)
+static void tell_gibberish(struct front *f, struct connection *c)
 {
     char peer[FRONT_PEER_MAX];
 
-    if (f->complaint == 0 && (c->asked || received__bytes(c->fd) == 0))
+    if (c->complaint == 0 && (c->asked || received__bytes(c->fd) == 0))
         return;
-    front__peer(mhd, peer);
-    if (f->complaint != 0)
-        tell_complaint(f, peer, NULL);
+    front__peer(c->mhd, peer);
+    if (c->complaint != 0)
+        tell_complaint(c, peer, NULL);
     else if (c->late)
         tell_late(f, peer, NULL);
     else
         log__info(f->shard->broker->log, LOG_FIELDS("from", peer),
                   "connection closed: what came is no request of HTTP/1.1; if it is TLS, use "
                   "http:// and ws://, or put a proxy in front that takes the TLS off");
+}
+
+/* Neither has it been answered here nor is it being answered. */
+static bool is_unheard(const struct request *r)
+{
+    return (r->stage == REQUEST_NEW || r->stage == REQUEST_BODY) && !r->unread;
+}
+
+static bool is_refused_unheard(const struct connection *c)
+{
+    const union MHD_ConnectionInfo *info;
+
+    if (c->complaint != 0 || (c->request && !is_unheard(c->request)))
+        return false;
+    info = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_HTTP_STATUS);
+    return info && info->http_status != 0;
+}
+
+/* libmicrohttpd does not say of whom it complains, but knows which connections it is answering.
+ * So it complained of the one whose answer is none of ours; or else of the one that is ending,
+ * whose answer it has just forgotten. Before another complaint, and before any end: there is one
+ * at a time to be settled. */
+static void settle_complaint(struct front *f, struct connection *ending)
+{
+    struct connection *whose = ending, *c;
+
+    if (f->complaint == 0)
+        return;
+    for (struct link *l = f->connections.next; l != &f->connections; l = l->next) {
+        c = LIST_ITEM(l, struct connection, link);
+        if (c != ending && is_refused_unheard(c))
+            whose = c;
+    }
+    if (whose)
+        whose->complaint = f->complaint;
+    f->complaint = 0;
 }
 
 static void expect_request(struct connection *c)
@@ -152,20 +193,24 @@ static void open_connection(struct front *f, struct MHD_Connection *mhd, void **
     if (!c)
         return;
     c->front = f;
+    c->mhd = mhd;
     c->fd = info->connect_fd;
+    list__append(&f->connections, &c->link);
     expect_request(c);
 }
 
-static void close_connection(struct connection *c, struct MHD_Connection *mhd)
+static void close_connection(struct connection *c)
 {
     struct front *f = c->front;
     int fd;
 
+    settle_complaint(f, c);
     if (!f->closing)
-        tell_gibberish(f, mhd, c);
+        tell_gibberish(f, c);
     if (c->unread && (fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 0)) >= 0)
         linger__add(&f->linger, fd, shard__now(f->shard));
     wheel__remove(&f->wheel, &c->deadline);
+    list__remove(&c->link);
     f->ended++;
     free(c);
 }
@@ -178,7 +223,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         open_connection(f, mhd, context);
     } else if (*context) {
-        close_connection(*context, mhd);
+        close_connection(*context);
         *context = NULL;
     }
 }
@@ -208,17 +253,13 @@ static void *on_target(void *cls, const char *uri, struct MHD_Connection *mhd)
     struct connection *c = connection_of(mhd);
     struct request *r = c ? request__new(f->shard, mhd, uri) : NULL;
 
-    if (c)
+    if (c) {
         c->asked = true;
+        c->request = r;
+    }
     if (r)
         link_request(f, r);
     return r;
-}
-
-/* Neither has it been answered here nor is it being answered. */
-static bool is_unheard(const struct front *f, const struct request *r)
-{
-    return (r->stage == REQUEST_NEW || r->stage == REQUEST_BODY) && !r->unread && !f->closing;
 }
 
 static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
@@ -229,14 +270,16 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     struct front *f = cls;
 
     *context = NULL;
+    settle_complaint(f, c);
     if (!r)
         return;
     if (c && (c->late || code == MHD_REQUEST_TERMINATED_WITH_ERROR)) {
-        if (is_unheard(f, r))
+        if (is_unheard(r) && !f->closing)
             tell_unheard(f, c, r);
-        f->complaint = 0; /* or it has an answer of ours, and was told of with that */
+        c->complaint = 0; /* or it has an answer of ours, and was told of with that */
     }
     if (c) {
+        c->request = NULL;
         c->unread = r->unread;
         expect_request(c);
     }
@@ -280,8 +323,10 @@ on_message(void *cls, const char *fmt, va_list args)
 
     vsnprintf(text, sizeof(text), fmt, args);
     text[strcspn(text, "\n")] = '\0';
-    if (strncmp(text, complaint, strlen(complaint)) == 0)
+    if (strncmp(text, complaint, strlen(complaint)) == 0) {
+        settle_complaint(f, NULL);
         f->complaint = (unsigned)strtoul(text + strlen(complaint), NULL, 10);
+    }
     log__debug(f->shard->broker->log, LOG_NONE, "http: %s", text);
 }
 
@@ -364,6 +409,7 @@ struct front *front__open(struct shard *s, int listen_fd, struct diag *diag)
 
     if (f) {
         f->shard = s;
+        list__init(&f->connections);
         wheel__init(&f->wheel, shard__now(s));
         linger__init(&f->linger, &s->transports.poller, shard__now(s));
         f->daemon = start_daemon(f, listen_fd);
