@@ -28,7 +28,7 @@ bool http_text__parse(struct arena *a, struct str text, struct http_headers *hea
 {
     struct str line;
 
-    *headers = (struct http_headers){NULL, 0, 0};
+    *headers = (struct http_headers){0};
     *body = STR("");
     while (str__split(&text, '\n', &line)) {
         if (line.len > 0 && line.ptr[line.len - 1] == '\r')

@@ -24,6 +24,17 @@ struct serving {
     struct diag diag;
 };
 
+/* Not all of a diag is zeroed, which most requests have no need of. */
+static void init(struct serving *s, struct ph_app *app, const struct ph_request *req,
+                 struct ph_response *res, bool copies_body)
+{
+    s->app = app;
+    s->req = &req->http;
+    s->res = res;
+    s->copies_body = copies_body;
+    s->diag.text[0] = '\0';
+}
+
 /* What a refused request says about itself, as far as it says anything. */
 static const struct {
     const char *field;
@@ -90,8 +101,9 @@ static void refuse(struct serving *s, int status, const char *text)
 void app__refuse(struct ph_app *app, const struct ph_request *req, struct ph_response *res,
                  int status, const char *why)
 {
-    struct serving s = {.app = app, .req = &req->http, .res = res};
+    struct serving s;
 
+    init(&s, app, req, res, false);
     diag__set(&s.diag, PH_ERR_SYNTAX, "%s", why);
     refuse(&s, status, NULL);
 }
@@ -522,8 +534,9 @@ static bool serve_request(struct serving *s, ph_served_fn *done, void *arg)
 
 int app__check_head(struct ph_app *app, const struct ph_request *req, struct ph_response *res)
 {
-    struct serving s = {.app = app, .req = &req->http, .res = res};
+    struct serving s;
 
+    init(&s, app, req, res, false);
     reset(app, res);
     return judge_head(&s);
 }
@@ -561,10 +574,12 @@ static enum ph_err serve_unchecked(struct serving *s, ph_served_fn *done, void *
 enum ph_err ph_app_serve_async(struct ph_app *app, const struct ph_request *request,
                                struct ph_response *response, ph_served_fn *done, void *arg)
 {
-    struct serving s = {.app = app, .req = &request->http, .res = response, .copies_body = true};
+    struct serving s;
     bool answered;
-    enum ph_err err = serve_unchecked(&s, done, arg, &answered);
+    enum ph_err err;
 
+    init(&s, app, request, response, true);
+    err = serve_unchecked(&s, done, arg, &answered);
     if (answered)
         done(response, arg);
     return err;
@@ -573,11 +588,12 @@ enum ph_err ph_app_serve_async(struct ph_app *app, const struct ph_request *requ
 enum ph_err ph_app_serve(struct ph_app *app, const struct ph_request *request,
                          struct ph_response *response)
 {
-    struct serving s = {.app = app, .req = &request->http, .res = response, .copies_body = true};
+    struct serving s;
     bool answered;
     enum ph_err err;
     sem_t later;
 
+    init(&s, app, request, response, true);
     sem_init(&later, 0, 0);
     err = serve_unchecked(&s, wake, &later, &answered);
     if (!answered)
@@ -589,8 +605,9 @@ enum ph_err ph_app_serve(struct ph_app *app, const struct ph_request *request,
 bool app__serve_checked(struct ph_app *app, const struct ph_request *req, struct ph_response *res,
                         ph_served_fn *done, void *arg)
 {
-    struct serving s = {.app = app, .req = &req->http, .res = res};
+    struct serving s;
 
+    init(&s, app, req, res, false);
     reset(app, res);
     return serve_request(&s, done, arg);
 }

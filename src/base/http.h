@@ -15,6 +15,7 @@ struct http_headers {
     struct http_header *items;
     size_t count;
     size_t cap;
+    bool printable; /* all values are known to be printable ASCII: nobody need look again */
 };
 
 struct http_request {
@@ -40,6 +41,7 @@ static inline bool http__add(struct arena *a, struct http_headers *h, struct str
     if (h->count == h->cap && !http__grow(a, h))
         return false;
     h->items[h->count++] = (struct http_header){name, value};
+    h->printable = false;
     return true;
 }
 /* Makes the header values and the body copies with a NUL behind them. False when memory is

@@ -3,6 +3,10 @@
 #include <stdlib.h>
 #include <strings.h>
 
+/* In each byte of a word. */
+#define ONES (UINT64_MAX / 0xff)
+#define HIGH (ONES << 7)
+
 static uint64_t word_at(const char *at)
 {
     uint64_t eight;
@@ -40,7 +44,7 @@ static uint64_t difference(const char *a, const char *b, size_t len)
     return bits | (word_at(a + len - word) ^ word_at(b + len - word));
 }
 
-#define SMALL 0x20u /* makes a letter small */
+#define SMALL 0x20 /* makes a letter small */
 
 /* A cheap no for most pairs that are looked at when a header is searched. */
 static bool may_equal(char a, char b)
@@ -56,7 +60,7 @@ bool str__same_letters(const char *a, const char *b, size_t len)
     if (len == 0 || !may_equal(a[0], b[0]) || !may_equal(a[len - 1], b[len - 1]))
         return len == 0;
     bits = difference(a, b, len);
-    return bits == 0 || ((bits & ~(UINT64_MAX / 0xff * SMALL)) == 0 && strncasecmp(a, b, len) == 0);
+    return bits == 0 || ((bits & ~(ONES * SMALL)) == 0 && strncasecmp(a, b, len) == 0);
 }
 
 bool str__starts_with(struct str s, struct str prefix)
@@ -157,32 +161,60 @@ const unsigned char str__hex_digits[256] = {
     12,        13, 14, 15, 16, ['a'] = 11, 12, 13, 14, 15, 16,
 };
 
-/* Some of the high bits are set when a byte is not printable ASCII. What is borrowed and carried
- * comes from such a byte only, so that the lowest of them is told for certain. */
-static uint64_t unusual(uint64_t eight)
-{
-    const uint64_t ones = UINT64_MAX / 0xff;
+typedef uint8_t bytes __attribute__((vector_size(8)));
 
-    return ((eight - ones * 0x20) | (eight + ones) | eight) & (ones << 7);
+static uint64_t word_of(bytes b)
+{
+    uint64_t eight;
+
+    memcpy(&eight, &b, sizeof(eight));
+    return eight;
 }
 
-/* Whether all of it is printable ASCII; eight bytes at once, the last of which may overlap those
- * before. */
-static bool is_printable(struct str s)
+static bytes in_word(bytes b)
 {
-    const size_t word = sizeof(uint64_t);
-    uint64_t bits = 0;
+    return (bytes)(((b | SMALL) - 'a' < 26) | (b - '0' < 10) | (b == '-'));
+}
 
-    if (s.len < word)
-        return s.len == 0 || unusual(few_at(s.ptr, s.len)) == 0;
-    for (size_t i = 0; i + word < s.len; i += word)
-        bits |= unusual(word_at(s.ptr + i));
-    return (bits | unusual(word_at(s.ptr + s.len - word))) == 0;
+static bytes printable(bytes b)
+{
+    return (bytes)(b - ' ' < 0x7f - ' ');
+}
+
+/* Eight bytes at once, the last of which may overlap those before. */
+static inline __attribute__((always_inline)) bool all_are(bytes (*good)(bytes b), struct str s)
+{
+    uint64_t few, all = UINT64_MAX;
+    size_t i = 0;
+    bytes b;
+
+    if (s.len < sizeof(b)) {
+        few = few_at(s.ptr, s.len);
+        memcpy(&b, &few, sizeof(b));
+        return word_of(good(b)) == UINT64_MAX;
+    }
+    do {
+        memcpy(&b, s.ptr + i, sizeof(b));
+        all &= word_of(good(b));
+        i += sizeof(b);
+    } while (i + sizeof(b) <= s.len);
+    memcpy(&b, s.ptr + s.len - sizeof(b), sizeof(b));
+    return (all & word_of(good(b))) == UINT64_MAX;
+}
+
+bool str__is_word(struct str s)
+{
+    return s.len == 0 || all_are(in_word, s);
+}
+
+bool str__is_printable(struct str s)
+{
+    return s.len == 0 || all_are(printable, s);
 }
 
 bool str__has_control(struct str s)
 {
-    if (is_printable(s))
+    if (str__is_printable(s))
         return false;
     for (size_t i = 0; i < s.len; i++) {
         if ((unsigned char)s.ptr[i] < 0x20 || s.ptr[i] == 0x7f)
@@ -193,17 +225,16 @@ bool str__has_control(struct str s)
 
 bool str__is_plain_value(struct str s)
 {
-    return is_printable(s) && (s.len == 0 || (s.ptr[0] != ' ' && s.ptr[s.len - 1] != ' '));
+    return str__is_printable(s) && (s.len == 0 || (s.ptr[0] != ' ' && s.ptr[s.len - 1] != ' '));
 }
 
 bool str__is_ascii(struct str s)
 {
-    const uint64_t high = UINT64_MAX / 0xff << 7;
     const size_t word = sizeof(uint64_t);
     size_t i = 0;
 
     for (; s.len - i >= word; i += word) {
-        if (word_at(s.ptr + i) & high)
+        if (word_at(s.ptr + i) & HIGH)
             return false;
     }
     while (i < s.len && (unsigned char)s.ptr[i] < 0x80)

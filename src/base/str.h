@@ -69,6 +69,10 @@ bool str__has_control(struct str s);
 
 /* True when no byte is above 127. */
 bool str__is_ascii(struct str s);
+/* True when all are ASCII letters, digits and hyphens, as in nearly all names. */
+bool str__is_word(struct str s);
+/* True when all is printable ASCII, as nearly all headers are. */
+bool str__is_printable(struct str s);
 /* Printable ASCII without a space at its ends: what nearly all values of headers are. */
 bool str__is_plain_value(struct str s);
 

@@ -99,7 +99,7 @@ static enum ph_err read_single(struct decoder *d, unsigned line, struct str *out
 
 static enum ph_err check_text(struct decoder *d, struct str name, struct str value)
 {
-    if (str__is_plain_value(value))
+    if (d->req->headers.printable || str__is_printable(value))
         return PH_OK;
     if (str__has_control(value))
         return diag__set(d->diag, PH_ERR_SYNTAX, "header %.*s holds a control character",

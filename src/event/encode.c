@@ -134,7 +134,7 @@ enum ph_err event__encode(struct arena *a, const struct ph_event *ev, struct str
     struct encoder e = {a, ev, out, diag};
     enum ph_err err;
 
-    out->headers = (struct http_headers){NULL, 0, 0};
+    out->headers = (struct http_headers){0};
     err = add_headers(&e, signature);
     return err == PH_OK ? set_body(&e) : err;
 }

@@ -57,7 +57,7 @@ static enum ph_err take_attributes(struct arena *a, struct ph_event *ev, struct 
 /* Names in lower case and values without white space around, as headers bring them. */
 static enum ph_err take_metadata(struct arena *a, struct metadata *m, struct diag *diag)
 {
-    struct http_headers headers = {NULL, 0, 0};
+    struct http_headers headers = {0};
     const char *problem = metadata__problem(m);
 
     if (problem)
@@ -71,10 +71,10 @@ static enum ph_err take_metadata(struct arena *a, struct metadata *m, struct dia
 static enum ph_err take_mqtt_properties(struct arena *a, struct http_headers *properties,
                                         struct diag *diag)
 {
-    struct http_headers headers = {NULL, 0, 0};
+    struct http_headers headers = {0};
     enum ph_err err = mqtt__to_headers(a, properties, &headers, diag);
 
-    *properties = (struct http_headers){NULL, 0, 0};
+    *properties = (struct http_headers){0};
     if (err == PH_OK && !mqtt__from_headers(a, &headers, properties))
         err = out_of_memory(diag);
     return err;

@@ -1,15 +1,31 @@
 #include "event/event.h"
 
+#include <endian.h>
+
 #define SCHEME STR("sha256=")
 #define DIGEST_HEX_LEN (2 * MAC_SIZE)
+#define ONES (UINT64_MAX / 0xff) /* in each byte of a word */
+
+/* Four bytes as eight lower case digits, in the order of their memory. */
+static uint64_t digits_of(const uint8_t bytes[4])
+{
+    uint64_t digits = 0, letters;
+
+    memcpy(&digits, bytes, 4);
+    digits = le64toh(digits);
+    digits = (digits | digits << 16) & 0x0000ffff0000ffff;
+    digits = (digits | digits << 8) & 0x00ff00ff00ff00ff;
+    digits = (digits >> 4 | digits << 8) & ONES * 0x0f;
+    letters = (digits + ONES * 6) >> 4 & ONES;
+    return htole64(digits + ONES * '0' + letters * ('a' - '0' - 10));
+}
 
 static void write_digits(const uint8_t mac[MAC_SIZE], char out[DIGEST_HEX_LEN])
 {
-    static const char hex[] = "0123456789abcdef";
+    for (size_t i = 0; i < MAC_SIZE; i += 4) {
+        uint64_t digits = digits_of(mac + i);
 
-    for (size_t i = 0; i < MAC_SIZE; i++) {
-        out[2 * i] = hex[mac[i] >> 4];
-        out[2 * i + 1] = hex[mac[i] & 15];
+        memcpy(out + 2 * i, &digits, sizeof(digits));
     }
 }
 
@@ -34,7 +50,6 @@ bool event__sign(struct buf *out, struct str connection_id, struct mac_key *cons
  * the same. Only letters have the bit that is shifted to where their cases differ. */
 static bool same_digits(const char *theirs, const char ours[DIGEST_HEX_LEN])
 {
-    const uint64_t letter = UINT64_MAX / 0xff * 0x40;
     uint64_t differing = 0;
 
     for (size_t i = 0; i < DIGEST_HEX_LEN; i += sizeof(uint64_t)) {
@@ -42,7 +57,7 @@ static bool same_digits(const char *theirs, const char ours[DIGEST_HEX_LEN])
 
         memcpy(&got, theirs + i, sizeof(got));
         memcpy(&want, ours + i, sizeof(want));
-        differing |= (got ^ want) & ~((want & letter) >> 1);
+        differing |= (got ^ want) & ~((want & ONES * 0x40) >> 1);
     }
     return differing == 0;
 }

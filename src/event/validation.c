@@ -112,7 +112,7 @@ void event__validate(struct arena *a, const struct http_request *req, const stru
 
 bool event__validation_request(struct arena *a, struct str origin, struct http_request *out)
 {
-    out->headers = (struct http_headers){NULL, 0, 0};
+    out->headers = (struct http_headers){0};
     out->body = STR_NONE;
     return http__add(a, &out->headers, REQUEST_ORIGIN, origin) &&
            http__add(a, &out->headers, STR("ce-awpsversion"), STR("1.0"));

@@ -27,6 +27,7 @@ struct taker {
     const char *end; /* of the value before; NULL at first */
     bool layout;
     bool cut; /* something is between the parts */
+    bool printable;
     bool failed;
 };
 
@@ -39,6 +40,7 @@ static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const cha
     if (t->layout && t->end && !clean_gap(t->end, name))
         t->cut = true;
     t->end = value ? value + value_len : NULL;
+    t->printable &= str__is_printable(str__n(value, value_len));
     t->failed = !http__add(t->arena, t->headers, str__n(name, name_len),
                            str__n(value ? value : "", value_len));
     return t->failed ? MHD_NO : MHD_YES;
@@ -83,13 +85,15 @@ void head__hide_query(const char *target)
 bool head__take(struct arena *a, struct MHD_Connection *mhd, const struct head_line *line,
                 struct http_request *out, const char **malformed)
 {
-    struct taker t = {.arena = a, .headers = &out->headers, .layout = knows_layout()};
+    struct taker t = {
+        .arena = a, .headers = &out->headers, .layout = knows_layout(), .printable = true};
 
     *out = (struct http_request){.method = str__of(line->method)};
     http__set_target(out, str__of(line->target));
     MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, take_header, &t);
     if (t.failed)
         return false;
+    out->headers.printable = t.printable;
     if (t.layout && (line_is_cut(line) || (t.end && !ends_in_empty_line(mhd, line->method, t.end))))
         t.cut = true;
     *malformed = t.cut ? "the head holds a NUL byte, a folded line or one without a name, or its "

@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check(const struct ph_keys *keys)
 {
     const struct keyring *ring = keyring__new(&keys, 1);
-    const struct http_headers none = {NULL, 0, 0};
+    const struct http_headers none = {0};
     struct diag diag = {""};
     enum ph_err err;
 

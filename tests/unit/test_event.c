@@ -579,7 +579,7 @@ static struct ph_event of_mqtt(enum ph_event_kind kind, const char *name)
 
     ev.subprotocol = STR("mqtt");
     ev.physical_id = STR("phys-7");
-    ev.mqtt_properties = (struct http_headers){properties, 3, 3};
+    ev.mqtt_properties = (struct http_headers){.items = properties, .count = 3, .cap = 3};
     return ev;
 }
 
@@ -658,7 +658,7 @@ static void mqtt_properties_that_no_header_holds_are_not_encoded(void **state)
         struct ph_event ev = of_mqtt(PH_EVENT_USER, "alarm");
 
         ev.data = STR("1");
-        ev.mqtt_properties = (struct http_headers){&rows[i], 1, 1};
+        ev.mqtt_properties = (struct http_headers){.items = &rows[i], .count = 1, .cap = 1};
         assert_int_equal(event__encode(&f->arena, &ev, STR_NONE, &f->req, &f->diag),
                          PH_ERR_ARGUMENT);
         assert_int_equal(event__hand_over(&f->arena, &ev, &limits, &f->ev, &f->diag),

@@ -149,7 +149,7 @@ static struct ph_event of_kind(enum ph_event_kind kind, const char *name, bool m
     if (mqtt) {
         ev.physical_id = STR("p");
         ev.subprotocol = STR("mqtt");
-        ev.mqtt_properties = (struct http_headers){properties, 2, 2};
+        ev.mqtt_properties = (struct http_headers){.items = properties, .count = 2, .cap = 2};
         ev.mqtt = kind == PH_EVENT_CONNECT ? &mqtt_connect : &mqtt_end;
     }
     return ev;

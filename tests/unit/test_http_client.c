@@ -142,7 +142,7 @@ static void no_value_ends_its_line(void **state)
         struct buf out = written(&http, "http://h/", bad[i], false);
 
         buf__free(&out);
-        http.headers = (struct http_headers){&value, 1, 1};
+        http.headers = (struct http_headers){.items = &value, .count = 1, .cap = 1};
         out = written(&http, "http://h/", STR_NONE, false);
         buf__free(&out);
         http.headers.items = &name;

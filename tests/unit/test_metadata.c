@@ -132,7 +132,7 @@ static void the_last_of_a_name_is_kept(void **state)
 static void headers_are_read_without_case_and_the_last_wins(void **state)
 {
     struct arena a;
-    struct http_headers headers = {NULL, 0, 0};
+    struct http_headers headers = {0};
     struct metadata m;
 
     (void)state;
@@ -158,7 +158,7 @@ static void headers_are_written_in_lower_case(void **state)
 {
     const struct metadata_entry items[] = {{STR("Trace"), STR(" 1 ")}, {STR("b"), STR("")}};
     struct arena a;
-    struct http_headers headers = {NULL, 0, 0};
+    struct http_headers headers = {0};
 
     (void)state;
     arena__init(&a, NULL, 0, 1 << 16);
@@ -178,7 +178,7 @@ static void memory_may_run_out_anywhere(void **state)
 
     (void)state;
     for (size_t max = 0; !done; max += 16) {
-        struct http_headers headers = {NULL, 0, 0};
+        struct http_headers headers = {0};
         struct metadata back;
         struct arena a;
 

@@ -37,7 +37,8 @@ static bool check(const char *line1, const char *line2, const char *connection, 
         {STR("host"), STR("localhost")},
         {STR("CE-Signature"), str__of(line2)},
     };
-    struct http_headers headers = {line1 ? items : items + 1, line1 ? 3 : 2, 3};
+    struct http_headers headers = {
+        .items = line1 ? items : items + 1, .count = line1 ? 3 : 2, .cap = 3};
     struct mac_key *keys[] = {key1 ? mac__key_new(str__of(key1)) : NULL,
                               key2 ? mac__key_new(str__of(key2)) : NULL};
     bool fits;

@@ -86,7 +86,7 @@ static void the_handshake_table(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         size_t allowed = 0;
 
-        f->req.headers = (struct http_headers){NULL, 0, 0};
+        f->req.headers = (struct http_headers){0};
         for (size_t l = 0; l < MAX_HOSTS && rows[i].lines[l]; l++)
             http__add(&f->arena, &f->req.headers, STR("webhook-request-origin"),
                       str__of(rows[i].lines[l]));
