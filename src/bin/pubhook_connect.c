@@ -68,6 +68,24 @@ static bool reads(const struct settings *s)
     return !s->end_of_input && !s->stopping && s->waiting < MAX_WAITING;
 }
 
+/* What stands behind it is not read: it may be the rest of a text. */
+static void line_too_long(struct settings *s)
+{
+    connect__refuse(s, "", PH_ERR_LIMIT, "the line has more than 2097152 bytes");
+    s->end_of_input = true;
+}
+
+static void take_line(struct settings *s, struct str text)
+{
+    char *line = str__dup(text);
+
+    if (line)
+        connect__take_line(s, line);
+    else
+        connect__refuse(s, "", PH_ERR_MEMORY, "");
+    free(line);
+}
+
 /* Whole lines, as long as there is room for commands. */
 static void take_lines(struct settings *s)
 {
@@ -76,16 +94,16 @@ static void take_lines(struct settings *s)
     while (reads(s) && s->input.len > 0 &&
            (newline = memchr(s->input.data, '\n', s->input.len)) != NULL) {
         size_t len = (size_t)(newline - s->input.data);
-        char *line = str__dup(str__n(s->input.data, len));
 
+        if (len <= MAX_LINE)
+            take_line(s, str__n(s->input.data, len));
+        else
+            line_too_long(s);
         memmove(s->input.data, newline + 1, s->input.len - len - 1);
         s->input.len -= len + 1;
-        if (line)
-            connect__take_line(s, line);
-        else
-            connect__refuse(s, "", PH_ERR_MEMORY, "");
-        free(line);
     }
+    if (reads(s) && s->input.len > MAX_LINE)
+        line_too_long(s);
 }
 
 /* The last line may have no end. */
@@ -110,7 +128,7 @@ static void read_input(struct settings *s)
     }
     buf__append(&s->input, part, (size_t)n);
     if (s->input.failed) {
-        connect__refuse(s, "", PH_ERR_LIMIT, "the line is too long");
+        connect__refuse(s, "", PH_ERR_MEMORY, "");
         s->end_of_input = true;
     }
     take_lines(s);
@@ -291,7 +309,7 @@ static int run(void *settings)
         return common__wrong(&s->common, "--join needs a subprotocol: json or reliable");
     if (ph_client_new(&options_of_client, &s->client, &why))
         return common__wrong(&s->common, "%s", why);
-    buf__init(&s->input, MAX_LINE);
+    buf__init(&s->input, MAX_LINE + READ_SIZE); /* the beginning of a line, and what came last */
     s->prompts = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !s->common.json;
     status = run_client(s);
     connect__free_streams(s);

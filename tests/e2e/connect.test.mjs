@@ -95,6 +95,19 @@ test("lines of any kind: carriage returns, quotes, blanks", async (t) => {
   assert.deepEqual(new Map(done), new Map([["join g", true], ['""', false], ['"', false], ['join "open', true]]));
 });
 
+test("a line may have 2 MiB, however it is cut on its way", async (t) => {
+  const service = await broker(t);
+  for (const before of ["", "join before\n"]) {
+    const fits = await session(service, `${before}${" ".repeat(2 << 20)}\njoin g\n`);
+    assert.equal(fits.status, 0, fits.stderr);
+    assert.equal(fits.events.at(-1).command, "join g");
+    const long = await session(service, `${before}${" ".repeat((2 << 20) + 1)}\njoin g\n`);
+    assert.equal(long.status, 1);
+    assert.match(long.events.find((e) => e.success === false).message, /more than 2097152 bytes/);
+    assert.ok(!long.events.some((e) => e.command === "join g"));
+  }
+});
+
 test("text output, and every frame with --frames", async (t) => {
   const service = await broker(t);
   const { stdout, status } = await pubhook(["connect", "chat", "--user", "alice", "--protocol", "json", "--frames"], { service, input: "join g\nsend g hello\nquit\nevent never sent\n" });
