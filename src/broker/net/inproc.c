@@ -428,12 +428,13 @@ static void work(uv_work_t *w)
     struct worker *worker = w->data;
     struct inproc *in = worker->lane->owner;
     uint64_t start = uv_hrtime();
-    struct job *job;
+    struct job *job = take_next(worker->lane);
 
-    while (uv_hrtime() - start < WORKER_NS && (job = take_next(worker->lane))) {
+    while (job) {
         if (job->copy)
             ask(job);
         hand_in(in, &in->done, job, &job->behind);
+        job = uv_hrtime() - start < WORKER_NS ? take_next(worker->lane) : NULL;
     }
 }
 
