@@ -97,10 +97,10 @@ class Client {
 
   // Loses the socket and comes back after a while; the session may be gone by then, and is
   // when that takes too long.
-  async cutAndRecover(random) {
+  async cutAndRecover(awayMs) {
     this.cutting = true;
     this.peer.cut();
-    await sleep(random.oneIn(12) ? this.world.tooLateMs : random.below(800));
+    await sleep(awayMs);
     this.ends.push(1008); // a service may have closed it meanwhile
     try {
       await this.peer.recover();
@@ -170,7 +170,7 @@ export async function clientLife(world, random) {
     if (peer.id) world.ids.add(peer.id);
     for (let left = random.between(5, 30); left > 0 && !client.over; left--) {
       if (raw) peer.say({ data: "said" });
-      else if (peer.reliable && random.oneIn(8)) await client.cutAndRecover(random);
+      else if (peer.reliable && random.oneIn(8)) await client.cutAndRecover(random.oneIn(12) ? world.tooLateMs : random.below(800));
       else await random.pick(deeds)(client, random);
       await sleep(random.between(5, 60));
     }
@@ -186,6 +186,21 @@ export async function clientLife(world, random) {
       await client.leave(() => (random.oneIn(3) ? peer.cut() : peer.socket.ws.close(1000)));
     }
     world.lives[dialect] = (world.lives[dialect] ?? 0) + 1;
+  } finally {
+    await t.end();
+  }
+}
+
+// Comes back when its session has gone; others do so now and then, in a long soak.
+export async function latecomerLife(world, random) {
+  const t = scope();
+  try {
+    const dialect = random.pick(["json reliable", "protobuf reliable"]);
+    const peer = await Peer.open(t, world.broker, random.pick(world.hubs), dialect, { roles });
+    const client = new Client(world, peer, dialect);
+    await client.cutAndRecover(world.tooLateMs);
+    assert.ok(client.over, "a session was there longer than it is kept");
+    world.lives.latecomer = (world.lives.latecomer ?? 0) + 1;
   } finally {
     await t.end();
   }

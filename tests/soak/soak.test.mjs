@@ -18,7 +18,7 @@ import { defaultKey, startHandler } from "../e2e/lib/pubhook.mjs";
 import { start } from "../e2e/lib/program.mjs";
 import { Random } from "../e2e/lib/random.mjs";
 import { descriptors } from "./descriptors.mjs";
-import { clientLife, sdkLife, serviceLife, strangerLife } from "./lives.mjs";
+import { clientLife, latecomerLife, sdkLife, serviceLife, strangerLife } from "./lives.mjs";
 
 const total = Number(process.env.SOAK_SECONDS ?? 600) * 1000;
 const warmUp = Math.min(total / 5, 60_000);
@@ -29,6 +29,7 @@ const cast = [
   [sdkLife, 2],
   [serviceLife, 3],
   [strangerLife, 1],
+  [latecomerLife, 1],
 ];
 
 // What may have grown since the warm-up. The heap is what is allocated and not freed, as
@@ -117,7 +118,7 @@ function checkBooks(metrics) {
 
 // A soak in which something never happened has not shown that it leaves nothing behind.
 function checkDeeds(world, metrics) {
-  for (const dialect of [...Object.keys(dialects), "sdk", "service", "stranger"]) assert.ok(world.lives[dialect] > 0, `lives of ${dialect}`);
+  for (const dialect of [...Object.keys(dialects), "sdk", "service", "stranger", "latecomer"]) assert.ok(world.lives[dialect] > 0, `lives of ${dialect}`);
   assert.ok(metrics.get("pubhook_connections_recovered_total") > 0, "recovered");
   assert.ok(metrics.get("pubhook_recoveries_refused_total") > 0, "came too late");
   for (const reason of ["Normal", "ClosedByAppServer", "BadRequest"]) {
