@@ -84,8 +84,9 @@ PH_API void ph_reply_set_state(struct ph_reply *reply, const char *state);
  * empty text message. User events only.
  *
  * @param name   characters of an HTTP header's name, at most 256; their case is lost
- * @param value  printable ASCII, at most 1024 characters, no white space at its ends;
- *               all names and values of a reply have 8192 at most
+ * @param value  printable ASCII, at most 1024 characters, no white space at its ends, and no
+ *               comma: the service takes what stands behind the last one for the value; all names
+ *               and values of a reply have 8192 at most
  */
 PH_API void ph_reply_set_metadata(struct ph_reply *reply, const char *name, const char *value);
 

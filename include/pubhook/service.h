@@ -212,7 +212,7 @@ enum ph_service_permission { PH_PERMISSION_SEND_TO_GROUP = 1, PH_PERMISSION_JOIN
 /** A metadata entry of a message: text that travels beside the data. */
 struct ph_service_metadata {
     const char *name;  /**< characters of an HTTP header's name; its case is lost */
-    const char *value; /**< printable ASCII */
+    const char *value; /**< printable ASCII; what stands in front of a comma is lost */
 };
 
 /**

@@ -152,8 +152,17 @@ static struct metadata_entry *entry_of(struct metadata_entry *items, size_t coun
     return &items[i];
 }
 
-static bool take_header(struct arena *a, const struct http_header *h, struct metadata_entry *items,
-                        size_t *count)
+static struct str last_of_list(struct str value)
+{
+    struct str last = value, part;
+
+    while (str__split(&value, ',', &part))
+        last = part;
+    return str__trim(last);
+}
+
+static bool take_header(struct arena *a, const struct http_header *h, enum metadata_values values,
+                        struct metadata_entry *items, size_t *count)
 {
     struct str name = h->name;
     struct metadata_entry *e;
@@ -167,11 +176,13 @@ static bool take_header(struct arena *a, const struct http_header *h, struct met
         (*count)++;
     }
     e->value = str__n(value, h->value.len);
+    if (value && values == METADATA_LAST_OF_LIST)
+        e->value = last_of_list(e->value);
     return e->name.ptr && value;
 }
 
 bool metadata__from_headers(struct arena *a, const struct http_headers *headers,
-                            struct metadata *out)
+                            enum metadata_values values, struct metadata *out)
 {
     struct metadata_entry *items = NULL;
     size_t count = 0;
@@ -182,7 +193,7 @@ bool metadata__from_headers(struct arena *a, const struct http_headers *headers,
             continue;
         if (!items)
             items = arena__zalloc(a, (headers->count - i) * sizeof(*items));
-        if (!items || !take_header(a, &headers->items[i], items, &count))
+        if (!items || !take_header(a, &headers->items[i], values, items, &count))
             return false;
     }
     *out = (struct metadata){items, count};

@@ -32,11 +32,16 @@ size_t metadata__keep_last(struct metadata_entry *items, size_t count);
 /* All names and values. */
 size_t metadata__bytes(const struct metadata *m);
 
+/* What an event says goes on as it is. Of what is said to the service, in a REST call or an answer
+ * to an event, what one line lists with commas counts like that many lines (official-emulator
+ * section 2.2, event-handler section 3.4). */
+enum metadata_values { METADATA_WHOLE, METADATA_LAST_OF_LIST };
+
 /* The entries that come as HTTP headers, unchecked: names in lower case, as the service
  * writes them, and the value of the last line of a name. Names and values are copies in
- * the arena with a NUL behind them. False when memory is out. */
+ * the arena; a whole value has a NUL behind it, as names have. False when memory is out. */
 bool metadata__from_headers(struct arena *a, const struct http_headers *headers,
-                            struct metadata *out);
+                            enum metadata_values values, struct metadata *out);
 /* Adds a header for each entry; its name is in lower case. White space around a value
  * is left out, since HTTP loses it anyway. False when memory is out. */
 bool metadata__to_headers(struct arena *a, const struct metadata *m, struct http_headers *headers);

@@ -165,7 +165,8 @@ static enum ph_err read_metadata(struct decoder *d)
 {
     const char *problem;
 
-    if (!metadata__from_headers(d->arena, &d->res->headers, &d->out->metadata))
+    if (!metadata__from_headers(d->arena, &d->res->headers, METADATA_LAST_OF_LIST,
+                                &d->out->metadata))
         return diag__set(d->diag, PH_ERR_MEMORY, "out of memory");
     problem = metadata__problem(&d->out->metadata);
     return problem ? diag__set(d->diag, PH_ERR_SYNTAX, "the answer to the event: %s", problem)

@@ -225,7 +225,8 @@ static enum ph_err read_metadata(struct decoder *d)
 {
     enum ph_err err = check_lines(d, METADATA_HEADER_PREFIX);
 
-    if (err == PH_OK && !metadata__from_headers(d->arena, &d->req->headers, &d->ev->metadata))
+    if (err == PH_OK &&
+        !metadata__from_headers(d->arena, &d->req->headers, METADATA_WHOLE, &d->ev->metadata))
         err = out_of_memory(d);
     return err;
 }

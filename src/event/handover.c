@@ -62,7 +62,8 @@ static enum ph_err take_metadata(struct arena *a, struct metadata *m, struct dia
 
     if (problem)
         return diag__set(diag, PH_ERR_ARGUMENT, "%s", problem);
-    if (!metadata__to_headers(a, m, &headers) || !metadata__from_headers(a, &headers, m))
+    if (!metadata__to_headers(a, m, &headers) ||
+        !metadata__from_headers(a, &headers, METADATA_WHOLE, m))
         return out_of_memory(diag);
     return PH_OK;
 }

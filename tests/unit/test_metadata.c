@@ -137,14 +137,14 @@ static void headers_are_read_without_case_and_the_last_wins(void **state)
 
     (void)state;
     arena__init(&a, NULL, 0, 1 << 16);
-    assert_true(metadata__from_headers(&a, &headers, &m));
+    assert_true(metadata__from_headers(&a, &headers, METADATA_WHOLE, &m));
     assert_int_equal(m.count, 0);
     http__add(&a, &headers, STR("Content-Type"), STR("text/plain"));
     http__add(&a, &headers, STR("X-WebPubSub-Metadata-Trace"), STR("1"));
     http__add(&a, &headers, STR("x-webpubsub-metadata-lang"), STR("en, de"));
     http__add(&a, &headers, STR("x-webpubsub-metadata-TRACE"), STR("2"));
     http__add(&a, &headers, STR("x-webpubsub-metadata-"), STR("no name"));
-    assert_true(metadata__from_headers(&a, &headers, &m));
+    assert_true(metadata__from_headers(&a, &headers, METADATA_WHOLE, &m));
     assert_int_equal(m.count, 3);
     assert_string_equal(m.items[0].name.ptr, "trace");
     assert_string_equal(m.items[0].value.ptr, "2");
@@ -183,8 +183,8 @@ static void memory_may_run_out_anywhere(void **state)
         struct arena a;
 
         arena__init(&a, NULL, 0, max);
-        done =
-            metadata__to_headers(&a, &m, &headers) && metadata__from_headers(&a, &headers, &back);
+        done = metadata__to_headers(&a, &m, &headers) &&
+               metadata__from_headers(&a, &headers, METADATA_WHOLE, &back);
         arena__free(&a);
         assert_true(max < 1 << 16);
     }

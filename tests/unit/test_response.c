@@ -133,6 +133,25 @@ static void metadata_goes_with_a_message(void **state)
     assert_str(f->answer.data, "x");
 }
 
+/* event-handler section 3.4 */
+static void of_metadata_with_commas_the_last_part_counts(void **state)
+{
+    static const struct {
+        const char *first, *last, *want;
+    } rows[] = {{"x", "a, b", "b"}, {"a,b", "c", "c"}, {"x", "a,", ""}, {"x", " a ,\tb c ", "b c"}};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        respond(f, 204, NULL, STR(""));
+        http__add(&f->arena, &f->res.headers, STR("X-WebPubSub-Metadata-K"),
+                  str__of(rows[i].first));
+        http__add(&f->arena, &f->res.headers, STR("x-webpubsub-metadata-k"), str__of(rows[i].last));
+        assert_int_equal(decode(f, PH_EVENT_USER), PH_OK);
+        assert_int_equal(f->answer.metadata.count, 1);
+        assert_str(f->answer.metadata.items[0].value, rows[i].want);
+    }
+}
+
 /* official-emulator section 2.7 */
 static void metadata_alone_is_an_empty_text(void **state)
 {
@@ -811,6 +830,7 @@ int main(void)
         TEST(accept_says_only_what_was_set),
         TEST(state_may_go_with_any_success),
         TEST(metadata_goes_with_a_message),
+        TEST(of_metadata_with_commas_the_last_part_counts),
         TEST(metadata_alone_is_an_empty_text),
         TEST(metadata_of_other_events_means_nothing),
         TEST(broken_metadata_breaks_an_answer),

@@ -137,16 +137,6 @@ static int make_command(struct judge *j)
 
 /* --- Headers ---------------------------------------------------------------- */
 
-/* What one line lists with commas counts like that many lines: the last wins. */
-static struct str last_of_list(struct str value)
-{
-    struct str last = value, part;
-
-    while (str__split(&value, ',', &part))
-        last = part;
-    return str__trim(last);
-}
-
 /* official-emulator section 2.2 */
 static int read_metadata(struct judge *j)
 {
@@ -155,14 +145,8 @@ static int read_metadata(struct judge *j)
 
     if (j->call->route->body != ROUTE_MESSAGE)
         return 0;
-    if (!metadata__from_headers(j->arena, &j->req->headers, metadata))
+    if (!metadata__from_headers(j->arena, &j->req->headers, METADATA_LAST_OF_LIST, metadata))
         return judge__no_memory(j);
-    for (size_t i = 0; i < metadata->count; i++) {
-        /* The array is ours, just made. */
-        struct metadata_entry *entry = (struct metadata_entry *)&metadata->items[i];
-
-        entry->value = last_of_list(entry->value);
-    }
     problem = metadata__problem(metadata);
     if (!problem)
         return 0;
