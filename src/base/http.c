@@ -63,6 +63,21 @@ size_t http__count(const struct http_headers *h, struct str name)
     return count;
 }
 
+bool http__lists(const struct http_headers *h, struct str name, struct str member)
+{
+    for (size_t i = 0; i < h->count; i++) {
+        struct str rest = h->items[i].value, part;
+
+        if (!str__eq_nocase(h->items[i].name, name))
+            continue;
+        while (str__split(&rest, ',', &part)) {
+            if (str__eq_nocase(str__trim(part), member))
+                return true;
+        }
+    }
+    return false;
+}
+
 /* What follows scheme and authority of a target in absolute form (RFC 9112 section 3.2.2),
  * which a server must accept; the target itself if it is of another form. */
 static struct str without_authority(struct str target)

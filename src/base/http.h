@@ -54,6 +54,8 @@ struct str http__get_last(const struct http_headers *h, struct str name);
 /* Token from `Authorization: Bearer` (scheme without case); absent when there is none. */
 struct str http__bearer(const struct http_headers *headers);
 size_t http__count(const struct http_headers *h, struct str name);
+/* Is it in the list that a header has, with commas, over one line or more? Without case. */
+bool http__lists(const struct http_headers *h, struct str name, struct str member);
 /* Splits a request target, in origin or absolute form, into path and query. */
 void http__set_target(struct http_request *req, struct str target);
 /* The media type of a Content-Type value, without parameters and white space around. */

@@ -103,18 +103,6 @@ static enum ph_err refused(int status, struct diag *diag)
                      http__reason(status));
 }
 
-/* One of the members of a list, in any case. */
-static bool lists(struct str list, struct str wanted)
-{
-    struct str part;
-
-    while (str__split(&list, ',', &part)) {
-        if (str__eq_nocase(str__trim(part), wanted))
-            return true;
-    }
-    return false;
-}
-
 /* Section 4.1, the client's list of what makes it fail the connection. */
 static enum ph_err check(const struct http_headers *h, const struct ws_request *req,
                          struct diag *diag)
@@ -126,7 +114,7 @@ static enum ph_err check(const struct http_headers *h, const struct ws_request *
     if (!ws__accept_key(str__of(req->key), expected))
         return diag__set(diag, PH_ERR_INTERNAL, "SHA-1 is not available");
     if (!str__eq_nocase(http__get(h, STR("Upgrade")), STR("websocket")) ||
-        !lists(http__get(h, STR("Connection")), STR("upgrade")))
+        !http__lists(h, STR("Connection"), STR("upgrade")))
         return diag__set(diag, PH_ERR_SYNTAX, "the server did not upgrade to WebSocket");
     if (!accept.ptr || !str__eq(accept, str__of(expected)))
         return diag__set(diag, PH_ERR_SYNTAX,

@@ -45,6 +45,9 @@ static const struct {
     {"HTTP/1.1 101 \r\nupgrade: WebSocket\r\nConnection: keep-alive, upgrade\r\n" ACCEPTED CHOSEN
      "\r\n",
      PH_OK},
+    {"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: x\r\nConnection: Upgrade\r\n" ACCEPTED
+         CHOSEN "\r\n",
+     PH_OK},
     {OK ACCEPTED "\r\n", PH_ERR_SYNTAX}, /* no subprotocol */
     {OK ACCEPTED "Sec-WebSocket-Protocol: mqtt\r\n\r\n", PH_ERR_SYNTAX},
     {OK CHOSEN "\r\n", PH_ERR_SYNTAX}, /* no key */

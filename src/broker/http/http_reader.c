@@ -173,22 +173,6 @@ static bool pass_over_interim(struct http_reader *r)
     return true;
 }
 
-/* A Connection header names options, separated by commas. */
-static bool has_option(const struct http_headers *headers, struct str option)
-{
-    for (size_t i = 0; i < headers->count; i++) {
-        struct str rest = headers->items[i].value, part;
-
-        if (!str__eq_nocase(headers->items[i].name, STR("Connection")))
-            continue;
-        while (str__split(&rest, ',', &part)) {
-            if (str__eq_nocase(str__trim(part), option))
-                return true;
-        }
-    }
-    return false;
-}
-
 static bool expect_body(struct http_reader *r, struct str length)
 {
     uint64_t count;
@@ -243,7 +227,8 @@ static bool end_head(struct http_reader *r)
         return pass_over_interim(r);
     r->has_headers = true;
     r->head_bytes = 0;
-    r->keeps = r->old ? has_option(headers, STR("keep-alive")) : !has_option(headers, STR("close"));
+    r->keeps = r->old ? http__lists(headers, STR("Connection"), STR("keep-alive"))
+                      : !http__lists(headers, STR("Connection"), STR("close"));
     return find_body(r);
 }
 

@@ -2,22 +2,6 @@
 
 #include "ws/ws.h"
 
-/* Does a comma list, maybe over several header lines, hold this token (without case)? */
-static bool has_token(const struct http_headers *headers, struct str name, struct str token)
-{
-    for (size_t i = 0; i < headers->count; i++) {
-        struct str rest = headers->items[i].value, part;
-
-        if (!str__eq_nocase(headers->items[i].name, name))
-            continue;
-        while (str__split(&rest, ',', &part)) {
-            if (str__eq_nocase(str__trim(part), token))
-                return true;
-        }
-    }
-    return false;
-}
-
 static int refuse(struct diag *diag, int status, const char *why)
 {
     diag__set(diag, PH_ERR_SYNTAX, "%s", why);
@@ -28,11 +12,11 @@ int upgrade__check(const struct http_request *req, struct str *key, struct diag 
 {
     const struct http_headers *h = &req->headers;
 
-    if (!has_token(h, STR("Upgrade"), STR("websocket")))
+    if (!http__lists(h, STR("Upgrade"), STR("websocket")))
         return refuse(diag, 400,
                       "not a WebSocket upgrade: open this URL with a WebSocket client (ws:// or "
                       "wss://); behind a proxy, let it pass the Upgrade header");
-    if (!has_token(h, STR("Connection"), STR("upgrade")))
+    if (!http__lists(h, STR("Connection"), STR("upgrade")))
         return refuse(diag, 400,
                       "not a WebSocket upgrade: the Connection header has no `upgrade`; behind a "
                       "proxy, set `Connection: upgrade` towards the broker");
