@@ -37,7 +37,7 @@ struct ph_token_options {
  * @param out                gets a string to be freed with ph_token_free
  * PH_ERR_NOT_FOUND: no connection string. PH_ERR_SYNTAX: it has no Endpoint or no
  * AccessKey. PH_ERR_ARGUMENT: no valid hub name, group name, role, user id or protocol.
- * PH_ERR_MEMORY: out of memory, or the token would be longer than 16 KiB.
+ * PH_ERR_MEMORY: out of memory, or the token would be longer than 18 KiB.
  * Threads: any.
  */
 PH_API enum ph_err ph_client_access_url(const char *connection_string, const char *hub,

@@ -79,7 +79,7 @@ int token__answer(struct judge *j)
     if (claims.failed)
         status = judge__bad_request(j, "Request",
                                     "The roles, groups and user id are too long for a token, which "
-                                    "has at most 16 KiB.");
+                                    "has at most 18 KiB.");
     else if (!write_body(j, buf__view(&claims)))
         status = judge__no_memory(j);
     buf__free(&claims);
