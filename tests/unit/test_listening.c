@@ -209,6 +209,26 @@ static void dots_part_the_subject(void **state)
     }
 }
 
+/* An event that only such a listener wants has no one who hears it. */
+static void a_subject_that_is_too_long_is_not_heard(void **state)
+{
+    char name[129];
+    struct fixture f;
+
+    (void)state;
+    memset(name, 'x', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    start(&f, "chat",
+          LISTENER("{event}.{event}.{event}.{event}.{event}.{event}.{event}.{event}",
+                   "\"userEventPattern\":\"*\""));
+    raise_event(&f, name, "1");
+    assert_notes(&f, "");
+    assert_int_equal(f.without_handler, 1);
+    raise_event(&f, name + 2, "2");
+    assert_int_equal(f.successes, 1);
+    stop(&f);
+}
+
 static void what_is_for_handlers_stays_out(void **state)
 {
     static const char *const absent[] = {"ce-signature", "WebHook-Request-Origin", "Cookie",
@@ -302,6 +322,7 @@ int main(void)
         cmocka_unit_test(all_that_match_hear_it),
         cmocka_unit_test(refused_events_keep_their_ids),
         cmocka_unit_test(dots_part_the_subject),
+        cmocka_unit_test(a_subject_that_is_too_long_is_not_heard),
         cmocka_unit_test(what_is_for_handlers_stays_out),
         cmocka_unit_test(wrong_settings_are_refused),
         cmocka_unit_test(good_endpoints),

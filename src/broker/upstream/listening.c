@@ -80,18 +80,28 @@ static bool encode(struct arena *a, const struct upstream_peer *p, const struct 
     return true;
 }
 
-static void tell(struct upstream_peer *p, const struct queued_event *q, struct upstream_note *note,
+/* False: its subject cannot be made. */
+static bool tell(struct upstream_peer *p, const struct queued_event *q, struct upstream_note *note,
                  const struct event_listener *listener)
 {
     struct buf subject;
+    bool made;
 
     buf__init(&subject, SUBJECT_MAX);
     make_subject(&subject, listener->subject, p->hub, q->event.name);
     note->listener = listener;
     note->subject = buf__view(&subject);
-    if (!subject.failed)
+    made = !subject.failed;
+    if (made)
         p->up->config.ops->publish(p->up->config.ctx, note);
+    else
+        log__error(p->up->config.log, LOG_NONE,
+                   "the event listener with subject %.*s does not hear of a `%.*s` event of hub "
+                   "%.*s: for it the subject has more than %d bytes, or memory is out",
+                   STR_FMT(listener->subject), STR_FMT(q->event.name), STR_FMT(p->hub),
+                   SUBJECT_MAX);
     buf__free(&subject);
+    return made;
 }
 
 void listening__tell(struct upstream_peer *p, struct queued_event *q)
@@ -100,6 +110,7 @@ void listening__tell(struct upstream_peer *p, struct queued_event *q)
     const struct hub_settings *hub = settings__hub(config->settings, p->hub);
     struct upstream_note note = {.headers = {NULL, 0, 0}};
     char first[NOTE_FIRST];
+    bool encoded = false;
     struct arena a;
 
     if (!config->ops->publish)
@@ -108,15 +119,15 @@ void listening__tell(struct upstream_peer *p, struct queued_event *q)
     for (size_t i = 0; i < hub->listener_count; i++) {
         if (!route__is_heard(&hub->listeners[i], q->event.kind, q->event.name))
             continue;
-        if (!q->heard && !encode(&a, p, q, &note)) {
+        if (!encoded && !encode(&a, p, q, &note)) {
             log__error(config->log, LOG_NONE,
                        "event listeners do not hear of a `%.*s` event of hub %.*s: it cannot be "
                        "encoded, or memory is out",
                        STR_FMT(q->event.name), STR_FMT(p->hub));
             break;
         }
-        q->heard = true;
-        tell(p, q, &note, &hub->listeners[i]);
+        encoded = true;
+        q->heard |= tell(p, q, &note, &hub->listeners[i]);
     }
     arena__free(&a);
 }
