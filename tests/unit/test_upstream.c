@@ -1613,6 +1613,22 @@ static void notices_wait_a_hundred_seconds(void **state)
     assert_non_null(strstr(f->logged, "event=disconnected"));
 }
 
+static void a_notice_that_waited_in_vain_failed_for_the_breaker(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *other = established(f), *p = left_alone(f);
+    unsigned before = failures(f, FAILURE_BREAKER);
+
+    upstream__disconnected(p, STR("bye"), f->now, 0);
+    upstream__disconnected(other, STR("too"), f->now, 0);
+    after(f, 1000);
+    assert_non_null(last_sent(f)->x); /* the probe, which nobody answers */
+    after(f, 99000);
+    assert_int_equal(failures(f, FAILURE_BREAKER), before + 1);
+    assert_int_equal(failures(f, FAILURE_QUEUE_FULL), 0);
+    assert_int_equal(upstream__pending(f->up), 1);
+}
+
 static void time_out(struct fixture *f, struct sent *s)
 {
     struct exchange_result result = {.why = "gave no answer in time", .failure = FAILURE_TIMEOUT};
@@ -2442,6 +2458,7 @@ int main(void)
         WITH_FIXTURE(threads_tell_together_that_a_handler_is_down_and_is_back),
         WITH_FIXTURE(notices_wait_for_a_handler_that_is_left_alone),
         WITH_FIXTURE(notices_wait_a_hundred_seconds),
+        WITH_FIXTURE(a_notice_that_waited_in_vain_failed_for_the_breaker),
         WITH_FIXTURE(only_its_own_failure_ends_a_probe),
         WITH_FIXTURE(a_probe_waits_for_its_own_validation),
         WITH_FIXTURE(a_probe_that_has_to_validate_waits_for_no_other),

@@ -318,14 +318,15 @@ static void look_for_token(struct exchange *x, int64_t now_ms)
 
 static void waited_in_vain(struct exchange *x, int64_t now_ms)
 {
-    struct exchange_result result = {.failure = FAILURE_QUEUE_FULL};
+    struct exchange_result result = {
+        .why = "too many requests to it were under way all the time: make it faster, or raise its "
+               "maxConcurrentRequests",
+        .failure = FAILURE_QUEUE_FULL};
 
     x->refused = true;
     if (gate__is_shut(x->gate))
-        result.why = gate__refuse(x->gate, now_ms);
-    else
-        result.why = "too many requests to it were under way all the time: make it faster, or "
-                     "raise its maxConcurrentRequests";
+        result = (struct exchange_result){.why = gate__refuse(x->gate, now_ms),
+                                          .failure = FAILURE_BREAKER};
     finish(x, &result, now_ms);
 }
 
