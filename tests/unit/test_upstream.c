@@ -1922,7 +1922,10 @@ static void nobody_waits_for_ever_for_a_place(void **state)
     assert_int_equal(f->event.calls, 0);
     after(f, 1);
     assert_int_equal(f->event.calls, 1);
-    assert_non_null(strstr(f->event.why, "raise its maxConcurrentRequests"));
+    assert_string_equal(f->event.why,
+                        "event handler http://h:80/eh/message failed for user event `message` of "
+                        "hub chat: too many requests to it were under way all the time: make it "
+                        "faster, or raise its maxConcurrentRequests");
     answer(f, last_sent(f), 204);
     assert_int_equal(f->event.calls, 2);
     assert_int_equal(upstream__pending(f->up), 0);
@@ -1930,6 +1933,7 @@ static void nobody_waits_for_ever_for_a_place(void **state)
 
 static void a_handler_has_so_many_events_waiting(void **state)
 {
+    const struct upstream_event event = {.name = STR("message"), .data = STR("a")};
     struct fixture *f = *state;
     struct upstream_peer *p[12];
     unsigned lost;
@@ -1940,7 +1944,10 @@ static void a_handler_has_so_many_events_waiting(void **state)
         p[i] = established(f);
     assert_true(message(f, p[0], "a"));
     assert_true(message(f, p[1], "a"));
-    assert_false(message(f, p[2], "a"));
+    assert_string_equal(upstream__event(p[2], &event, f->now, 0),
+                        "too many events of all connections wait for event handler "
+                        "http://h:80/eh/{event} of hub chat; make it faster, or raise its "
+                        "maxQueuedEvents");
     assert_false(message(f, p[0], "a"));
     upstream__presence(p[2], true, STR("g"), f->now, 0);
     assert_int_equal(upstream__pending(f->up), 2);

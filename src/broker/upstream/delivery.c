@@ -344,8 +344,9 @@ static void judge(struct upstream_peer *p, const struct queued_event *q,
         return;
     }
     if (!result->response) {
-        out->why = p->exchange.tries == 0
-                       ? result->why /* of the validation or the encoder: names the handler */
+        /* what the gate or the validation says names the handler */
+        out->why = p->exchange.tries == 0 && result->failure != FAILURE_QUEUE_FULL
+                       ? result->why
                        : or_memory(arena__printf(&p->work, "%s failed for %s: %s", target_of(p, q),
                                                  describe(p, q), result->why));
         return;

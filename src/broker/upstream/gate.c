@@ -195,6 +195,15 @@ bool gate__has_room(const struct gate *g, enum ph_event_kind kind)
     return g->queued < g->max_queued;
 }
 
+const char *gate__full(struct gate *g)
+{
+    snprintf(g->why, sizeof(g->why),
+             "too many events of all connections wait for %s; make it faster, or raise its "
+             "maxQueuedEvents",
+             g->shown);
+    return g->why;
+}
+
 void gate__lost(struct gate *g, enum ph_event_kind kind)
 {
     static const char *const names[] = {[PH_EVENT_CONNECTED] = "connected",

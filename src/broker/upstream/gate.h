@@ -39,6 +39,8 @@ struct str gate__key(const void *gate);
 /* --- what waits --------------------------------------------------------------------- */
 
 bool gate__has_room(const struct gate *g, enum ph_event_kind kind);
+/* An event is not taken for want of room: why. Valid until the next call. */
+const char *gate__full(struct gate *g);
 /* What is lost for want of room; told once until there is room again. */
 void gate__lost(struct gate *g, enum ph_event_kind kind);
 void gate__add(struct gate *g);

@@ -193,9 +193,7 @@ static const char *refuse_at_gate(struct upstream_peer *p, const struct queued_e
     if (gate__lets_none_in(q->gate, now_ms))
         return refuse(p, FAILURE_BREAKER, gate__refuse(q->gate, now_ms));
     if (!gate__has_room(q->gate, q->event.kind))
-        return refuse(p, FAILURE_QUEUE_FULL,
-                      "too many events of all connections wait for the event handler; make it "
-                      "faster, or raise its maxQueuedEvents");
+        return refuse(p, FAILURE_QUEUE_FULL, gate__full(q->gate));
     return NULL;
 }
 
