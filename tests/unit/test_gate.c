@@ -1,0 +1,581 @@
+/* The gate of an event handler: its limits and its circuit breaker. */
+#include "upstream_kit.h"
+
+#include "broker/upstream/gate.h"
+
+#define SHUT "failed 3 times in a row"
+
+/* A connection whose handler has failed three times, after which it is left alone. */
+static struct upstream_peer *left_alone(struct fixture *f)
+{
+    struct upstream_peer *p;
+
+    f->handlers[0].breaker_failures = 3;
+    p = kit__established(f);
+    for (int i = 1; i <= 3; i++) {
+        assert_int_equal(kit__count_in_log(f, SHUT), 0);
+        assert_true(kit__message(f, p, "a"));
+        kit__nobody_answers(f);
+        assert_int_equal(f->event.calls, i);
+    }
+    assert_int_equal(kit__count_in_log(f, SHUT), 1);
+    return p;
+}
+
+static void events_for_a_handler_that_fails_fail_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = left_alone(f);
+    const struct upstream_event event = {.name = STR("e"), .data = STR("x")};
+    int sent = f->sent_count;
+    const char *why = upstream__event(p, &event, f->now, 0);
+
+    assert_string_equal(why, "event handler http://h:80/eh/{event} of hub chat is left alone after "
+                             "3 failures in a row, the last one: refused connection: is it "
+                             "running?; it is tried again in 1 s");
+    kit__connect_as(f, "chat", "c");
+    assert_int_equal(f->connect.status, 500);
+    assert_non_null(strstr(f->connect.why, "is left alone after 3 failures"));
+    assert_int_equal(f->sent_count, sent);
+    assert_int_equal(upstream__pending(f->up), 0);
+    assert_int_equal(kit__count_in_log(f, SHUT), 1);
+}
+
+static void one_probe_at_a_time_more_and_more_seldom(void **state)
+{
+    static const int waits[] = {1, 2, 4, 8, 10, 10};
+    struct fixture *f = *state;
+    struct upstream_peer *p = left_alone(f), *other;
+
+    for (size_t i = 0; i < sizeof(waits) / sizeof(*waits); i++) {
+        int sent = f->sent_count;
+
+        kit__after(f, waits[i] * 1000 - 1);
+        assert_false(kit__message(f, p, "a"));
+        kit__after(f, 1);
+        assert_true(kit__message(f, p, "a")); /* to see whether it is back */
+        if (strcmp(f->sent[sent].method, "OPTIONS") == 0)
+            sent++; /* the consent is a minute old and is asked for again */
+        assert_int_equal(f->sent_count, sent + 1);
+        assert_false(kit__message(f, p, "b"));
+        other = kit__connect_as(f, "chat", "c");
+        (void)other;
+        assert_int_equal(f->sent_count, sent + 1);
+        kit__break_off(f, kit__last_sent(f), true); /* a probe has one try */
+        assert_int_equal(f->event.calls, 4 + (int)i);
+    }
+    assert_int_equal(kit__count_in_log(f, SHUT), 1);
+}
+
+static void an_answer_lets_all_in_again(void **state)
+{
+    static const int statuses[] = {204, 404}; /* whatever it says, it is there */
+    struct fixture *f = *state;
+    struct upstream_peer *p = left_alone(f);
+
+    for (int i = 0; i < 2; i++) {
+        assert_false(kit__message(f, p, "x"));
+        kit__after(f, 1000);
+        assert_true(kit__message(f, p, "a"));
+        kit__answer(f, kit__last_sent(f), statuses[i]);
+        assert_int_equal(kit__count_in_log(f, "answers again after"), (unsigned)i + 1);
+        assert_non_null(strstr(f->logged, "of hub chat answers again after 1 s; 1 events failed "
+                                          "meanwhile without being sent"));
+        assert_true(kit__message(f, p, "b"));
+        kit__answer(f, kit__last_sent(f), 204);
+        for (int n = 0; i == 0 && n < 3; n++) {
+            assert_true(kit__message(f, p, "a"));
+            kit__nobody_answers(f);
+        }
+    }
+}
+
+static void fail_thrice(struct fixture *f, struct upstream_peer *p)
+{
+    for (int i = 0; i < 3; i++) {
+        assert_true(kit__message(f, p, "a"));
+        kit__nobody_answers(f);
+    }
+    assert_false(kit__message(f, p, "a"));
+}
+
+static void be_back(struct fixture *f, struct upstream_peer *p)
+{
+    kit__after(f, 1000);
+    assert_true(kit__message(f, p, "a"));
+    kit__answer(f, kit__last_sent(f), 204);
+}
+
+static void threads_tell_together_that_a_handler_is_down_and_is_back(void **state)
+{
+    struct fixture *one = *state, *two;
+    struct upstream_peer *p, *q;
+    void *other;
+
+    assert_int_equal(kit__set_up(&other), 0);
+    two = other;
+    one->outage = two->outage = &one->shared;
+    p = left_alone(one);
+    two->handlers[0].breaker_failures = 3;
+    q = kit__established(two);
+    assert_false(kit__message(one, p, "a"));
+    fail_thrice(two, q);
+    assert_int_equal(kit__count_in_log(two, SHUT), 0);
+    be_back(two, q);
+    assert_int_equal(kit__count_in_log(two, "answers again after 1 s; 2 events failed"), 1);
+    be_back(one, p);
+    assert_int_equal(kit__count_in_log(one, "answers again"), 0);
+
+    fail_thrice(one, p);
+    assert_int_equal(kit__count_in_log(one, SHUT), 2);
+    upstream__configure(one->up, &one->settings); /* which begins anew */
+    fail_thrice(two, q);
+    assert_int_equal(kit__count_in_log(two, SHUT), 1);
+    be_back(two, q);
+    assert_int_equal(kit__count_in_log(two, "answers again after 1 s; 1 events failed"), 1);
+    kit__tear_down(&other);
+}
+
+static void notices_wait_for_a_handler_that_is_left_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *other = kit__established(f), *p = left_alone(f);
+    int sent = f->sent_count;
+
+    upstream__disconnected(p, STR("bye"), f->now, 0);
+    upstream__disconnected(other, STR("too"), f->now, 0);
+    assert_int_equal(f->sent_count, sent);
+    assert_int_equal(upstream__pending(f->up), 2);
+    assert_true(kit__tick(f) == f->now + 1000);
+    kit__after(f, 1000); /* no client needs to do anything: one of them is the probe */
+    assert_int_equal(f->sent_count, sent + 1);
+    assert_string_equal(kit__last_sent(f)->event, "disconnected");
+    kit__break_off(f, kit__last_sent(f), true); /* not lost by that */
+    assert_int_equal(upstream__pending(f->up), 2);
+    kit__after(f, 2000);
+    assert_int_equal(f->sent_count, sent + 2);
+    assert_non_null(strstr(kit__last_sent(f)->body, "bye"));
+    kit__answer(f, kit__last_sent(f), 204);
+    assert_int_equal(f->sent_count, sent + 3);
+    assert_non_null(strstr(kit__last_sent(f)->body, "too"));
+    kit__answer(f, kit__last_sent(f), 204);
+    assert_int_equal(upstream__pending(f->up), 0);
+    assert_int_equal(kit__count_in_log(f, "answers again after 3 s; 0 events"), 1);
+}
+
+static void notices_wait_a_hundred_seconds(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = left_alone(f);
+
+    upstream__disconnected(p, STR("bye"), f->now, 0);
+    for (int s = 0; s < 99; s++) {
+        struct sent *last = kit__last_sent(f);
+
+        if (last->x)
+            kit__break_off(f, last, true);
+        kit__after(f, 1000);
+    }
+    assert_int_equal(upstream__pending(f->up), 1);
+    if (kit__last_sent(f)->x)
+        kit__break_off(f, kit__last_sent(f), true);
+    kit__after(f, 1000);
+    if (kit__last_sent(f)->x)
+        kit__break_off(f, kit__last_sent(f), true);
+    kit__after(f, 1000);
+    assert_int_equal(upstream__pending(f->up), 0);
+    assert_non_null(strstr(f->logged, "event=disconnected"));
+}
+
+static void a_notice_that_waited_in_vain_failed_for_the_breaker(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *other = kit__established(f), *p = left_alone(f);
+    unsigned before = kit__failures(f, FAILURE_BREAKER);
+
+    upstream__disconnected(p, STR("bye"), f->now, 0);
+    upstream__disconnected(other, STR("too"), f->now, 0);
+    kit__after(f, 1000);
+    assert_non_null(kit__last_sent(f)->x); /* the probe, which nobody answers */
+    kit__after(f, 99000);
+    assert_int_equal(kit__failures(f, FAILURE_BREAKER), before + 1);
+    assert_int_equal(kit__failures(f, FAILURE_QUEUE_FULL), 0);
+    assert_int_equal(upstream__pending(f->up), 1);
+}
+
+static void time_out(struct fixture *f, struct sent *s)
+{
+    struct exchange_result result = {.why = "gave no answer in time", .failure = FAILURE_TIMEOUT};
+
+    kit__report(f, s, &result);
+}
+
+/* What was sent before the gate shut says nothing of the probe that is under way. */
+static void only_its_own_failure_ends_a_probe(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p, *other;
+    struct sent *early, *late, *probe;
+
+    f->handlers[0].breaker_failures = 1;
+    other = kit__established(f);
+    p = kit__established(f);
+    assert_true(kit__message(f, p, "early"));
+    early = kit__last_sent(f);
+    assert_true(kit__message(f, other, "late"));
+    late = kit__last_sent(f);
+    time_out(f, early);
+    kit__after(f, 1000);
+    assert_true(kit__message(f, p, "probe"));
+    probe = kit__last_sent(f);
+    time_out(f, late);
+    kit__after(f, 10000);
+    assert_false(kit__message(f, other, "a second probe"));
+    kit__answer(f, probe, 204);
+    assert_int_equal(kit__count_in_log(f, "answers again after 11 s"), 1);
+    assert_true(kit__message(f, other, "b"));
+}
+
+/* The check that has just failed was not the probe's. */
+static void a_probe_waits_for_its_own_validation(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p, *first, *second;
+    struct sent *early, *check;
+
+    f->handlers[0].breaker_failures = 1;
+    first = kit__established(f);
+    second = kit__established(f);
+    p = kit__established(f);
+    assert_true(kit__message(f, p, "early"));
+    early = kit__last_sent(f);
+    upstream__configure(f->up, &f->settings);
+    upstream__disconnected(first, STR("first"), f->now, 0);
+    upstream__disconnected(second, STR("second"), f->now, 0);
+    check = kit__last_sent(f);
+    assert_string_equal(check->method, "OPTIONS");
+    time_out(f, early);
+    kit__after(f, 10000);
+    time_out(f, check);
+    assert_ptr_not_equal(kit__last_sent(f), check); /* the probe has begun with another check */
+    kit__consent(f);
+    assert_non_null(strstr(kit__last_sent(f)->body, "first"));
+    kit__answer(f, kit__last_sent(f), 204);
+    assert_non_null(strstr(kit__last_sent(f)->body, "second"));
+    kit__answer(f, kit__last_sent(f), 204);
+    assert_int_equal(upstream__pending(f->up), 0);
+}
+
+/* As when handlers start later than the broker. */
+static void a_probe_that_has_to_validate_waits_for_no_other(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *peers[2];
+
+    f->handlers[0].breaker_failures = 1;
+    f->handlers[0].system_events = SYSTEM_EVENT_CONNECTED;
+    for (int i = 0; i < 2; i++)
+        peers[i] = kit__connect_as(f, "chat", "c");
+    upstream__connected(peers[0], f, STR("first"), STR_NONE, f->now, 0);
+    kit__nobody_answers(f);
+    upstream__connected(peers[1], f, STR("second"), STR_NONE, f->now, 0);
+    kit__after(f, 1000);
+    kit__consent(f);
+    assert_string_equal(kit__last_sent(f)->user, "first");
+    kit__answer(f, kit__last_sent(f), 204);
+    assert_string_equal(kit__last_sent(f)->user, "second");
+    kit__answer(f, kit__last_sent(f), 204);
+    assert_int_equal(upstream__pending(f->up), 0);
+}
+
+static void a_probe_that_is_dropped_leaves_its_turn_to_the_next(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *other = kit__established(f), *p = left_alone(f);
+    int sent;
+
+    kit__after(f, 1000);
+    assert_true(kit__message(f, p, "a"));
+    sent = f->sent_count;
+    assert_false(kit__message(f, other, "a"));
+    f->peer = other;
+    upstream__disconnected(p, STR("bye"), f->now, 0); /* takes the event back */
+    assert_int_equal(f->cancelled, 1);
+    kit__tick(f);
+    assert_int_equal(f->sent_count, sent + 1); /* `disconnected` probes */
+    assert_string_equal(kit__last_sent(f)->event, "disconnected");
+    kit__answer(f, kit__last_sent(f), 204);
+    assert_true(kit__message(f, other, "a"));
+}
+
+static void failures_count_in_a_row_only(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p;
+
+    f->handlers[0].breaker_failures = 3;
+    p = kit__established(f);
+    for (int i = 0; i < 5; i++) {
+        kit__message(f, p, "a");
+        if (i == 2)
+            kit__answer(f, kit__last_sent(f), 429);
+        else
+            kit__nobody_answers(f);
+    }
+    assert_int_equal(kit__count_in_log(f, SHUT), 0);
+    assert_true(kit__message(f, p, "a"));
+}
+
+static void answers_of_500_and_timeouts_are_failures(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p;
+    struct exchange_result late = {.why = "no answer within 100 s", .failure = FAILURE_TIMEOUT};
+    static const int waits[] = {1000, 3000, 5000};
+
+    f->handlers[0].breaker_failures = 2;
+    p = kit__established(f);
+    kit__message(f, p, "a");
+    for (int i = 0; i < 3; i++) {
+        kit__answer(f, kit__last_sent(f), 500);
+        kit__after(f, waits[i]);
+    }
+    kit__answer(f, kit__last_sent(f), 503);
+    kit__message(f, p, "a");
+    kit__report(f, kit__last_sent(f), &late);
+    assert_non_null(strstr(f->logged, "failed 2 times in a row, the last one: no answer within"));
+    assert_false(kit__message(f, p, "a"));
+}
+
+static void a_validation_that_nobody_answers_is_a_failure(void **state)
+{
+    struct fixture *f = *state;
+
+    f->handlers[0].breaker_failures = 2;
+    kit__connect_as(f, "chat", "1");
+    kit__connect_as(f, "chat", "2");
+    kit__nobody_answers(f);
+    assert_int_equal(f->connect.calls, 2);
+    assert_int_equal(kit__count_in_log(f, "failed 2 times in a row"), 1);
+    kit__connect_as(f, "chat", "3");
+    assert_int_equal(f->connect.calls, 3);
+    assert_non_null(strstr(f->connect.why, "is left alone"));
+    kit__after(f, 1000);
+    kit__connect_as(f, "chat", "4");
+    kit__consent(f);
+    kit__answer(f, kit__last_sent(f), 204);
+    assert_int_equal(f->connect.status, 0);
+    assert_int_equal(kit__count_in_log(f, "answers again"), 1);
+}
+
+static void the_breaker_can_be_turned_off(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p;
+
+    f->handlers[0].breaker_off = true;
+    p = kit__established(f);
+    for (int i = 0; i < 12; i++) {
+        assert_true(kit__message(f, p, "a"));
+        kit__break_off(f, kit__last_sent(f), true);
+        upstream__tick(f->up, f->now);
+        f->now += 1000;
+        kit__tick(f);
+        kit__break_off(f, kit__last_sent(f), false);
+    }
+    assert_int_equal(kit__count_in_log(f, "in a row"), 0);
+}
+
+static void hubs_have_gates_of_their_own(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p, *other;
+
+    f->handlers[2] = f->handlers[0];
+    f->handlers[2].identity = STR("bare " URL);
+    f->hubs[1].handlers = &f->handlers[2];
+    f->hubs[1].handler_count = 1;
+    p = left_alone(f);
+    assert_false(kit__message(f, p, "a"));
+    other = kit__connect_as(f, "bare", "other");
+    kit__answer(f, kit__last_sent(f), 204);
+    assert_int_equal(f->connect.status, 0);
+    upstream__connected(other, f, STR("u"), STR_NONE, f->now, 0);
+    kit__answer(f, kit__last_sent(f), 204);
+    assert_true(kit__message(f, other, "b"));
+    assert_string_equal(kit__last_sent(f)->body, "b");
+    kit__answer(f, kit__last_sent(f), 204);
+    assert_true(f->event.success);
+}
+
+static void events_that_wait_fail_when_the_gate_shuts(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p[3];
+    struct exchange_result late = {.why = "late", .failure = FAILURE_TIMEOUT};
+
+    f->handlers[0].breaker_failures = 1;
+    f->handlers[0].max_requests = 1;
+    for (int i = 0; i < 3; i++)
+        p[i] = kit__established(f);
+    for (int i = 0; i < 2; i++)
+        assert_true(kit__message(f, p[i], "a"));
+    upstream__presence(p[2], true, STR("g"), f->now, 0); /* nobody wants it */
+    upstream__disconnected(p[2], STR("x"), f->now, 0);
+    kit__report(f, kit__last_sent(f), &late);
+    assert_int_equal(f->event.calls, 2); /* the first, and the one that waited for its place */
+    assert_non_null(strstr(f->event.why, "is left alone after 1 failures in a row"));
+    assert_int_equal(upstream__pending(f->up), 1); /* disconnected */
+}
+
+static void a_retry_does_not_pass_a_gate_that_has_shut(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p[2];
+    struct exchange_result late = {.why = "late", .failure = FAILURE_TIMEOUT};
+    int sent;
+
+    f->handlers[0].breaker_failures = 1;
+    f->handlers[0].breaker_seconds = 3600;
+    for (int i = 0; i < 2; i++) {
+        p[i] = kit__established(f);
+        assert_true(kit__message(f, p[i], "a"));
+    }
+    sent = f->sent_count;
+    kit__break_off(f, &f->sent[sent - 1], true); /* to be tried again in a second */
+    f->now += 500;
+    for (int i = 0; i < sent - 1; i++) {
+        if (f->sent[i].x)
+            kit__report(f, &f->sent[i], &late);
+    }
+    assert_int_equal(f->event.calls, 1);
+    kit__after(f, 500);
+    assert_int_equal(f->sent_count, sent);
+    assert_int_equal(f->event.calls, 2);
+}
+
+static void a_handler_has_so_many_requests_at_a_time(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p[4];
+    int sent;
+
+    f->handlers[0].max_requests = 2;
+    for (int i = 0; i < 4; i++)
+        p[i] = kit__established(f);
+    sent = f->sent_count;
+    for (int i = 0; i < 4; i++)
+        assert_true(kit__message(f, p[i], (char[]){(char)('a' + i), '\0'}));
+    assert_int_equal(f->sent_count, sent + 2);
+    kit__answer(f, &f->sent[sent + 1], 204);
+    assert_int_equal(f->sent_count, sent + 3);
+    assert_string_equal(kit__last_sent(f)->body, "c");
+    upstream__disconnected(p[0], STR("x"), f->now, 0); /* gives its place up, and needs one */
+    kit__tick(f);
+    assert_int_equal(f->sent_count, sent + 4);
+    assert_string_equal(kit__last_sent(f)->body, "d");
+    kit__break_off(f, kit__last_sent(f), true); /* waits without a place */
+    assert_int_equal(f->sent_count, sent + 5);
+    assert_string_equal(kit__last_sent(f)->event, "disconnected");
+    kit__answer(f, kit__last_sent(f), 204);
+    kit__after(f, 1000);
+    assert_string_equal(kit__last_sent(f)->body, "d");
+}
+
+static void nobody_waits_for_ever_for_a_place(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p[2];
+
+    f->handlers[0].max_requests = 1;
+    for (int i = 0; i < 2; i++)
+        p[i] = kit__established(f);
+    kit__message(f, p[0], "a");
+    kit__message(f, p[1], "b");
+    kit__after(f, UPSTREAM_TIMEOUT_MS - 1);
+    assert_int_equal(f->event.calls, 0);
+    kit__after(f, 1);
+    assert_int_equal(f->event.calls, 1);
+    assert_string_equal(f->event.why,
+                        "event handler http://h:80/eh/message failed for user event `message` of "
+                        "hub chat: too many requests to it were under way all the time: make it "
+                        "faster, or raise its maxConcurrentRequests");
+    kit__answer(f, kit__last_sent(f), 204);
+    assert_int_equal(f->event.calls, 2);
+    assert_int_equal(upstream__pending(f->up), 0);
+}
+
+static void a_handler_has_so_many_events_waiting(void **state)
+{
+    const struct upstream_event event = {.name = STR("message"), .data = STR("a")};
+    struct fixture *f = *state;
+    struct upstream_peer *p[12];
+    unsigned lost;
+
+    f->handlers[0].max_queued = 2;
+    f->handlers[0].presence_events = PRESENCE_EVENT_JOINED;
+    for (int i = 0; i < 12; i++)
+        p[i] = kit__established(f);
+    assert_true(kit__message(f, p[0], "a"));
+    assert_true(kit__message(f, p[1], "a"));
+    assert_string_equal(upstream__event(p[2], &event, f->now, 0),
+                        "too many events of all connections wait for event handler "
+                        "http://h:80/eh/{event} of hub chat; make it faster, or raise its "
+                        "maxQueuedEvents");
+    assert_false(kit__message(f, p[0], "a"));
+    upstream__presence(p[2], true, STR("g"), f->now, 0);
+    assert_int_equal(upstream__pending(f->up), 2);
+    assert_int_equal(kit__count_in_log(f, "joined events and others for event handler"), 1);
+    for (int i = 2; i < 12; i++) /* these have more room, but not for ever */
+        upstream__disconnected(p[i], STR("x"), f->now, 0);
+    assert_int_equal(upstream__pending(f->up), 2 * GATE_NOTICES);
+    assert_int_equal(kit__count_in_log(f, "are lost"), 1);
+    assert_int_equal(kit__outcomes(f, METRIC_USER, OUTCOME_FAILED), 2);
+    assert_int_equal(kit__outcomes(f, METRIC_JOINED, OUTCOME_FAILED), 1);
+    lost = kit__outcomes(f, METRIC_DISCONNECTED, OUTCOME_FAILED);
+    assert_int_equal(lost, 10 - (2 * GATE_NOTICES - 2));
+    assert_int_equal(kit__failures(f, FAILURE_QUEUE_FULL), 2 + 1 + lost);
+}
+
+static void other_settings_forget_what_is_unused(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = left_alone(f);
+
+    upstream__configure(f->up, &f->settings);
+    assert_true(kit__message(f, p, "a"));     /* a new gate, which knows of no failure */
+    upstream__configure(f->up, &f->settings); /* while an event holds it */
+    kit__consent(f);
+    kit__answer(f, kit__last_sent(f), 204);
+    assert_true(f->event.success);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_FIXTURE(events_for_a_handler_that_fails_fail_at_once),
+        WITH_FIXTURE(one_probe_at_a_time_more_and_more_seldom),
+        WITH_FIXTURE(an_answer_lets_all_in_again),
+        WITH_FIXTURE(threads_tell_together_that_a_handler_is_down_and_is_back),
+        WITH_FIXTURE(notices_wait_for_a_handler_that_is_left_alone),
+        WITH_FIXTURE(notices_wait_a_hundred_seconds),
+        WITH_FIXTURE(a_notice_that_waited_in_vain_failed_for_the_breaker),
+        WITH_FIXTURE(only_its_own_failure_ends_a_probe),
+        WITH_FIXTURE(a_probe_waits_for_its_own_validation),
+        WITH_FIXTURE(a_probe_that_has_to_validate_waits_for_no_other),
+        WITH_FIXTURE(a_probe_that_is_dropped_leaves_its_turn_to_the_next),
+        WITH_FIXTURE(failures_count_in_a_row_only),
+        WITH_FIXTURE(answers_of_500_and_timeouts_are_failures),
+        WITH_FIXTURE(a_validation_that_nobody_answers_is_a_failure),
+        WITH_FIXTURE(the_breaker_can_be_turned_off),
+        WITH_FIXTURE(hubs_have_gates_of_their_own),
+        WITH_FIXTURE(events_that_wait_fail_when_the_gate_shuts),
+        WITH_FIXTURE(a_retry_does_not_pass_a_gate_that_has_shut),
+        WITH_FIXTURE(a_handler_has_so_many_requests_at_a_time),
+        WITH_FIXTURE(nobody_waits_for_ever_for_a_place),
+        WITH_FIXTURE(a_handler_has_so_many_events_waiting),
+        WITH_FIXTURE(other_settings_forget_what_is_unused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
