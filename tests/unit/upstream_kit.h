@@ -56,6 +56,8 @@ struct fixture {
     int64_t now;
 };
 
+/* For cmocka: *state is a fixture whose hub "chat" has a handler at URL, and whose hub "bare"
+ * has none. */
 int kit__set_up(void **state);
 int kit__tear_down(void **state);
 /* The clock is `now`; what is due is done. Returns the next deadline. */
