@@ -29,17 +29,28 @@ static bool is_letter(char c)
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-bool names__valid_hub(struct str name)
+/* A letter, then letters, digits and some others. */
+static bool is_name(struct str name, size_t max, const char *others)
 {
-    if (name.len == 0 || name.len > NAMES_HUB_MAX || !is_letter(name.ptr[0]))
+    if (name.len == 0 || name.len > max || !is_letter(name.ptr[0]))
         return false;
     for (size_t i = 1; i < name.len; i++) {
         char c = name.ptr[i];
 
-        if (!is_letter(c) && !(c >= '0' && c <= '9') && (c == '\0' || !strchr("_`,.[]", c)))
+        if (!is_letter(c) && !(c >= '0' && c <= '9') && (c == '\0' || !strchr(others, c)))
             return false;
     }
     return true;
+}
+
+bool names__valid_hub(struct str name)
+{
+    return is_name(name, NAMES_HUB_MAX, "_`,.[]");
+}
+
+bool names__valid_event(struct str name)
+{
+    return is_name(name, NAMES_EVENT_MAX, "_.-");
 }
 
 struct str names__lower_hub(struct arena *a, struct str name)

@@ -6,6 +6,7 @@
 
 #define NAMES_GROUP_MAX 1024 /* characters, not bytes */
 #define NAMES_HUB_MAX 128
+#define NAMES_EVENT_MAX 128
 
 /* A group name: 1 to NAMES_GROUP_MAX characters of UTF-8, not all white space. */
 bool names__valid_group(struct str name);
@@ -14,6 +15,8 @@ bool names__valid_group(struct str name);
 bool names__valid_id(struct str id);
 /* ^[A-Za-z][A-Za-z0-9_`,.[\]]{0,127}$ */
 bool names__valid_hub(struct str name);
+/* A user event's: ^[A-Za-z][A-Za-z0-9_.-]{0,127}$ (section 2.1) */
+bool names__valid_event(struct str name);
 /* A copy in lower case: hubs are the same whatever their case. Absent: no memory. */
 struct str names__lower_hub(struct arena *a, struct str name);
 

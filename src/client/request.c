@@ -7,23 +7,7 @@
 
 #define MAX_TTL_SECONDS 300
 #define MAX_ACK_ID (UINT64_MAX / 2) /* so that there is always a next one */
-#define MAX_EVENT_NAME 128
 #define MAX_INVOCATION_ID 256
-
-/* ^[A-Za-z][A-Za-z0-9_.-]{0,127}$ (client-and-rest section 2.1) */
-static bool is_event_name(struct str s)
-{
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    static const char others[] = "0123456789_.-";
-
-    if (s.len == 0 || s.len > MAX_EVENT_NAME || !strchr(letters, s.ptr[0]))
-        return false;
-    for (size_t i = 1; i < s.len; i++) {
-        if (!strchr(letters, s.ptr[i]) && !strchr(others, s.ptr[i]))
-            return false;
-    }
-    return true;
-}
 
 static bool is_group_name(const char *name)
 {
@@ -146,7 +130,7 @@ enum ph_err ph_client_send_event(struct ph_client *c, const char *event, enum ph
 {
     struct frame_request r = {.kind = FRAME_EVENT, .event = str__of(event)};
 
-    if (!event || !is_event_name(r.event))
+    if (!event || !names__valid_event(r.event))
         return PH_ERR_ARGUMENT;
     return send_data(c, &r, type, data, len, options, done, arg);
 }
@@ -200,7 +184,7 @@ enum ph_err ph_client_invoke(struct ph_client *c, const char *event, enum ph_dat
 
     if (!speaks_json(c))
         return PH_ERR_UNSUPPORTED;
-    if (!event || !is_event_name(r.event))
+    if (!event || !names__valid_event(r.event))
         return PH_ERR_ARGUMENT;
     if (err != PH_OK)
         return err;

@@ -410,6 +410,26 @@ static void hub_names(void **state)
         assert_int_equal(names__valid_hub(str__n(name, len)), len <= NAMES_HUB_MAX);
 }
 
+static void event_names(void **state)
+{
+    char name[NAMES_EVENT_MAX + 2];
+
+    (void)state;
+    assert_true(names__valid_event(STR("a")));
+    assert_true(names__valid_event(STR("Z9_.-")));
+    assert_false(names__valid_event(STR("")));
+    assert_false(names__valid_event(STR_NONE));
+    assert_false(names__valid_event(STR(".a")));
+    assert_false(names__valid_event(STR("9")));
+    assert_false(names__valid_event(STR("a,b")));
+    assert_false(names__valid_event(STR("a/b")));
+    assert_false(names__valid_event(str__n("a\0b", 3)));
+    assert_false(names__valid_event(STR("a\xc3\xa4")));
+    memset(name, 'e', sizeof(name));
+    for (size_t len = NAMES_EVENT_MAX - 1; len <= NAMES_EVENT_MAX + 1; len++)
+        assert_int_equal(names__valid_event(str__n(name, len)), len <= NAMES_EVENT_MAX);
+}
+
 static void json_deep_values_are_bytes_alone(void **state)
 {
     struct json_limits limits = {.depth = 4, .nodes = 4, .tree = 1};
@@ -1013,6 +1033,7 @@ int main(void)
         cmocka_unit_test(json_refuses),
         cmocka_unit_test(json_check_judges_as_the_parser_does),
         cmocka_unit_test(hub_names),
+        cmocka_unit_test(event_names),
         cmocka_unit_test(json_deep_values_are_bytes_alone),
         cmocka_unit_test(json_comments_do_not_shift_values),
         cmocka_unit_test(json_quote_escapes),

@@ -1,9 +1,8 @@
 #include "broker/config/event_handler.h"
 
+#include "base/names.h"
 #include "base/pattern.h"
 #include "base/url.h"
-
-#define MAX_EVENT_NAME 128 /* client-and-rest section 6 */
 
 /* Forms that the cloud service knows and that mean nothing here. */
 static const struct {
@@ -149,7 +148,7 @@ static bool is_event_pattern(struct str part)
 {
     static const char also[] = "0123456789_.-";
 
-    if (part.len == 0 || part.len > MAX_EVENT_NAME)
+    if (part.len == 0 || part.len > NAMES_EVENT_MAX)
         return false;
     for (size_t i = 0; i < part.len; i++) {
         char lower = (char)(part.ptr[i] | 0x20);

@@ -4,7 +4,6 @@
 
 #include <inttypes.h>
 
-#define EVENT_NAME_MAX 128
 #define TTL_MAX_SECONDS 300
 
 static const struct str frame_names[COMMAND_COUNT] = {
@@ -65,25 +64,9 @@ static bool has_group(const struct command *cmd)
     return names__valid_group(cmd->group);
 }
 
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/* ^[A-Za-z][A-Za-z0-9_.-]{0,127}$ */
 static bool has_event(const struct command *cmd)
 {
-    struct str name = cmd->event;
-
-    if (name.len == 0 || name.len > EVENT_NAME_MAX || !is_letter(name.ptr[0]))
-        return false;
-    for (size_t i = 1; i < name.len; i++) {
-        char c = name.ptr[i];
-
-        if (!is_letter(c) && !(c >= '0' && c <= '9') && c != '_' && c != '.' && c != '-')
-            return false;
-    }
-    return true;
+    return names__valid_event(cmd->event);
 }
 
 static bool has_invocation_id(const struct command *cmd)
