@@ -89,8 +89,9 @@ static void decode_answer(void *world)
         {STR("Content-Type"), STR("application/json; charset=utf-8")},
         {STR("ce-connectionState"), STR("eyJrIjoidiJ9")},
     };
-    const struct http_response res = {
-        200, {headers, 4, 4}, STR("{\"text\":\"" DATA_64 "\",\"n\":[1,2,3]}")};
+    const struct http_response res = {.status = 200,
+                                      .headers = {.items = headers, .count = 4, .cap = 4},
+                                      .body = STR("{\"text\":\"" DATA_64 "\",\"n\":[1,2,3]}")};
     struct answer answer;
     struct diag diag;
 
@@ -218,7 +219,7 @@ static void play_handler(struct courier *c, int status, struct http_header *head
 {
     struct exchange *x = c->sent;
     const struct http_response res = {
-        .status = status, .headers = {header, 1, 1}, .body = STR("fine")};
+        .status = status, .headers = {.items = header, .count = 1, .cap = 1}, .body = STR("fine")};
 
     MUST(x);
     c->sent = NULL;

@@ -110,8 +110,9 @@ static void requests_are_written(void **state)
 {
     struct http_header items[] = {{STR("ce-userId"), STR("\xe7\x8e\x8b")},
                                   {STR("ce-connectionState"), STR("")}};
-    struct http_request http = {
-        .method = STR("POST"), .headers = {items, 2, 2}, .body = STR("hello")};
+    struct http_request http = {.method = STR("POST"),
+                                .headers = {.items = items, .count = 2, .cap = 2},
+                                .body = STR("hello")};
     struct buf out = written(&http, "http://h:81?x", STR("secret"), true);
 
     (void)state;

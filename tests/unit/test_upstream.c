@@ -253,9 +253,10 @@ static void the_text_of_a_refusal_is_handed_on(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct http_header type = {STR("Content-Type"), str__of(rows[i].type)};
-        struct http_response res = {.status = rows[i].status,
-                                    .headers = {&type, rows[i].type ? 1 : 0, 1},
-                                    .body = str__of(rows[i].body)};
+        struct http_response res = {
+            .status = rows[i].status,
+            .headers = {.items = &type, .count = rows[i].type ? 1 : 0, .cap = 1},
+            .body = str__of(rows[i].body)};
         struct answer answer;
 
         assert_int_equal(response__decode(NULL, PH_EVENT_USER, &res, &answer, NULL), PH_OK);

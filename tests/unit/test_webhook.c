@@ -187,7 +187,8 @@ static void send_to(struct fixture *f, struct exchange *x, const char *method, c
     static struct http_request http;
     struct upstream_request req = {.http = &http, .url = str__of(url), .timeout_ms = timeout_ms};
 
-    http = (struct http_request){.method = str__of(method), .headers = {items, 3, 3}};
+    http = (struct http_request){.method = str__of(method),
+                                 .headers = {.items = items, .count = 3, .cap = 3}};
     if (strcmp(method, "POST") == 0)
         http.body = STR("hello");
     assert_true(webhook__send(f->w, x, &req));

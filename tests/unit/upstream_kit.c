@@ -246,8 +246,9 @@ void kit__answer_with(struct fixture *f, struct sent *s, int status, const char 
 {
     struct http_header items[2] = {{STR("Content-Type"), STR("text/plain")},
                                    {str__of(name), str__of(value)}};
-    struct http_response res = {
-        .status = status, .headers = {items, name ? 2 : 1, 2}, .body = str__of(body)};
+    struct http_response res = {.status = status,
+                                .headers = {.items = items, .count = name ? 2 : 1, .cap = 2},
+                                .body = str__of(body)};
     struct exchange_result result = {.response = &res};
 
     kit__report(f, s, &result);

@@ -108,7 +108,7 @@ void listening__tell(struct upstream_peer *p, struct queued_event *q)
 {
     const struct upstream_config *config = &p->up->config;
     const struct hub_settings *hub = settings__hub(config->settings, p->hub);
-    struct upstream_note note = {.headers = {NULL, 0, 0}};
+    struct upstream_note note = {.headers = {0}};
     char first[NOTE_FIRST];
     bool encoded = false;
     struct arena a;
