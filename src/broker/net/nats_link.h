@@ -16,6 +16,7 @@
 
 struct nats_link;
 
+/* What is confirmed counts when its denials have been heard of, up to a second later. */
 struct nats_link_counts {
     uint64_t sent, lost, waiting;
 };
