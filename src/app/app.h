@@ -74,9 +74,10 @@ void app__refuse(struct ph_app *app, const struct ph_request *req, struct ph_res
                  int status, const char *why);
 
 /* For events that come from the same process. First a copy of the event, which lives in the
- * response; then, on any thread, the handlers, and what they decide as a response, as with
+ * response, and has no texts of its own if the sender's event `stays` until app__dispatch has
+ * returned; then, on any thread, the handlers, and what they decide as a response, as with
  * app__serve_checked. */
-enum ph_err app__hand_over(const struct ph_app *app, const struct ph_event *ev,
+enum ph_err app__hand_over(const struct ph_app *app, const struct ph_event *ev, bool stays,
                            struct ph_response *res, struct ph_event **out, struct diag *diag);
 bool app__dispatch(struct ph_app *app, struct ph_event *ev, struct ph_response *res,
                    ph_served_fn *done, void *arg);

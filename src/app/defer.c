@@ -269,12 +269,13 @@ void pending__unlock(struct pending *p)
 
 /* --- A call --------------------------------------------------------------------------------- */
 
-/* Under the lock: an open token waits from now on. */
+/* Under the lock: an open token waits from now on, with the only event that is sure to stay. */
 static void wait_for(struct ph_deferred *t, struct app_call *call)
 {
     struct pending *p = t->pending;
 
     t->call = call;
+    call->ev = t->event;
     call->deferred = t;
     deadlines__set(&p->deadlines, &t->deadline, t->at_ms);
     if (t->at_ms < p->wakes_ms)

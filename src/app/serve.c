@@ -622,11 +622,13 @@ void app__serve_waiting(struct ph_app *app, const struct ph_request *req, struct
     sem_destroy(&later);
 }
 
-enum ph_err app__hand_over(const struct ph_app *app, const struct ph_event *ev,
+/* With worker threads, handlers may be asked after app__dispatch has returned. */
+enum ph_err app__hand_over(const struct ph_app *app, const struct ph_event *ev, bool stays,
                            struct ph_response *res, struct ph_event **out, struct diag *diag)
 {
     const struct event_limits limits = limits_of(app);
 
     reset(app, res);
-    return event__hand_over(&res->arena, ev, &limits, out, diag);
+    return stays && !app->workers ? event__lend(&res->arena, ev, &limits, out, diag)
+                                  : event__hand_over(&res->arena, ev, &limits, out, diag);
 }

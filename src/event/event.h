@@ -64,6 +64,7 @@ struct ph_event {
     struct str data;         /* user events; when decoded, the body of the others too */
     struct str reason;       /* disconnected */
     struct str group;        /* joined, left */
+    unsigned plain;          /* attributes that need no check again: event__plain */
     bool charset;            /* to be encoded: the Content-Type of text and JSON names UTF-8 */
     struct str content_type; /* to be encoded: in place of the one of `type`; MQTT only */
     struct event_fields claims, query, headers;
@@ -115,6 +116,14 @@ enum ph_err event__encode(struct arena *a, const struct ph_event *ev, struct str
 enum ph_err event__hand_over(struct arena *a, const struct ph_event *ev,
                              const struct event_limits *limits, struct ph_event **out,
                              struct diag *diag);
+/* The same for a handler that is done with it before the texts of a user event go, each of which
+ * has a NUL behind it: they are not copied. */
+enum ph_err event__lend(struct arena *a, const struct ph_event *ev,
+                        const struct event_limits *limits, struct ph_event **out,
+                        struct diag *diag);
+/* For the `plain` of events that have attributes in common, which are looked at once: those of
+ * `ev` that are plain text. */
+unsigned event__plain(struct ph_event *ev);
 /* A copy of a decoded or handed-over event that shares nothing with it. Errors are those of
  * event__decode. */
 enum ph_err event__keep(struct arena *a, const struct ph_event *ev,

@@ -11,47 +11,65 @@ static enum ph_err out_of_memory(struct diag *diag)
     return diag__set(diag, PH_ERR_MEMORY, "out of memory");
 }
 
-static bool own(struct arena *a, struct str *value)
-{
-    char *copy = arena__strdup(a, *value);
+/* What becomes of an event's texts. */
+struct taking {
+    struct arena *arena;
+    bool views; /* they stay where they are */
+    struct diag *diag;
+};
 
-    *value = str__n(copy, value->len);
-    return copy != NULL;
+static bool copy(struct arena *a, struct str *value)
+{
+    char *text = arena__strdup(a, *value);
+
+    *value = str__n(text, value->len);
+    return text != NULL;
 }
 
-/* A value that decoder and encoder would let pass, as a copy. */
-static enum ph_err take(struct arena *a, struct str header, bool unicode, struct str *value,
-                        struct diag *diag)
+static bool own(const struct taking *t, struct str *value)
 {
-    enum ph_err err;
+    return !value->ptr || t->views || copy(t->arena, value);
+}
 
-    if (!value->ptr)
-        return PH_OK;
-    err = event__check_value(header, *value, unicode, diag);
-    if (err != PH_OK)
-        return err;
-    if (unicode && !str__is_ascii(*value) && !utf8__valid(*value))
+/* A value that decoder and encoder would let pass. */
+static enum ph_err check(struct str header, struct str value, bool unicode, struct diag *diag)
+{
+    enum ph_err err = event__check_value(header, value, unicode, diag);
+
+    if (err == PH_OK && unicode && !utf8__valid(value))
         return diag__set(diag, PH_ERR_SYNTAX, "header %.*s is not valid UTF-8", STR_FMT(header));
-    return own(a, value) ? PH_OK : out_of_memory(diag);
+    return err;
 }
 
-static enum ph_err take_attributes(struct arena *a, struct ph_event *ev, struct diag *diag)
+static enum ph_err take_attributes(const struct taking *t, struct ph_event *ev)
+{
+    for (size_t i = 0; i < ATTRIBUTE_COUNT; i++) {
+        const struct attribute *attribute = &attributes[i];
+        struct str *value = attribute__of(ev, attribute);
+        enum ph_err err = PH_OK;
+
+        if (attribute->required && value->len == 0)
+            return diag__set(t->diag, PH_ERR_ARGUMENT, "%s is missing", attribute->header.ptr);
+        if (value->ptr && !(ev->plain & 1u << i))
+            err = check(attribute->header, *value, attribute->unicode, t->diag);
+        if (err != PH_OK)
+            return err;
+        if (!own(t, value))
+            return out_of_memory(t->diag);
+    }
+    return PH_OK;
+}
+
+/* Where it comes from. */
+static enum ph_err take_source(const struct taking *t, struct ph_event *ev)
 {
     enum ph_err err = PH_OK;
 
-    for (size_t i = 0; err == PH_OK && i < ATTRIBUTE_COUNT; i++) {
-        const struct attribute *attribute = &attributes[i];
-        struct str *value = attribute__of(ev, attribute);
-
-        if (attribute->required && value->len == 0)
-            return diag__set(diag, PH_ERR_ARGUMENT, "%s is missing", attribute->header.ptr);
-        err = take(a, attribute->header, attribute->unicode, value, diag);
-    }
-    if (err == PH_OK)
-        err = take(a, STR("WebHook-Request-Origin"), false, &ev->origin, diag);
+    if (ev->origin.ptr)
+        err = check(STR("WebHook-Request-Origin"), ev->origin, false, t->diag);
     if (err == PH_OK && !ev->source.ptr)
-        ev->source = event__default_source(a, ev);
-    return err == PH_OK && !ev->source.ptr ? out_of_memory(diag) : err;
+        ev->source = event__default_source(t->arena, ev);
+    return err == PH_OK && (!ev->source.ptr || !own(t, &ev->origin)) ? out_of_memory(t->diag) : err;
 }
 
 /* Names in lower case and values without white space around, as headers bring them. */
@@ -81,7 +99,7 @@ static enum ph_err take_mqtt_properties(struct arena *a, struct http_headers *pr
     return err;
 }
 
-static enum ph_err take_content_type(struct arena *a, struct ph_event *ev, struct diag *diag)
+static enum ph_err take_content_type(const struct taking *t, struct ph_event *ev)
 {
     enum ph_err err;
 
@@ -89,37 +107,41 @@ static enum ph_err take_content_type(struct arena *a, struct ph_event *ev, struc
         ev->content_type = event__sent_content_type(ev);
         return PH_OK;
     }
-    err = event__check_content_type(ev, diag);
+    err = event__check_content_type(ev, t->diag);
     if (err != PH_OK)
         return err;
     if (!event__data_type(ev->content_type, &ev->type))
         ev->type = PH_DATA_BINARY;
-    return own(a, &ev->content_type) ? PH_OK : out_of_memory(diag);
+    return own(t, &ev->content_type) ? PH_OK : out_of_memory(t->diag);
 }
 
-static enum ph_err take_data(struct arena *a, struct ph_event *ev,
-                             const struct event_limits *limits, struct diag *diag)
+/* Handlers find a NUL behind data that is empty, too. */
+static enum ph_err take_data(const struct taking *t, struct ph_event *ev,
+                             const struct event_limits *limits)
 {
-    return own(a, &ev->data) ? body__check_user_data(ev, limits, diag) : out_of_memory(diag);
+    if (!ev->data.ptr)
+        ev->data = STR("");
+    return own(t, &ev->data) ? body__check_user_data(ev, limits, t->diag) : out_of_memory(t->diag);
 }
 
-static enum ph_err hand_over_user_event(struct arena *a, struct ph_event *ev,
-                                        const struct event_limits *limits, struct diag *diag)
+static enum ph_err take_user_event(const struct taking *t, struct ph_event *ev,
+                                   const struct event_limits *limits)
 {
-    enum ph_err err = take_attributes(a, ev, diag);
+    enum ph_err err = take_attributes(t, ev);
 
+    if (err == PH_OK)
+        err = take_source(t, ev);
     if (err == PH_OK && ev->metadata.count > 0)
-        err = take_metadata(a, &ev->metadata, diag);
+        err = take_metadata(t->arena, &ev->metadata, t->diag);
     if (err == PH_OK && ev->mqtt_properties.count > 0)
-        err = take_mqtt_properties(a, &ev->mqtt_properties, diag);
+        err = take_mqtt_properties(t->arena, &ev->mqtt_properties, t->diag);
     if (err == PH_OK)
-        err = take_content_type(a, ev, diag);
+        err = take_content_type(t, ev);
     if (err == PH_OK)
-        err = take_data(a, ev, limits, diag);
-    if (err == PH_OK && ((ev->request_id.ptr && !own(a, &ev->request_id)) ||
-                         (ev->cookie.ptr && !own(a, &ev->cookie))))
-        err = out_of_memory(diag);
-    ev->arena = a;
+        err = take_data(t, ev, limits);
+    if (err == PH_OK && (!own(t, &ev->request_id) || !own(t, &ev->cookie)))
+        err = out_of_memory(t->diag);
+    ev->arena = t->arena;
     ev->http = NULL;
     ev->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     ev->json_read = false;
@@ -130,9 +152,9 @@ static enum ph_err hand_over_user_event(struct arena *a, struct ph_event *ev,
     return err;
 }
 
-static enum ph_err hand_over_system_event(struct arena *a, const struct ph_event *ev,
-                                          const struct event_limits *limits, struct ph_event **out,
-                                          struct diag *diag)
+static enum ph_err take_system_event(struct arena *a, const struct ph_event *ev,
+                                     const struct event_limits *limits, struct ph_event **out,
+                                     struct diag *diag)
 {
     struct http_request *request = arena__zalloc(a, sizeof(*request));
     enum ph_err err;
@@ -145,17 +167,42 @@ static enum ph_err hand_over_system_event(struct arena *a, const struct ph_event
     return err == PH_OK ? event__decode(a, request, limits, out, diag) : err;
 }
 
+static enum ph_err take_event(const struct taking *t, const struct ph_event *ev,
+                              const struct event_limits *limits, struct ph_event **out)
+{
+    if (ev->kind != PH_EVENT_USER)
+        return take_system_event(t->arena, ev, limits, out, t->diag);
+    *out = arena__alloc(t->arena, sizeof(**out));
+    if (!*out)
+        return out_of_memory(t->diag);
+    **out = *ev;
+    return take_user_event(t, *out, limits);
+}
+
 enum ph_err event__hand_over(struct arena *a, const struct ph_event *ev,
                              const struct event_limits *limits, struct ph_event **out,
                              struct diag *diag)
 {
-    if (ev->kind != PH_EVENT_USER)
-        return hand_over_system_event(a, ev, limits, out, diag);
-    *out = arena__alloc(a, sizeof(**out));
-    if (!*out)
-        return out_of_memory(diag);
-    **out = *ev;
-    return hand_over_user_event(a, *out, limits, diag);
+    return take_event(&(struct taking){a, false, diag}, ev, limits, out);
+}
+
+enum ph_err event__lend(struct arena *a, const struct ph_event *ev,
+                        const struct event_limits *limits, struct ph_event **out, struct diag *diag)
+{
+    return take_event(&(struct taking){a, true, diag}, ev, limits, out);
+}
+
+unsigned event__plain(struct ph_event *ev)
+{
+    unsigned plain = 0;
+
+    for (size_t i = 0; i < ATTRIBUTE_COUNT; i++) {
+        struct str value = *attribute__of(ev, &attributes[i]);
+
+        if (value.ptr && str__is_plain_value(value))
+            plain |= 1u << i;
+    }
+    return plain;
 }
 
 /* Names too: those of a server's request are in its own memory. */
@@ -164,7 +211,7 @@ static bool copy_request(struct arena *a, const struct ph_event *ev, struct http
     for (size_t i = 0; i < ev->http->count; i++) {
         struct http_header h = ev->http->items[i];
 
-        if (!own(a, &h.name) || !http__add(a, &out->headers, h.name, h.value))
+        if (!copy(a, &h.name) || !http__add(a, &out->headers, h.name, h.value))
             return false;
     }
     out->body = ev->data;

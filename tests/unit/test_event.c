@@ -450,17 +450,23 @@ static void keep(const struct ph_event *ev, const struct ph_event *decoded)
     arena__free(&a);
 }
 
+typedef enum ph_err hand_over_fn(struct arena *a, const struct ph_event *ev,
+                                 const struct event_limits *event_limits, struct ph_event **out,
+                                 struct diag *diag);
+
 /* What a handler in the same process gets is what one elsewhere would have decoded. */
-static void hand_over(const struct ph_event *ev, const struct ph_event *decoded)
+static void hand_over(hand_over_fn *way, const struct ph_event *ev, const struct ph_event *decoded)
 {
     struct arena a;
     struct ph_event *got;
     struct diag diag = {""};
 
     arena__init(&a, NULL, 0, 1u << 20);
-    if (event__hand_over(&a, ev, &limits, &got, &diag) != PH_OK)
+    if (way(&a, ev, &limits, &got, &diag) != PH_OK)
         fail_msg("%s", diag.text);
     expect_event(got, decoded);
+    if (ev->kind == PH_EVENT_USER)
+        assert_int_equal(got->data.ptr == ev->data.ptr, way == event__lend);
     expect_same(got->source, decoded->source);
     expect_same(got->content_type, decoded->content_type);
     expect_same(got->data, decoded->data);
@@ -486,7 +492,8 @@ static void round_trip(struct fixture *f, const struct ph_event *ev)
         fail_msg("%s", f->diag.text);
     expect_event(f->ev, ev);
     assert_str(http__get(&f->req.headers, STR("ce-signature")), "sha256=00");
-    hand_over(ev, f->ev);
+    hand_over(event__hand_over, ev, f->ev);
+    hand_over(event__lend, ev, f->ev);
 }
 
 static void every_kind_survives_the_round_trip(void **state)
@@ -797,6 +804,27 @@ static void what_a_header_cannot_hold_is_not_encoded(void **state)
     }
 }
 
+/* What is the same for many events is looked at once; all else each time. */
+static void attributes_that_are_plain_are_not_checked_again(void **state)
+{
+    static const struct str users[] = {{"bob", 3}, {"b\xc3\xb6rn", 5}, {" bob", 4}, {"bob\t", 4}};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(users) / sizeof(*users); i++) {
+        struct ph_event ev = minimal(PH_EVENT_USER, "message");
+        enum ph_err expected = i < 2 ? PH_OK : PH_ERR_ARGUMENT;
+
+        ev.data = STR("1");
+        ev.user_id = users[i];
+        ev.plain = event__plain(&(struct ph_event){.user_id = users[i]});
+        assert_int_equal(ev.plain != 0, i == 0);
+        assert_int_equal(event__lend(&f->arena, &ev, &limits, &f->ev, &f->diag), expected);
+        ev.name = STR("a b\n");
+        assert_int_equal(event__lend(&f->arena, &ev, &limits, &f->ev, &f->diag), PH_ERR_ARGUMENT);
+    }
+    assert_int_equal(event__plain(&(struct ph_event){.kind = PH_EVENT_USER}), 0);
+}
+
 static void media_types_without_case_and_parameters(void **state)
 {
     enum ph_data_type type;
@@ -924,6 +952,7 @@ int main(void)
         TEST(reasons_survive_the_round_trip),
         TEST(encoder_writes_what_the_service_writes),
         TEST(what_a_header_cannot_hold_is_not_encoded),
+        TEST(attributes_that_are_plain_are_not_checked_again),
         TEST(media_types_without_case_and_parameters),
         TEST(memory_may_run_out_anywhere),
         TEST(recorded_events_are_the_same),

@@ -247,7 +247,7 @@ static void hand_over(struct ph_app *app, const struct ph_event *ev, int status)
     struct ph_event *own;
     struct diag diag;
 
-    if (res && app__hand_over(app, ev, res, &own, &diag) == PH_OK) {
+    if (res && app__hand_over(app, ev, false, res, &own, &diag) == PH_OK) {
         assert_true(app__dispatch(app, own, res, NULL, NULL));
         check_response(res, status);
     } else {

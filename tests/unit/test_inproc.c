@@ -488,19 +488,25 @@ static void nothing(uv_timer_t *timer)
     (void)timer;
 }
 
-static void expect_later(struct fixture *f)
+static void wait_for_report(struct fixture *f)
 {
     uv_timer_t alive; /* as a shard's loop always is */
-    pthread_t thread;
 
     uv_timer_init(&f->loop, &alive);
     uv_timer_start(&alive, nothing, 600000, 0);
-    assert_int_equal(pthread_create(&thread, NULL, answer, f), 0);
     while (f->reported == 0)
         uv_run(&f->loop, UV_RUN_ONCE);
-    pthread_join(thread, NULL);
     uv_close((uv_handle_t *)&alive, NULL);
     uv_run(&f->loop, UV_RUN_DEFAULT);
+}
+
+static void expect_later(struct fixture *f)
+{
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, answer, f), 0);
+    wait_for_report(f);
+    pthread_join(thread, NULL);
     assert_int_equal(f->status, 200);
     assert_string_equal(f->body, "later");
 }
@@ -526,6 +532,24 @@ static void handler_on_the_loop_defers(void **state)
     assert_string_equal(f->body, "hello");
     f->reported = 0;
     expect_later(f);
+}
+
+/* Its sender may be gone before the answer, which here does not fit the event. */
+static void what_the_loop_was_lent_is_not_looked_at_later(void **state)
+{
+    struct fixture *f = *state;
+    struct ph_event ev = event_of("defer", "1");
+    char hub[] = "chat";
+
+    ev.hub = str__of(hub);
+    ph_app_set_log(f->prompt, f->log);
+    send_prompt(f, 0, &ev);
+    work_off(f);
+    memset(hub, '?', strlen(hub));
+    assert_int_equal(ph_deferred_answer(f->token, ph_reply_accept()), PH_OK);
+    wait_for_report(f);
+    assert_int_equal(f->status, 500);
+    assert_non_null(strstr(f->logged, "hub=chat "));
 }
 
 static void deferred_event_is_cancelled(void **state)
@@ -575,6 +599,7 @@ int main(void)
         WITH_APP(free_while_some_stand_in_line),
         WITH_APP(deferred_event_is_answered_from_another_thread),
         WITH_APP(handler_on_the_loop_defers),
+        WITH_APP(what_the_loop_was_lent_is_not_looked_at_later),
         WITH_APP(deferred_event_is_cancelled),
         WITH_APP(broker_ends_before_the_answer),
     };

@@ -17,7 +17,7 @@ struct job {
     struct lane *lane;
     struct exchange *exchange;    /* NULL: nobody waits for the result */
     const struct ph_event *event; /* the sender's */
-    struct ph_event *copy;        /* for the handler, or NULL */
+    struct ph_event *handed;      /* over to the handler, or NULL */
     const char *why;              /* there is none */
     struct ph_response *response; /* NULL: on the loop one is enough */
     bool taken;                   /* by a worker */
@@ -236,13 +236,15 @@ static void end(struct job *job)
     job_put(lane, job);
 }
 
-/* The copy lives in the response. */
+/* It lives in the response. The sender keeps his own while he waits, which is as long as a call on
+ * the loop takes. */
 static void hand_over(struct job *job, struct ph_response *res)
 {
+    struct lane *lane = job->lane;
     struct diag diag = {""};
 
-    if (app__hand_over(job->lane->app, job->event, res, &job->copy, &diag) != PH_OK) {
-        job->copy = NULL;
+    if (app__hand_over(lane->app, job->event, lane->on_loop, res, &job->handed, &diag) != PH_OK) {
+        job->handed = NULL;
         job->why = arena__strdup(&res->arena, str__of(diag.text));
     }
     job->event = NULL;
@@ -254,7 +256,7 @@ static void report(struct job *job, const struct ph_response *res)
     struct exchange *x = job->exchange;
     struct exchange_result result = {.failure = FAILURE_OTHER};
 
-    if (res && job->copy)
+    if (res && job->handed)
         result.response = &res->http;
     else
         result.why = job->why ? job->why : "out of memory";
@@ -290,7 +292,7 @@ static void on_answer(struct ph_response *res, void *arg)
 
 static void ask(struct job *job)
 {
-    job->deferred = !app__dispatch(job->lane->app, job->copy, job->response, on_answer, job);
+    job->deferred = !app__dispatch(job->lane->app, job->handed, job->response, on_answer, job);
 }
 
 /* A job of a handler on the loop gives its response back. */
@@ -317,7 +319,7 @@ static bool withdraw(struct job *job)
 {
     if (!app__withdraw(job->response))
         return false;
-    job->copy = NULL;
+    job->handed = NULL;
     report_answer(job);
     return true;
 }
@@ -408,7 +410,7 @@ static void serve_on_loop(struct job *job)
     }
     job->response = res;
     hand_over(job, res);
-    if (job->copy)
+    if (job->handed)
         call_handler(job);
     if (job->deferred) {
         wait_for_answer(job);
@@ -431,7 +433,7 @@ static void work(uv_work_t *w)
     struct job *job = take_next(worker->lane);
 
     while (job) {
-        if (job->copy)
+        if (job->handed)
             ask(job);
         hand_in(in, &in->done, job, &job->behind);
         job = uv_hrtime() - start < WORKER_NS ? take_next(worker->lane) : NULL;

@@ -105,7 +105,7 @@ struct str cookies__header(const struct cookies *jar, struct arena *a, struct st
 
     for (const struct cookie *c = jar->first; c; c = c->next)
         room += str__eq_nocase(c->site, site) ? c->pair.len + 2 : 0;
-    out = room > 0 ? arena__alloc(a, room) : NULL;
+    out = room > 0 ? arena__alloc(a, room) : NULL; /* the last two bytes are for the NUL */
     if (!out)
         return STR_NONE;
     for (const struct cookie *c = jar->first; c; c = c->next) {
@@ -115,5 +115,6 @@ struct str cookies__header(const struct cookies *jar, struct arena *a, struct st
         memcpy(out + len + c->pair.len, "; ", 2);
         len += c->pair.len + 2;
     }
+    out[len - 2] = '\0';
     return str__n(out, len - 2);
 }

@@ -10,7 +10,8 @@
 struct upstream_peer *peer__new(struct upstream *up, const struct ph_event *connect,
                                 exchange_finished_fn *finished, exchange_target_fn *target)
 {
-    struct upstream_peer *p = calloc(1, sizeof(*p) + connect->hub.len + connect->connection_id.len);
+    struct upstream_peer *p =
+        calloc(1, sizeof(*p) + connect->hub.len + 1 + connect->connection_id.len + 1);
     char *at;
 
     if (!p)
@@ -21,6 +22,7 @@ struct upstream_peer *peer__new(struct upstream *up, const struct ph_event *conn
     }
     at = p->text;
     p->hub = str__place(&at, connect->hub);
+    *at++ = '\0';
     p->connection_id = str__place(&at, connect->connection_id);
     p->up = up;
     p->last = &p->first;
@@ -72,6 +74,10 @@ bool peer__name(struct upstream_peer *p, struct str user_id, struct str subproto
     p->names = at;
     p->user_id = at ? place_name(&at, user_id) : NULL;
     p->subprotocol = at ? place_name(&at, subprotocol) : NULL;
+    p->plain = event__plain(&(struct ph_event){.hub = p->hub,
+                                               .connection_id = p->connection_id,
+                                               .user_id = str__of(p->user_id),
+                                               .subprotocol = str__of(p->subprotocol)});
     return at;
 }
 
@@ -166,6 +172,7 @@ bool peer__complete(struct upstream_peer *p, struct queued_event *q)
         return true;
     ev->user_id = str__of(p->user_id);
     ev->subprotocol = str__of(p->subprotocol);
+    ev->plain = p->plain;
     ev->state = p->state ? str__n(p->state, p->state_len) : STR_NONE;
     ev->cookie = cookies__header(&p->cookies, &p->work, p->url);
     if (!as->short_source || !has_short_source(p, q))

@@ -34,7 +34,8 @@ struct upstream_peer {
     char *state;                       /* likewise */
     size_t state_len;
     struct cookies cookies;
-    struct str hub, connection_id; /* in `text` */
+    struct str hub, connection_id; /* in `text`, each with a NUL behind it */
+    unsigned plain;                /* of these and the names: for struct ph_event */
     char *signature;
     unsigned signed_by; /* up->settings_count when it was made */
     char text[];

@@ -22,7 +22,7 @@ struct queued_event *queued_event__new(enum ph_event_kind kind, const struct ups
     const struct metadata *metadata = &event->metadata;
     size_t entries = metadata->count * sizeof(*metadata->items);
     struct queued_event *q = malloc(sizeof(*q) + entries + metadata__bytes(metadata) +
-                                    event->name.len + 1 + event->data.len);
+                                    event->name.len + 1 + event->data.len + 1);
     char *at;
 
     if (!q)
@@ -35,6 +35,7 @@ struct queued_event *queued_event__new(enum ph_event_kind kind, const struct ups
     q->event.name = str__place(&at, event->name);
     *at++ = '\0';
     *data_of(&q->event) = str__place(&at, event->data);
+    *at++ = '\0';
     for (size_t i = 0; i < metadata->count; i++)
         q->entries[i] = (struct metadata_entry){str__place(&at, metadata->items[i].name),
                                                 str__place(&at, metadata->items[i].value)};

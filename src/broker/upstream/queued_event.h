@@ -15,8 +15,8 @@ struct queued_event {
     uint64_t ticket;                     /* of a user event */
     int64_t since_ms;                    /* the loop's clock, when it was queued */
     bool heard;                          /* a listener was told of it */
-    struct ph_event event;     /* its name has a NUL behind it; what is the connection's is added
-                                  when its turn has come: peer__complete */
+    struct ph_event event;     /* its texts have a NUL behind them; what is the connection's is
+                                  added when its turn has come: peer__complete */
     char digits[STR_U64_SIZE]; /* of event.id, at the end */
     char time[CLOCK_RFC3339_SIZE];
     char guid[37];                   /* x-ms-client-request-id, the same on each try */

@@ -14,6 +14,11 @@ struct upstream *upstream__new(const struct upstream_config *config)
     if (!up)
         return NULL;
     up->config = *config;
+    up->config.origin.ptr = str__dup(config->origin);
+    if (config->origin.ptr && !up->config.origin.ptr) {
+        free(up);
+        return NULL;
+    }
     settings__ref(up->config.settings);
     map__init(&up->validations, validation__url, &up->config.seed);
     map__init(&up->gates, gate__key, &up->config.seed);
@@ -31,6 +36,7 @@ void upstream__free(struct upstream *up)
     deadlines__free(&up->deadlines);
     deadlines__free(&up->gate_deadlines);
     settings__unref(up->config.settings);
+    free((char *)up->config.origin.ptr);
     free(up);
 }
 
