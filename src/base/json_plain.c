@@ -69,6 +69,8 @@ static bool accept(struct reader *r, char c)
 
 static char next(struct reader *r)
 {
+    if (peek(r) > ' ') /* clients seldom send white space */
+        return *r->at;
     while (r->at < r->end && (*r->at == ' ' || *r->at == '\n' || *r->at == '\r' || *r->at == '\t'))
         r->at++;
     return peek(r);

@@ -26,17 +26,29 @@ static bool start_sequence(struct utf8 *state, uint8_t byte)
     return true;
 }
 
-/* Nearly all text is ASCII, most of it for long stretches. */
+static bool are_ascii(const uint8_t *eight)
+{
+    uint64_t word;
+
+    memcpy(&word, eight, sizeof(word));
+    return (word & UINT64_MAX / 0xff << 7) == 0;
+}
+
+/* Nearly all text is ASCII, most of it for long stretches, whose last bytes may be looked at with
+ * some of those before. */
 static const uint8_t *skip_ascii(const uint8_t *p, const uint8_t *end)
 {
     const uint64_t high = UINT64_MAX / 0xff << 7;
+    const bool is_long = end - p >= 8;
     uint64_t words[4];
 
     while (end - p >= 32 &&
            (memcpy(words, p, 32), ((words[0] | words[1] | words[2] | words[3]) & high) == 0))
         p += 32;
-    while (end - p >= 8 && (memcpy(words, p, 8), (words[0] & high) == 0))
+    while (end - p >= 8 && are_ascii(p))
         p += 8;
+    if (is_long && end - p < 8 && are_ascii(end - 8))
+        return end;
     while (p < end && *p < 0x80)
         p++;
     return p;

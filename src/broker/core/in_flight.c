@@ -39,7 +39,7 @@ bool in_flight__take(struct session *s, uint64_t ticket, struct in_flight *out)
         return false;
     *out = s->in_flight[i];
     s->in_flight[i] = s->in_flight[--s->in_flight_count];
-    if (s->in_flight_count == 0)
+    if (s->in_flight_count == 0 && s->in_flight_size > FIRST_SIZE)
         release(s);
     return true;
 }

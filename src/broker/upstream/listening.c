@@ -104,10 +104,10 @@ static bool tell(struct upstream_peer *p, const struct queued_event *q, struct u
     return made;
 }
 
-void listening__tell(struct upstream_peer *p, struct queued_event *q)
+void listening__tell(struct upstream_peer *p, struct queued_event *q,
+                     const struct hub_settings *hub)
 {
     const struct upstream_config *config = &p->up->config;
-    const struct hub_settings *hub = settings__hub(config->settings, p->hub);
     struct upstream_note note = {.headers = {0}};
     char first[NOTE_FIRST];
     bool encoded = false;

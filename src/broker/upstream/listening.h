@@ -6,6 +6,7 @@
 #include "broker/upstream/peer.h"
 
 /* Tells all listeners of the hub that want the event, and notes in it that there were some. */
-void listening__tell(struct upstream_peer *p, struct queued_event *q);
+void listening__tell(struct upstream_peer *p, struct queued_event *q,
+                     const struct hub_settings *hub);
 
 #endif

@@ -160,7 +160,7 @@ static bool has_short_source(const struct upstream_peer *p, const struct queued_
 /* A connect comes with what the client has so far. */
 bool peer__complete(struct upstream_peer *p, struct queued_event *q)
 {
-    const struct hub_compatibility *as = &settings__hub(q->settings, p->hub)->compatibility;
+    const struct hub_compatibility *as = &q->hub->compatibility;
     struct ph_event *ev = &q->event;
 
     ev->hub = p->hub;

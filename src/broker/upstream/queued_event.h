@@ -10,6 +10,7 @@ struct queued_event {
     struct queued_event *next;
     const struct event_handler *handler; /* NULL: none wants it */
     const struct settings *settings;     /* that it is in; a reference */
+    const struct hub_settings *hub;      /* likewise */
     struct gate *gate;                   /* of the handler; a reference */
     void *token;                         /* of a connect */
     uint64_t ticket;                     /* of a user event */

@@ -91,16 +91,17 @@ static struct queued_event *new_event(struct upstream_peer *p, enum ph_event_kin
                                       int64_t now_ms, int64_t unix_ms)
 {
     const struct upstream_config *config = &p->up->config;
+    const struct hub_settings *hub = settings__hub(config->settings, p->hub);
     struct queued_event *q = queued_event__new(kind, event, id, unix_ms);
 
     if (!q)
         return NULL;
     q->since_ms = now_ms;
-    listening__tell(p, q);
-    q->handler = route__find(settings__hub(config->settings, p->hub), kind,
-                             route__subject(kind, event->name, event->data));
+    listening__tell(p, q, hub);
+    q->handler = route__find(hub, kind, route__subject(kind, event->name, event->data));
     if (!q->handler)
         return q;
+    q->hub = hub;
     q->settings = settings__ref(config->settings);
     q->gate = gate__of(p->up, q->handler, p->hub);
     if (!q->gate) {
