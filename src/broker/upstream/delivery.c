@@ -220,7 +220,7 @@ static void stop_first(struct upstream_peer *p)
 
 static void drop_user_event(struct upstream_peer *p, struct queued_event **at)
 {
-    queued_event__free(peer__take(p, at));
+    queued_event__free(&p->up->spare_events, peer__take(p, at));
     metrics__event(p->up->config.metrics, METRIC_USER, OUTCOME_DROPPED);
 }
 
@@ -466,7 +466,7 @@ void delivery__finished(struct exchange *x, const struct exchange_result *result
     tell(p, q, &out);
     p->delivering = false;
     p->active = false;
-    queued_event__free(q);
+    queued_event__free(&p->up->spare_events, q);
     arena__reset(&p->work);
     if (p->refused)
         peer__free(p);

@@ -42,7 +42,7 @@ void peer__free(struct upstream_peer *p)
     validation__leave(&p->waiter);
     exchange__free(&p->exchange);
     while (p->first)
-        queued_event__free(peer__take(p, &p->first));
+        queued_event__free(&up->spare_events, peer__take(p, &p->first));
     if (p->previous)
         p->previous->next = p->next;
     else

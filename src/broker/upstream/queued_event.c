@@ -2,6 +2,42 @@
 
 #include <stdlib.h>
 
+#define SPARE_SIZE 1024 /* of an event whose memory is kept: a usual one */
+#define SPARE_MAX 256
+
+static struct queued_event *get(struct spare_events *spare, size_t size)
+{
+    struct queued_event *q = spare->first;
+
+    if (size > SPARE_SIZE || !q)
+        return malloc(size < SPARE_SIZE ? SPARE_SIZE : size);
+    spare->first = q->next;
+    spare->count--;
+    return q;
+}
+
+static void put(struct spare_events *spare, struct queued_event *q)
+{
+    if (q->size > SPARE_SIZE || spare->count == SPARE_MAX) {
+        free(q);
+        return;
+    }
+    q->next = spare->first;
+    spare->first = q;
+    spare->count++;
+}
+
+void spare_events__free(struct spare_events *spare)
+{
+    struct queued_event *q;
+
+    while ((q = spare->first)) {
+        spare->first = q->next;
+        free(q);
+    }
+    spare->count = 0;
+}
+
 /* What the `data` of an upstream event is to the handler. */
 static struct str *data_of(struct ph_event *ev)
 {
@@ -16,18 +52,20 @@ static struct str *data_of(struct ph_event *ev)
     }
 }
 
-struct queued_event *queued_event__new(enum ph_event_kind kind, const struct upstream_event *event,
-                                       uint64_t id, int64_t unix_ms)
+struct queued_event *queued_event__new(struct spare_events *spare, enum ph_event_kind kind,
+                                       const struct upstream_event *event, uint64_t id,
+                                       int64_t unix_ms)
 {
     const struct metadata *metadata = &event->metadata;
     size_t entries = metadata->count * sizeof(*metadata->items);
-    struct queued_event *q = malloc(sizeof(*q) + entries + metadata__bytes(metadata) +
-                                    event->name.len + 1 + event->data.len + 1);
+    size_t size = sizeof(struct queued_event) + entries + metadata__bytes(metadata) +
+                  event->name.len + 1 + event->data.len + 1;
+    struct queued_event *q = get(spare, size);
     char *at;
 
     if (!q)
         return NULL;
-    *q = (struct queued_event){0};
+    *q = (struct queued_event){.size = size};
     q->ticket = event->ticket;
     q->event.kind = kind;
     q->event.type = event->type;
@@ -46,13 +84,13 @@ struct queued_event *queued_event__new(enum ph_event_kind kind, const struct ups
     return q;
 }
 
-void queued_event__free(struct queued_event *q)
+void queued_event__free(struct spare_events *spare, struct queued_event *q)
 {
     if (!q)
         return;
     gate__unref(q->gate);
     settings__unref(q->settings);
-    free(q);
+    put(spare, q);
 }
 
 size_t queued_event__bytes(const struct queued_event *q)

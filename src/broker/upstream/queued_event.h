@@ -7,7 +7,8 @@
 #include "broker/upstream/upstream.h"
 
 struct queued_event {
-    struct queued_event *next;
+    struct queued_event *next; /* in its queue, or of the spare ones */
+    size_t size;
     const struct event_handler *handler; /* NULL: none wants it */
     const struct settings *settings;     /* that it is in; a reference */
     const struct hub_settings *hub;      /* likewise */
@@ -24,13 +25,23 @@ struct queued_event {
     struct metadata_entry entries[]; /* and the texts behind them */
 };
 
+/* Memory of those that are gone, for the next: a turn of a shard makes many before the first of
+ * them goes, which is more than malloc keeps at hand. */
+struct spare_events {
+    struct queued_event *first;
+    unsigned count;
+};
+
+void spare_events__free(struct spare_events *spare);
+
 /* A copy of name, data (which may be absent, and is the reason of disconnected and the group of
  * joined and left), type, metadata and ticket of `event`. NULL
  * when memory is out. */
-struct queued_event *queued_event__new(enum ph_event_kind kind, const struct upstream_event *event,
-                                       uint64_t id, int64_t unix_ms);
+struct queued_event *queued_event__new(struct spare_events *spare, enum ph_event_kind kind,
+                                       const struct upstream_event *event, uint64_t id,
+                                       int64_t unix_ms);
 /* NULL is fine. */
-void queued_event__free(struct queued_event *q);
+void queued_event__free(struct spare_events *spare, struct queued_event *q);
 /* What it counts for in a queue. */
 size_t queued_event__bytes(const struct queued_event *q);
 

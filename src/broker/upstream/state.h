@@ -3,7 +3,7 @@
 #define BROKER_UPSTREAM_STATE_H
 
 #include "base/deadlines.h"
-#include "broker/upstream/upstream.h"
+#include "broker/upstream/queued_event.h"
 
 struct upstream {
     struct upstream_config config;
@@ -16,6 +16,7 @@ struct upstream {
     } recent;
     struct map validations; /* validation URL -> struct validation */
     struct upstream_peer *peers;
+    struct spare_events spare_events;
     unsigned settings_count; /* how often the settings have changed */
     size_t pending;
 };

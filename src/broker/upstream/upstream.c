@@ -31,6 +31,7 @@ void upstream__free(struct upstream *up)
         return;
     while (up->peers)
         peer__free(up->peers);
+    spare_events__free(&up->spare_events);
     validation__free_all(up);
     gate__free_all(up);
     deadlines__free(&up->deadlines);
@@ -92,7 +93,7 @@ static struct queued_event *new_event(struct upstream_peer *p, enum ph_event_kin
 {
     const struct upstream_config *config = &p->up->config;
     const struct hub_settings *hub = settings__hub(config->settings, p->hub);
-    struct queued_event *q = queued_event__new(kind, event, id, unix_ms);
+    struct queued_event *q = queued_event__new(&p->up->spare_events, kind, event, id, unix_ms);
 
     if (!q)
         return NULL;
@@ -105,7 +106,7 @@ static struct queued_event *new_event(struct upstream_peer *p, enum ph_event_kin
     q->settings = settings__ref(config->settings);
     q->gate = gate__of(p->up, q->handler, p->hub);
     if (!q->gate) {
-        queued_event__free(q);
+        queued_event__free(&p->up->spare_events, q);
         return NULL;
     }
     config->ops->make_guid(config->ctx, q->guid);
@@ -124,7 +125,7 @@ static void not_queued(struct upstream_peer *p, struct queued_event *q)
         gate__lost(q->gate, q->event.kind);
         count_lost(p, q->event.kind);
     }
-    queued_event__free(q);
+    queued_event__free(&p->up->spare_events, q);
 }
 
 /* All but connect and user events: nobody waits for an outcome, so one that no handler wants
@@ -155,7 +156,7 @@ struct upstream_peer *upstream__connect(struct upstream *up, const struct ph_eve
         return NULL;
     q = new_event(p, PH_EVENT_CONNECT, &event, 0, now_ms, unix_ms);
     if (!q || !delivery__prepare_connect(p, connect, q)) {
-        queued_event__free(q);
+        queued_event__free(&p->up->spare_events, q);
         peer__free(p);
         return NULL;
     }
@@ -222,7 +223,7 @@ const char *upstream__event(struct upstream_peer *peer, const struct upstream_ev
     why = refuse_at_gate(peer, q, now_ms);
     if (why) {
         peer->next_id += q->heard; /* listeners know events by their ids */
-        queued_event__free(q);
+        queued_event__free(&peer->up->spare_events, q);
         return why;
     }
     peer->next_id++;
