@@ -26,29 +26,24 @@ static bool start_sequence(struct utf8 *state, uint8_t byte)
     return true;
 }
 
-static bool are_ascii(const uint8_t *eight)
+static uint64_t word_at(const uint8_t *at)
 {
-    uint64_t word;
+    uint64_t eight;
 
-    memcpy(&word, eight, sizeof(word));
-    return (word & UINT64_MAX / 0xff << 7) == 0;
+    memcpy(&eight, at, sizeof(eight));
+    return eight;
 }
 
-/* Nearly all text is ASCII, most of it for long stretches, whose last bytes may be looked at with
- * some of those before. */
+/* Nearly all text is ASCII, most of it for long stretches. */
 static const uint8_t *skip_ascii(const uint8_t *p, const uint8_t *end)
 {
     const uint64_t high = UINT64_MAX / 0xff << 7;
-    const bool is_long = end - p >= 8;
-    uint64_t words[4];
 
     while (end - p >= 32 &&
-           (memcpy(words, p, 32), ((words[0] | words[1] | words[2] | words[3]) & high) == 0))
+           ((word_at(p) | word_at(p + 8) | word_at(p + 16) | word_at(p + 24)) & high) == 0)
         p += 32;
-    while (end - p >= 8 && are_ascii(p))
+    while (end - p >= 8 && (word_at(p) & high) == 0)
         p += 8;
-    if (is_long && end - p < 8 && are_ascii(end - 8))
-        return end;
     while (p < end && *p < 0x80)
         p++;
     return p;
