@@ -33,6 +33,16 @@ struct transport *session__transport(const struct session *s)
     return s->transport;
 }
 
+void session__fetch(const struct session *s)
+{
+    prefetch__bytes(s, sizeof(*s));
+}
+
+void session__fetch_parts(const struct session *s)
+{
+    prefetch__bytes(s->ack_ids, 1);
+}
+
 struct upstream_peer *session__peer(const struct session *s)
 {
     return s->peer;

@@ -28,6 +28,10 @@ struct str session__hub(const struct session *s);
 const struct format *session__format(const struct session *s);
 struct transport *session__transport(const struct session *s);
 struct upstream_peer *session__peer(const struct session *s);
+/* Into the cache: what a command touches of the session; and, when that is there, of what hangs on
+ * it. */
+void session__fetch(const struct session *s);
+void session__fetch_parts(const struct session *s);
 void session__set_peer(struct session *s, struct upstream_peer *peer);
 
 /* Its event handler has been told that it is connected: from here on it is told of groups

@@ -4,6 +4,7 @@
 
 #include "base/deadlines.h"
 #include "base/list.h"
+#include "base/prefetch.h"
 #include "broker/core/ack_ids.h"
 #include "broker/core/backlog.h"
 #include "broker/core/group_state.h"
@@ -13,7 +14,6 @@
 #include "broker/core/outbox.h"
 #include "broker/core/permission.h"
 
-#define CACHE_LINE 64
 
 struct core {
     struct core_config config;
@@ -74,8 +74,7 @@ struct session {
 /* Into the cache: what every delivery touches. */
 static inline void session__prefetch(const struct session *s)
 {
-    for (size_t at = 0; at < offsetof(struct session, hub); at += CACHE_LINE)
-        __builtin_prefetch((const char *)s + at);
+    prefetch__bytes(s, offsetof(struct session, hub));
 }
 
 /* Every call from outside that may end a session stands between these two. A session

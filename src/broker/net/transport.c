@@ -2,6 +2,7 @@
 
 #include "base/list.h"
 #include "broker/net/gather.h"
+#include "broker/upstream/upstream.h"
 #include "ws/ws.h"
 
 #include <errno.h>
@@ -460,9 +461,24 @@ static void receive(struct transport *t, size_t len)
         destroy(t);
 }
 
+/* Most of what the last commands have touched is in no cache any more. It comes while the kernel
+ * reads and while the frame is parsed. */
+static ssize_t read_input(const struct transport *t)
+{
+    ssize_t n;
+
+    if (!t->session)
+        return recv(t->fd, t->all->input, TRANSPORT_READ_SIZE, MSG_DONTWAIT);
+    session__fetch(t->session);
+    n = recv(t->fd, t->all->input, TRANSPORT_READ_SIZE, MSG_DONTWAIT);
+    session__fetch_parts(t->session);
+    upstream__fetch(session__peer(t->session));
+    return n;
+}
+
 static void read_some(struct transport *t)
 {
-    ssize_t n = recv(t->fd, t->all->input, TRANSPORT_READ_SIZE, MSG_DONTWAIT);
+    ssize_t n = read_input(t);
 
     if (n > 0)
         receive(t, (size_t)n);

@@ -1,5 +1,6 @@
 #include "broker/upstream/peer.h"
 
+#include "base/prefetch.h"
 #include "broker/upstream/state.h"
 
 #include <stdlib.h>
@@ -55,6 +56,11 @@ void peer__free(struct upstream_peer *p)
     free(p->state);
     free(p->signature);
     free(p);
+}
+
+void upstream__fetch(const struct upstream_peer *peer)
+{
+    prefetch__bytes(peer, sizeof(*peer));
 }
 
 static const char *place_name(char **at, struct str name)

@@ -178,6 +178,8 @@ struct upstream_event {
 /* NULL; else why it was not taken: a full queue, or memory. */
 const char *upstream__event(struct upstream_peer *peer, const struct upstream_event *event,
                             int64_t now_ms, int64_t unix_ms);
+/* Into the cache: what an event touches of the peer, which may be NULL. */
+void upstream__fetch(const struct upstream_peer *peer);
 /* The connection has joined a group, or has left it or is about to end: raises `joined` or
  * `left` for the first handler that wants to hear of this group. When too many wait, they
  * are lost, which the log tells; `disconnected` still says that a connection is in no
