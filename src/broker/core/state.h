@@ -14,7 +14,6 @@
 #include "broker/core/outbox.h"
 #include "broker/core/permission.h"
 
-
 struct core {
     struct core_config config;
     struct map hubs;
