@@ -27,12 +27,14 @@ function mostUnsent(port) {
   return sockets.reduce((most, [, from, , , queues]) => (from?.endsWith(local) ? Math.max(most, parseInt(queues, 16)) : most), 0);
 }
 
-// Sends to the clients of a process that has stopped until the kernel takes no more: what
-// waits there has stayed the same twice.
+// Sends to the clients of a process that has stopped until the kernel takes no more: what waits
+// there has stayed the same over as many answers as give the broker time to write. The broker
+// answers first.
 async function fillSockets({ port, pid }) {
   const broker = { url: `http://127.0.0.1:${port}` };
-  const body = "x".repeat(256 * 1024);
-  for (let most = 0, same = 0; same < 2; ) {
+  const large = "x".repeat(256 * 1024);
+  for (let most = 0, same = 0; same < 20; ) {
+    const body = same > 0 ? "x" : large;
     const answer = await call(broker, "POST", `/api/hubs/bench/users/bench-${pid}/:send`, { headers: { "Content-Type": "text/plain" }, body });
     if (answer.status !== 202) throw new Error(`filling the reader's socket: ${answer.status} ${await answer.text()}`);
     const now = mostUnsent(port);
