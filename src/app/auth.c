@@ -238,11 +238,17 @@ static void tell(struct auth *auth, const struct key_source *source, bool was_fa
         log__warn(auth->log, LOG_NONE, "the access keys from before stay: %s", diag->text);
 }
 
+/* What the log says is true by then: the keys are in use. */
 static enum ph_err refresh_one(struct auth *auth, struct key_source *source, struct diag *diag)
 {
     bool was_failing = source->failing;
     enum ph_err err = ask(source, diag);
 
+    if (err == PH_OK) {
+        err = renew(auth, auth->own);
+        if (err != PH_OK)
+            source->read = (struct file_stamp){0}; /* so that it is due again */
+    }
     source->failing = err != PH_OK;
     tell(auth, source, was_failing, diag);
     return err;
@@ -252,7 +258,6 @@ static enum ph_err refresh_one(struct auth *auth, struct key_source *source, str
 static enum ph_err refresh(struct auth *auth, bool all)
 {
     enum ph_err first = PH_OK, err;
-    bool asked = false;
 
     pthread_mutex_lock(&auth->changing);
     for (size_t i = 0; i < auth->source_count; i++) {
@@ -260,16 +265,12 @@ static enum ph_err refresh(struct auth *auth, bool all)
 
         if (!all && !is_due(&auth->sources[i]))
             continue;
-        asked = true;
         err = refresh_one(auth, &auth->sources[i], &diag);
         if (err != PH_OK && first == PH_OK)
             first = diag__set(&auth->why, err, "%s", diag.text);
     }
-    err = asked ? renew(auth, auth->own) : PH_OK;
     if (all && auth->tokens)
         tokens__read_again(auth->tokens);
-    if (err != PH_OK && first == PH_OK)
-        first = diag__set(&auth->why, err, "%s", ph_strerror(err));
     pthread_mutex_unlock(&auth->changing);
     return first;
 }

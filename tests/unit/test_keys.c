@@ -333,6 +333,42 @@ static void it_is_read_at_once_when_asked_to(void **state)
     ph_app_free(app);
 }
 
+/* What the application answers to an event signed with "second" when it says that it read keys. */
+struct hearing {
+    struct ph_app *app;
+    int lines, status;
+};
+
+static void try_the_key(void *arg, enum ph_log_level level, const char *line, size_t len)
+{
+    struct hearing *h = arg;
+
+    (void)level;
+    if (!memmem(line, len, "1 access keys were read", 23))
+        return;
+    h->lines++;
+    h->status = post_from(h->app, B, "second");
+}
+
+static void keys_are_in_use_when_the_log_says_so(void **state)
+{
+    struct ph_log *log = ph_log_new(PH_LOG_INFO, PH_LOG_TEXT);
+    struct hearing h = {.app = new_app()};
+
+    (void)state;
+    assert_non_null(log);
+    ph_log_set_sink(log, try_the_key, &h);
+    ph_app_set_log(h.app, log);
+    put("first\n");
+    assert_int_equal(ph_app_add_key_file(h.app, path, NULL), PH_OK);
+    put("second\n");
+    assert_int_equal(ph_app_refresh_keys(h.app, NULL), PH_OK);
+    assert_int_equal(h.lines, 1);
+    assert_int_equal(h.status, 204);
+    ph_app_free(h.app);
+    ph_log_free(log);
+}
+
 /* --- Functions -------------------------------------------------------------------- */
 
 struct giver {
@@ -463,6 +499,7 @@ int main(void)
         cmocka_unit_test(a_wrong_file_changes_nothing),
         cmocka_unit_test(a_changed_file_is_read_again),
         cmocka_unit_test(it_is_read_at_once_when_asked_to),
+        cmocka_unit_test(keys_are_in_use_when_the_log_says_so),
         cmocka_unit_test(a_function_gives_keys),
         cmocka_unit_test(own_keys_are_replaced),
         cmocka_unit_test(rotation_loses_no_event),
