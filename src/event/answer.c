@@ -1,6 +1,7 @@
 /* The broker's side of responses: what an answer of an event handler means. */
 #include "base/names.h"
 #include "base/utf8.h"
+#include "event/attribute.h"
 #include "event/body.h"
 #include "event/mqtt.h"
 
@@ -207,11 +208,28 @@ static enum ph_err read_user(struct decoder *d)
     return PH_OK;
 }
 
-static void read_headers(struct decoder *d)
+/* The connection's later events carry it: what they could not is refused here, or they would
+ * all fail (section 2.1). */
+static enum ph_err read_state(struct decoder *d)
+{
+    struct str name = STR("ce-connectionState"), state = http__get_last(&d->res->headers, name);
+    struct diag detail = {""};
+    enum ph_err err = event__check_value(name, state, false, &detail);
+
+    if (err != PH_OK)
+        return diag__set(
+            d->diag, PH_ERR_SYNTAX,
+            "the answer sets a state that no event can have: %s; encode it, as base64 for "
+            "example",
+            detail.text);
+    d->out->state = state;
+    return PH_OK;
+}
+
+static void read_cookies(struct decoder *d)
 {
     const struct http_headers *headers = &d->res->headers;
 
-    d->out->state = http__get_last(headers, STR("ce-connectionState"));
     for (size_t i = 0; i < headers->count; i++) {
         /* More cookies than a browser would be asked to keep are dropped. */
         if (str__eq_nocase(headers->items[i].name, STR("Set-Cookie")) &&
@@ -231,8 +249,10 @@ static enum ph_err read_success(struct decoder *d)
         err = read_connect(d);
     else if (d->kind == PH_EVENT_USER)
         err = read_user(d);
+    if (err == PH_OK && (d->kind == PH_EVENT_CONNECT || d->kind == PH_EVENT_USER))
+        err = read_state(d);
     if (err == PH_OK)
-        read_headers(d);
+        read_cookies(d);
     return err;
 }
 

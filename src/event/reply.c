@@ -221,20 +221,11 @@ struct ph_reply *ph_reply_protobuf(const void *data, size_t len)
 }
 
 /* The state travels as a header: what a header would lose or refuse is refused here. */
-static bool is_state(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if ((unsigned char)s.ptr[i] > 0x7f)
-            return false;
-    }
-    return !str__has_control(s) && str__trim(s).len == s.len;
-}
-
 void ph_reply_set_state(struct ph_reply *reply, const char *state)
 {
     if (!reply)
         return;
-    if (!state || !is_state(str__of(state)))
+    if (!state || !str__is_plain_value(str__of(state)))
         reply__fail(reply, "connection state must be ASCII without control characters and without "
                            "white space at its ends");
     else if (strlen(state) > PH_STATE_MAX)

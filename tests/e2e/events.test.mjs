@@ -298,3 +298,21 @@ function lifecycleTests(at) {
     await at.records.kind("disconnected", socket.welcome.connectionId);
   });
 }
+
+// A handler in C cannot set what later events could not carry: its answer fails, and says why.
+describe("state outside ASCII keeps the client out", { concurrency: true }, () => {
+  async function isRefused(broker, handler) {
+    assert.equal(await refusedStatus(await urlWith(broker, [["state", "café"]]), jsonProtocol), 500);
+    await handler.logged(/the reply is incomplete: connection state must be ASCII/);
+  }
+
+  test("in process", async (t) => {
+    const { broker } = await transports["in process"](t);
+    await isRefused(broker, broker);
+  });
+
+  test("HTTP", async (t) => {
+    const handler = await startHandler(t, witness(t).plugin);
+    await isRefused(await startBroker(t, { upstreams: { [hub]: handler.url } }), handler);
+  });
+});

@@ -92,6 +92,7 @@ const rows = {
   "switches protocols": [keep("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), /switches protocols/, , "bad_answer"],
   "answers of what nobody sends": [keep("HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: 1\r\n\r\nx"), /broke the contract in its answer .*video\/mp4/, , "bad_answer"],
   "answers text that is none": [keep("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1\r\n\r\n\xff"), /broke the contract in its answer .*UTF-8/, , "bad_answer"],
+  "sets a state that no event can carry": [keep("HTTP/1.1 200 OK\r\nce-connectionState: caf\xc3\xa9\r\nContent-Length: 0\r\n\r\n"), /broke the contract in its answer .*ce-connectionState holds characters outside ASCII/, , "bad_answer"],
   "has a header without end": [(socket) => forEver(socket, kilobyte, "HTTP/1.1 200 OK\r\nX: "), /headers of its answer are too many or too large/, /a header line of its answer is too large/, "bad_answer"],
   "has headers without end": [(socket) => forEver(socket, "X: y\r\n".repeat(100), "HTTP/1.1 200 OK\r\n"), /headers of its answer are too many or too large/, , "bad_answer"],
   "has a body without end": [(socket) => forEver(socket, `400\r\n${kilobyte}\r\n`, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"), /larger than the limit of 16 MiB/, , "bad_answer"],

@@ -543,6 +543,44 @@ static void broken_connect_answers_are_failures(void **state)
     }
 }
 
+/* It would make every later event of the connection fail. */
+static void state_that_no_event_can_carry_fails_the_answer(void **state)
+{
+    static const struct {
+        struct str value;
+        const char *why; /* NULL: it is taken */
+    } rows[] = {
+        {{"", 0}, NULL},
+        {{"!~ a", 4}, NULL},
+        {{"caf\xc3\xa9", 5}, "outside ASCII"},
+        {{"caf\xe9", 4}, "outside ASCII"},
+        {{"a\x7f", 2}, "control character"},
+        {{"a\tb", 3}, "control character"},
+        {{"a ", 2}, "white space"},
+    };
+    static const enum ph_event_kind kinds[] = {PH_EVENT_CONNECT, PH_EVENT_USER, PH_EVENT_CONNECTED};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < 3 * (sizeof(rows) / sizeof(*rows)); i++) {
+        enum ph_event_kind kind = kinds[i % 3];
+        struct str value = rows[i / 3].value;
+        bool taken = !rows[i / 3].why || kind == PH_EVENT_CONNECTED; /* where it does not count */
+
+        respond(f, 200, NULL, STR(""));
+        f->res.headers.count = 0;
+        http__add(&f->arena, &f->res.headers, STR("ce-connectionState"), value);
+        if (decode(f, kind) != (taken ? PH_OK : PH_ERR_SYNTAX))
+            fail_msg("row %zu, kind %d: %s", i / 3, kind, f->diag.text);
+        assert_int_equal(f->answer.success, taken);
+        if (!taken)
+            assert_non_null(strstr(f->diag.text, rows[i / 3].why));
+        else if (kind != PH_EVENT_CONNECTED)
+            assert_true(str__eq(f->answer.state, value));
+        else
+            assert_null(f->answer.state.ptr);
+    }
+}
+
 static void group_names_of_answers_are_limited(void **state)
 {
     struct fixture *f = *state;
@@ -846,6 +884,7 @@ int main(void)
         TEST(connect_answers_that_keep_everything),
         TEST(connect_answer_with_all_it_can_hold),
         TEST(broken_connect_answers_are_failures),
+        TEST(state_that_no_event_can_carry_fails_the_answer),
         TEST(group_names_of_answers_are_limited),
         TEST(user_answers_by_content_type),
         TEST(an_empty_user_answer_says_nothing),

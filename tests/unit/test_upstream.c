@@ -458,6 +458,26 @@ static void state_is_kept_set_and_emptied(void **state)
     assert_string_equal(kit__last_sent(f)->state, "");
 }
 
+static void a_state_that_no_event_can_carry_fails_its_event_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p = kit__established(f);
+
+    kit__message(f, p, "a");
+    kit__answer_with(f, kit__last_sent(f), 200, "ce-connectionState", "one", "");
+    kit__message(f, p, "b");
+    kit__answer_with(f, kit__last_sent(f), 200, "ce-connectionState", "\xc3\xa4", "");
+    assert_int_equal(f->event.calls, 2);
+    assert_false(f->event.success);
+    assert_non_null(strstr(f->event.why, "broke the contract in its answer to user event"));
+    assert_non_null(strstr(f->event.why, "ce-connectionState holds characters outside ASCII"));
+    assert_int_equal(kit__failures(f, FAILURE_BAD_ANSWER), 1);
+    kit__message(f, p, "c");
+    assert_string_equal(kit__last_sent(f)->state, "one");
+    kit__answer(f, kit__last_sent(f), 204);
+    assert_true(f->event.success);
+}
+
 static void connected_cannot_set_the_state(void **state)
 {
     struct fixture *f = *state;
@@ -814,6 +834,7 @@ int main(void)
         WITH_FIXTURE(what_cannot_be_a_header_fails_at_once),
         WITH_FIXTURE(hundred_seconds_in_all),
         WITH_FIXTURE(state_is_kept_set_and_emptied),
+        WITH_FIXTURE(a_state_that_no_event_can_carry_fails_its_event_alone),
         WITH_FIXTURE(connected_cannot_set_the_state),
         WITH_FIXTURE(cookies_go_back),
         WITH_FIXTURE(queue_is_bounded_by_events),
