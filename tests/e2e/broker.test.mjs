@@ -144,9 +144,7 @@ test("a client that does not answer does not keep it from stopping", async (t) =
   const broker = await startBroker(t);
   const client = await openJson(t, broker, "chat");
   client.ws._socket.pause();
-  const begin = Date.now();
-  await broker.stopOnce();
-  assert.ok(Date.now() - begin < 10_000);
+  await broker.stopOnce(); // killed, if it does not end
 });
 
 test("a plugin's handler that never returns holds up neither others nor the end", async (t) => {
@@ -156,8 +154,6 @@ test("a plugin's handler that never returns holds up neither others nor the end"
   const other = await openJson(t, broker, "echo");
   other.sendJson(event);
   assert.equal((await other.nextJson()).data, "x");
-  const begin = Date.now();
-  await broker.stopOnce();
-  assert.ok(Date.now() - begin < 10_000);
+  await broker.stopOnce(); // killed, if it does not end
   assert.match(broker.log, /does a handler of a plugin return/);
 });

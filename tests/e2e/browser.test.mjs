@@ -2,13 +2,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { startBrowser } from "./lib/browser.mjs";
+import { openPage, startBrowser } from "./lib/browser.mjs";
 import { startBroker, startNegotiate } from "./lib/pubhook.mjs";
 
-// A page of its own for each user, as two computers would have.
 async function join(browser, url, name) {
-  const context = await browser.newContext();
-  const page = await context.newPage();
+  const page = await openPage(browser);
   const errors = [];
   page.on("pageerror", (error) => errors.push(error.message));
   page.on("console", (message) => message.type() === "error" && errors.push(message.text()));

@@ -37,7 +37,7 @@ const transports = {
 
 async function ask(socket, data) {
   socket.sendJson({ type: "event", event: "e", dataType: "text", data, ackId: 1 });
-  const message = await socket.nextJson(20_000);
+  const message = await socket.nextJson();
   const ack = await socket.nextJson();
   assert.deepEqual([message.type, message.from, message.data], ["message", "server", data]);
   assert.deepEqual([ack.type, ack.success], ["ack", true]);

@@ -10,6 +10,7 @@ import { promisify } from "node:util";
 import { openSocket, refusedStatus } from "./lib/clients.mjs";
 import { IdentityProvider, audience, issuer } from "./lib/entra.mjs";
 import { program, sanitizerEnvironment, temporaryFolder } from "./lib/paths.mjs";
+import { patience } from "./lib/patience.mjs";
 import { startBroker } from "./lib/pubhook.mjs";
 import { now, signToken } from "./lib/tokens.mjs";
 import { freePort } from "./lib/net.mjs";
@@ -27,7 +28,7 @@ function startConfigured(t, settings, options = {}) {
 async function runApplication(source, certificateFile, env) {
   const { stdout } = await run(process.execPath, ["--input-type=module", "-e", source], {
     cwd: new URL(".", import.meta.url).pathname,
-    timeout: 30_000,
+    timeout: patience,
     env: { ...process.env, NODE_EXTRA_CA_CERTS: certificateFile, ...env },
   });
   return JSON.parse(stdout);
@@ -158,7 +159,7 @@ test("unvalidated tokens need a setting, and loopback", async (t) => {
 
   const file = path.join(temporaryFolder(t), "broker.json");
   writeFileSync(file, JSON.stringify({ listen: "0.0.0.0:0", accessKeys: ["k".repeat(40)], entra: { allowUnvalidatedTokens: true } }));
-  const outcome = spawnSync(program("pubhook-broker"), ["--config", file], { env: sanitizerEnvironment(), encoding: "utf8", timeout: 20_000 });
+  const outcome = spawnSync(program("pubhook-broker"), ["--config", file], { env: sanitizerEnvironment(), encoding: "utf8", timeout: patience });
   assert.equal(outcome.status, 2);
   assert.match(outcome.stderr, /allowUnvalidatedTokens lets everybody in and is refused on "0\.0\.0\.0"/);
 });

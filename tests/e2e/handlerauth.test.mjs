@@ -34,7 +34,7 @@ async function startBrokerFor(t, handler, token) {
 async function say(client, ackId) {
   client.sendJson({ type: "event", event: "e", dataType: "text", data: "x", ackId });
   for (;;) {
-    const frame = await client.nextJson(30_000);
+    const frame = await client.nextJson();
     if (frame.type === "ack") return frame;
   }
 }

@@ -13,6 +13,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openSocket } from "./lib/clients.mjs";
 import { Model } from "./lib/model.mjs";
+import { patience } from "./lib/patience.mjs";
 import { dialects, Peer } from "./lib/peers.mjs";
 import { startBroker } from "./lib/pubhook.mjs";
 import { Random } from "./lib/random.mjs";
@@ -528,7 +529,7 @@ const table = [
 ];
 const draws = table.flatMap(([weight, step]) => Array(weight).fill(step));
 
-test(`${steps} random steps`, { timeout: 600_000 }, async (t) => {
+test(`${steps} random steps`, { timeout: 10 * patience }, async (t) => {
   const random = new Random(t);
   const broker = await startBroker(t, { threads, handlers: { [hub]: "echo" } });
   const world = new World(t, broker, random);

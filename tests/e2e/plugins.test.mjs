@@ -155,7 +155,7 @@ describe("a plugin that does what no handler may", () => {
     const ask = async (event) => {
       const client = await openJson(t, broker, "chat");
       client.sendJson({ type: "event", event, ackId: 1, dataType: "text", data: "" });
-      return client.nextJson(40_000);
+      return client.nextJson();
     };
     const failed = wrong.map(async (event) => {
       const { type, success, error } = await ask(event);

@@ -8,6 +8,7 @@ import path from "node:path";
 import { describe, test } from "node:test";
 import { promisify } from "node:util";
 import { plugin, prefix, sanitizerEnvironment, sourceDir, temporaryFolder } from "./lib/paths.mjs";
+import { patience } from "./lib/patience.mjs";
 import { start } from "./lib/program.mjs";
 
 const run = promisify(execFile);
@@ -41,13 +42,13 @@ async function compile(t, source, modules) {
 describe("libpubhooktest, installed", () => {
   test("a C test runs its handlers over HTTP, FastCGI, CGI and directly", async (t) => {
     const program = await compile(t, "tests/installed/handlers.c", ["pubhooktest"]);
-    const { stdout } = await run(program, [plugin("echo"), `${plugin("delay")}?after=10ms`], { env, timeout: 60_000 });
+    const { stdout } = await run(program, [plugin("echo"), `${plugin("delay")}?after=10ms`], { env, timeout: 5 * patience });
     assert.equal(stdout, "ok\n");
   });
 
   test("a C test has brokers in its own process", async (t) => {
     const program = await compile(t, "tests/installed/broker.c", ["pubhooktest"]);
-    const { stdout } = await run(program, [plugin("echo")], { env, timeout: 60_000 });
+    const { stdout } = await run(program, [plugin("echo")], { env, timeout: 5 * patience });
     assert.match(stdout, /^start [\d.]+ ms, stop [\d.]+ ms\nok\n$/);
   });
 
@@ -69,7 +70,7 @@ test("the skeleton is built, tested, described and run outside of the tree, and 
   assert.equal(path.join(data.trim(), "pubhook/skeleton"), path.join(prefix, "share/pubhook/skeleton"));
   const extra = (await sanitizers()).join(" ");
   const make = (target, ...args) => run("make", [target, ...args], {
-    cwd: folder, timeout: 60_000, env: { ...env, PATH: `${path.join(prefix, "bin")}:${process.env.PATH}` },
+    cwd: folder, timeout: 5 * patience, env: { ...env, PATH: `${path.join(prefix, "bin")}:${process.env.PATH}` },
   });
   const warnings = "-O1 -g -Wall -Wextra -Werror";
   await make("skeleton.so", `CFLAGS=${warnings}`);

@@ -7,6 +7,7 @@ import path from "node:path";
 import { describe, test } from "node:test";
 import { promisify } from "node:util";
 import { prefix, sanitizerEnvironment, sourceDir } from "./lib/paths.mjs";
+import { patience } from "./lib/patience.mjs";
 import { start } from "./lib/program.mjs";
 import { startBroker, startNegotiate } from "./lib/pubhook.mjs";
 import { jsonProtocol, openJson, openSocket } from "./lib/clients.mjs";
@@ -28,24 +29,24 @@ function assertHops(output) {
 test("scripts answer --help, and begin nothing when told what they do not know", async () => {
   for (const name of ["check", "deps", "guard", "quickstart"]) {
     const script = path.join(sourceDir, "scripts", name);
-    const { stdout } = await run(script, ["--help"], { timeout: 10_000 });
+    const { stdout } = await run(script, ["--help"], { timeout: patience });
     assert.match(stdout, /^[A-Z].*\n(.*\n)*  \S.* {2,}\S/, name);
     assert.doesNotMatch(stdout, /set -|^#/m, name);
-    await assert.rejects(run(script, ["--nothing"], { timeout: 10_000 }), (error) => {
+    await assert.rejects(run(script, ["--nothing"], { timeout: patience }), (error) => {
       assert.match(error.stderr, new RegExp(`^${name}: unknown option --nothing: expected .*--help.*\n$`));
       return true;
     });
   }
 });
 
-test("scripts/quickstart --once builds and goes the whole way round", { timeout: 300_000 }, async () => {
+test("scripts/quickstart --once builds and goes the whole way round", { timeout: 15 * patience }, async () => {
   const { stdout } = await run(path.join(sourceDir, "scripts/quickstart"), ["--once"]);
   assertHops(stdout);
 });
 
-test("scripts/quickstart stays, serves the page, and SIGTERM stops all of it", { timeout: 300_000 }, async (t) => {
+test("scripts/quickstart stays, serves the page, and SIGTERM stops all of it", { timeout: 15 * patience }, async (t) => {
   const chat = start(t, path.join(sourceDir, "scripts/quickstart"), []);
-  const page = (await chat.line("Open", 280_000)).trim();
+  const page = (await chat.line("Open", 10 * patience)).trim();
   assert.match(await (await fetch(page)).text(), /<title>pubhook chat<\/title>/);
   const { url } = await (await fetch(`${page}negotiate?id=ann`)).json();
   const socket = await openSocket(t, url, jsonProtocol);

@@ -8,6 +8,7 @@ import {
 } from "./lib/clients.mjs";
 import { CuttableProxy } from "./lib/net.mjs";
 import { testPlugin, temporaryFolder } from "./lib/paths.mjs";
+import { patience } from "./lib/patience.mjs";
 import { startBroker } from "./lib/pubhook.mjs";
 import { FileRecords } from "./lib/records.mjs";
 
@@ -56,7 +57,7 @@ for (const threads of [1, 2]) {
       for (const cutAfter of [1000, 5003, 10007, 777]) {
         proxy.cutAfter(cutAfter);
         for (let i = 0; i < 250; i++) send(sent++);
-        got.push(...(await receiver.inbox.take(250, 20_000)));
+        got.push(...(await receiver.inbox.take(250)));
       }
       assert.deepEqual(got.map((message) => message.data), numbers(1000));
       assert.equal(proxy.cuts, 4, "each cut happened");
@@ -189,7 +190,7 @@ test("a client that does not come back in 30 s is gone, and the handler is told"
   const { connectionId } = socket.welcome;
   const cutAt = Date.now();
   socket.cut();
-  await records.wait((e) => e.kind === "disconnected" && e.connectionId === connectionId, "disconnected", 45_000);
+  await records.wait((e) => e.kind === "disconnected" && e.connectionId === connectionId, "disconnected", 2 * patience);
   assert.ok(Date.now() - cutAt >= 29_000, "not before its time");
   assert.equal(await service.userExists("ann"), false);
   assert.equal((await refusal(t, broker, socket.welcome)).code, 1008);

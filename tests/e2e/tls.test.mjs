@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { patience } from "./lib/patience.mjs";
 import { startBroker } from "./lib/pubhook.mjs";
 import { startNginxBroker } from "./lib/webservers.mjs";
 
@@ -37,7 +38,7 @@ test("the SDKs connect over https and wss through nginx", async (t) => {
   const { url, certificateFile } = await startNginxBroker(t, broker);
   const { stdout } = await run(process.execPath, ["--input-type=module", "-e", application], {
     cwd: new URL(".", import.meta.url).pathname,
-    timeout: 30_000,
+    timeout: patience,
     env: {
       ...process.env,
       NODE_EXTRA_CA_CERTS: certificateFile,

@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { startBrowser } from "./lib/browser.mjs";
+import { openPage, startBrowser } from "./lib/browser.mjs";
 import { follow } from "./lib/markdown.mjs";
 import { accepts } from "./lib/net.mjs";
+import { patience } from "./lib/patience.mjs";
 
 // A person with a browser window of their own.
 class Visitor {
@@ -13,8 +14,7 @@ class Visitor {
 
   static async join(browser, url, name) {
     const visitor = new Visitor();
-    const context = await browser.newContext();
-    visitor.page = await context.newPage();
+    visitor.page = await openPage(browser);
     visitor.page.on("pageerror", (error) => visitor.errors.push(error.message));
     await visitor.page.goto(url);
     await visitor.page.fill("#name", name);
@@ -35,7 +35,7 @@ class Visitor {
   }
 }
 
-test("the tutorial leads to a chat", { timeout: 300_000 }, async (t) => {
+test("the tutorial leads to a chat", { timeout: 15 * patience }, async (t) => {
   const browser = await startBrowser(t);
   const chats = async ({ here }) => {
     const ann = await join(here, "ann");
@@ -81,7 +81,8 @@ test("the tutorial leads to a chat", { timeout: 300_000 }, async (t) => {
       "7. A process of its own": chats,
       "8. Behind nginx": async (reader) => {
         const port = Number(reader.here("8090")); // nginx does not say when it is ready
-        for (let tries = 0; tries < 200 && !(await accepts({ port, host: "127.0.0.1" })); tries++) await delay(50);
+        const end = performance.now() + patience;
+        while (performance.now() < end && !(await accepts({ port, host: "127.0.0.1" }))) await delay(50);
         await chats(reader);
       },
     },

@@ -8,6 +8,7 @@ import WebSocket from "ws";
 import { CClient } from "./cclient.mjs";
 import { cleanup } from "./cleanup.mjs";
 import { jsonProtocol, reliableProtocol } from "./names.mjs";
+import { patience } from "./patience.mjs";
 
 export { jsonProtocol, reliableProtocol };
 // False when a suite runs over the client library in C.
@@ -40,7 +41,7 @@ export class Inbox {
     this.#closed = why;
     for (const taker of this.#takers.splice(0)) taker.reject(new Error(`${this.what}: closed (${why})`));
   }
-  next(milliseconds = 10_000) {
+  next(milliseconds = patience) {
     if (this.#items.length) return Promise.resolve(this.#items.shift());
     if (this.#closed) return Promise.reject(new Error(`${this.what}: closed (${this.#closed})`));
     return new Promise((resolve, reject) => {

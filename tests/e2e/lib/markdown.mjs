@@ -17,6 +17,7 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { cleanup } from "./cleanup.mjs";
 import { freePort } from "./net.mjs";
+import { patience } from "./patience.mjs";
 import { prefix, sanitizerEnvironment, sourceDir, temporaryFolder } from "./paths.mjs";
 
 const sanitizerReport = /AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:/;
@@ -124,7 +125,7 @@ class Terminal {
     this.shell.stdin.write("trap 'echo \"@failed $BASH_COMMAND\"' ERR\n");
   }
 
-  async until(probe, what, milliseconds = 60_000) {
+  async until(probe, what, milliseconds = 3 * patience) {
     let timer;
     let watcher;
     try {

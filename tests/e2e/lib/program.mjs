@@ -8,9 +8,8 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { cleanup } from "./cleanup.mjs";
 import { sanitizerEnvironment } from "./paths.mjs";
+import { patience } from "./patience.mjs";
 
-const startTimeout = 20_000;
-const stopTimeout = 15_000;
 const sanitizerReport = /AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:/;
 
 export class Program {
@@ -80,18 +79,18 @@ export class Program {
   }
 
   // The rest of the first line of standard output that starts with `word`.
-  line(word, milliseconds = startTimeout) {
+  line(word, milliseconds = patience) {
     const find = () => this.lines.find((line) => line.startsWith(`${word} `))?.slice(word.length + 1);
     return this.#until(find, `a line "${word} ..."`, milliseconds);
   }
 
   // The first line of standard output that matches.
-  printed(pattern, milliseconds = startTimeout) {
+  printed(pattern, milliseconds = patience) {
     return this.#until(() => this.lines.map((line) => line.match(pattern)).find(Boolean), `a line ${pattern}`, milliseconds);
   }
 
   // Waits until the log (standard error) matches.
-  logged(pattern, milliseconds = startTimeout) {
+  logged(pattern, milliseconds = patience) {
     return this.#until(() => this.#log.match(pattern), `${pattern} in the log`, milliseconds);
   }
 
@@ -118,7 +117,7 @@ export class Program {
       assert.fail(`${this.command} ended by itself: ${this.#child.exitCode ?? this.#child.signalCode}\n${this.#log}`);
     }
     this.#child.kill("SIGTERM");
-    const timer = setTimeout(() => this.#child.kill("SIGABRT"), stopTimeout);
+    const timer = setTimeout(() => this.#child.kill("SIGABRT"), patience);
     await this.exited;
     clearTimeout(timer);
     this.assertClean();

@@ -2,6 +2,7 @@
 
 import { readFileSync, watch, writeFileSync } from "node:fs";
 import { cleanup } from "./cleanup.mjs";
+import { patience } from "./patience.mjs";
 
 export class Records {
   events = [];
@@ -17,7 +18,7 @@ export class Records {
   }
 
   // The first event that matches, as soon as it is there.
-  wait(matches, what, milliseconds = 15_000) {
+  wait(matches, what, milliseconds = patience) {
     return new Promise((resolve, reject) => {
       const look = () => {
         const found = this.events.find(matches);

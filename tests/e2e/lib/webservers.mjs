@@ -4,17 +4,19 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { once } from "node:events";
+import { setTimeout as pass } from "node:timers/promises";
 import { accepts, freePort } from "./net.mjs";
 import { program, sanitizerEnvironment, sourceDir, temporaryFolder } from "./paths.mjs";
+import { patience } from "./patience.mjs";
 import { start } from "./program.mjs";
 import { defaultKey } from "./pubhook.mjs";
 
 // nginx writes nothing when it is ready, so its port is asked until it answers.
 async function listening(server, port) {
-  for (let tries = 0; tries < 200; tries++) {
+  const end = performance.now() + patience;
+  while (server.running && performance.now() < end) {
     if (await accepts({ port, host: "127.0.0.1" })) return;
-    if (!server.running) break;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pass(50);
   }
   throw new Error(`${server.command} does not listen on ${port}\n${server.log}`);
 }
