@@ -71,7 +71,7 @@ describe("keep-alive", { concurrency: true }, () => {
 
   // Its network may be back in a moment, so it has lost no more than its socket.
   test("a silent client that can recover loses its socket, and comes back", async (t) => {
-    const broker = await brokerWithKeepAlive(t, 1);
+    const broker = await brokerWithKeepAlive(t, 3);
     const url = new URL(await accessUrl(broker, "chat", { groups: ["g"] }));
     const silent = await openSocket(t, url.href, reliableProtocol, { autoPong: false });
     const { connectionId, reconnectionToken } = await silent.nextJson();
@@ -86,7 +86,7 @@ describe("keep-alive", { concurrency: true }, () => {
   });
 
   test("a client that answers stays", async (t) => {
-    const client = await openFrames(t, await brokerWithKeepAlive(t, 2));
+    const client = await openFrames(t, await brokerWithKeepAlive(t, 4));
     let pings = 0;
     const second = new Promise((resolve) => {
       client.socket.on("data", () => {

@@ -7,6 +7,7 @@ import {
   accessUrl, allRoles, jsonProtocol, openJson, openSocket, reliableProtocol, serviceClient, startClient,
 } from "./lib/clients.mjs";
 import { CuttableProxy } from "./lib/net.mjs";
+import { patience } from "./lib/patience.mjs";
 import { startBroker } from "./lib/pubhook.mjs";
 
 const numbers = (count) => [...Array(count).keys()];
@@ -53,8 +54,8 @@ function subscribe(client, options) {
     seen.ended = true;
     settle();
   }, options);
-  const until = (id, ready, milliseconds = 15_000) => new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`stream ${id}: not so after ${milliseconds} ms`)), milliseconds);
+  const until = (id, ready) => new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`stream ${id}: not so after ${patience} ms`)), patience);
     waiting.push({ id, ready, resolve: (stream) => (clearTimeout(timer), resolve(stream)) });
     settle();
   });
@@ -184,7 +185,7 @@ function streamTests(threads, protocol) {
     const publisher = await startIn(t, broker, protocol);
     const reader = await startIn(t, broker, protocol, { groups: ["g"] });
     const view = subscribe(reader.client);
-    const writer = await publisher.client.openGroupStream("g", { streamId: "s", idleTimeoutInMs: 300 });
+    const writer = await publisher.client.openGroupStream("g", { streamId: "s", idleTimeoutInMs: 1500 });
     const failed = errorOf(writer);
     await writer.write("a", "text");
     assert.deepEqual(await failed, idle);
@@ -249,8 +250,8 @@ function streamTests(threads, protocol) {
   test("a subscriber gives up a stream that is silent for too long, and hears of it again", async (t) => {
     const broker = await startBroker(t, { threads });
     const publisher = await startIn(t, broker, protocol);
-    const reader = await startIn(t, broker, protocol, { groups: ["g"] }, { driver: { streamIdle: 200 } });
-    const view = subscribe(reader.client, { idleTimeoutInMs: 200 });
+    const reader = await startIn(t, broker, protocol, { groups: ["g"] }, { driver: { streamIdle: 1500 } });
+    const view = subscribe(reader.client, { idleTimeoutInMs: 1500 });
     const writer = await publisher.client.openGroupStream("g", { streamId: "s" });
     await writer.write("a", "text");
     const stream = await view.ended("s");
