@@ -58,6 +58,7 @@ export async function startEventServer(t, answer = () => ({ status: 204 }), { tl
   };
   const server = h2 ? http2.createSecureServer({ ...tls, allowHTTP1: true }, serve)
     : tls ? (await import("node:https")).createServer(tls, serve) : http.createServer(serve);
+  server.keepAliveTimeout = 0; // a client that is slow finds its connection where it left it
   const open = new Set();
   server.on("session", (session) => {
     handler.sessions++;

@@ -1,18 +1,27 @@
 // Sockets below HTTP and WebSocket: malformed requests, cut connections.
 
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import net from "node:net";
 import { cleanup } from "./cleanup.mjs";
+import { patience } from "./patience.mjs";
 
 // A port that nobody has now: for servers that cannot say which one they took, or that are
-// stopped and started again.
+// stopped and started again. It is below those that the kernel gives to whoever asks for any,
+// so that nobody gets it in between.
 export async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
+  const [first] = readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8").split("\t").map(Number);
+  for (;;) {
+    const port = randomInt(Math.min(10_000, first - 1000), first);
+    const server = net.createServer().listen(port, "127.0.0.1");
+    const taken = await once(server, "listening").then(() => false, ({ code }) => code);
+    if (taken && taken !== "EADDRINUSE") throw new Error(`port ${port}: ${taken}`);
+    if (taken) continue;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }
 
 // Does somebody listen there? `address` is what net.connect takes.
@@ -50,7 +59,7 @@ export class RawConnection {
     return this.received.toString("latin1");
   }
   // The status of the answer once its head is there; 0 when the peer closes without one.
-  async status(milliseconds = 15_000) {
+  async status(milliseconds = patience) {
     const status = () => Number(/^HTTP\/1\.1 (\d{3}) [\s\S]*?\r\n\r\n/.exec(this.text)?.[1] ?? 0);
     const signal = AbortSignal.timeout(milliseconds);
     while (!status()) {

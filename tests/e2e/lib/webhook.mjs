@@ -17,6 +17,7 @@ export async function startWebhook(t, answer) {
     const { status = 204, headers = {}, body: text = "" } = (await answer(request, body)) ?? {};
     response.writeHead(status, headers).end(text);
   });
+  server.keepAliveTimeout = 0; // a client that is slow finds its connection where it left it
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   cleanup(t, () => {
