@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { accessUrl, allRoles, openJson, openSocket } from "./lib/clients.mjs";
-import { metricsWhen } from "./lib/metrics.mjs";
+import { metricsThat, metricsWhen } from "./lib/metrics.mjs";
 import { startDenyingNats, startNats, subscribe } from "./lib/nats.mjs";
 import { freePort } from "./lib/net.mjs";
 import { program, temporaryFolder } from "./lib/paths.mjs";
@@ -132,12 +132,9 @@ describe("event listeners", () => {
     await broker.logged(/event listener nats:\/\/127\.0\.0\.1:\d+ is away/);
     const count = 300;
     for (let i = 0; i < count; i++) {
-      const started = performance.now();
       assert.equal((await sendEvent(sockets[i % 2], "e", `${i}`, { ackId: i + 2 })).success, true);
-      assert.ok(performance.now() - started < 5000, "nobody waits for NATS");
     }
-    const metrics = await (await fetch(`${broker.url}/metrics`)).text();
-    assert.match(metrics, new RegExp(`^pubhook_listener_events_waiting ${count}$`, "m"));
+    await metricsThat(broker, (metrics) => assert.equal(metrics.get("pubhook_listener_events_waiting"), count));
 
     const second = await startNats(t, port);
     heard = await subscribe(t, second, "pubhook.>");
@@ -206,7 +203,7 @@ describe("event listeners", () => {
       assert.deepEqual(await listenerCounts(broker, i + 1), { sent: 0, lost: i + 1 });
     }
     for (const event of events) {
-      assert.match(broker.log, new RegExp(`an event for event listener .* is lost: .*pubhook\\.chat\\.${event}\\b.*permission to publish`, "i"));
+      await broker.logged(new RegExp(`an event for event listener .* is lost: .*pubhook\\.chat\\.${event}\\b.*permission to publish`, "i"));
     }
   });
 

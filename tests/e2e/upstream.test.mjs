@@ -10,6 +10,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { accessUrl, allRoles, openJson, openSocket, refusedStatus, serviceClient } from "./lib/clients.mjs";
 import { makeCertificates, startEventServer, text } from "./lib/eventserver.mjs";
 import { startExpressWitness } from "./lib/express.mjs";
+import { freePort } from "./lib/net.mjs";
 import { program, temporaryFolder, testPlugin } from "./lib/paths.mjs";
 import { start } from "./lib/program.mjs";
 import { startBroker, startHandler } from "./lib/pubhook.mjs";
@@ -34,7 +35,7 @@ async function say(client, event, data, ackId) {
   client.sendJson({ type: "event", event, dataType: "text", data, ackId });
   let answer;
   for (;;) {
-    const frame = await client.nextJson(30_000);
+    const frame = await client.nextJson();
     if (frame.type === "ack") return { ...frame, answer };
     answer = frame.data;
   }
@@ -289,8 +290,8 @@ describe("a handler that is slow or down", { concurrency: true }, () => {
   });
 
   test("one that is down is left alone, is tried again by itself, and hears who has gone", async (t) => {
-    let server = await startEventServer(t);
-    const { port } = server;
+    const port = await freePort();
+    let server = await startEventServer(t, undefined, { port });
     const broker = await startConfigured(t, oneHandler({
       urlTemplate: server.url, systemEvents: ["disconnected"], circuitBreaker: { failures: 1, maxWaitSeconds: 1 },
     }), { threads: 1 });
@@ -314,8 +315,8 @@ describe("a handler that is slow or down", { concurrency: true }, () => {
 
 describe("a handler that is down, and several threads", { concurrency: true }, () => {
   test("the log hears once that it is left alone, and once that it answers again", async (t) => {
-    let server = await startEventServer(t);
-    const { port } = server;
+    const port = await freePort();
+    let server = await startEventServer(t, undefined, { port });
     const broker = await startConfigured(t, oneHandler({
       urlTemplate: server.url, circuitBreaker: { failures: 1, maxWaitSeconds: 1 },
     }), { threads: 3 });
@@ -328,6 +329,7 @@ describe("a handler that is down, and several threads", { concurrency: true }, (
     for (const client of clients) {
       for (let n = 3; !(await say(client, "e", "x", n)).success; n++) await delay(100); // until its thread has asked again
     }
+    await broker.stopOnce(); // and says no more
     assert.equal(broker.log.match(/failed 1 times in a row/g).length, 1);
     assert.equal(broker.log.match(/answers again after \d+ s; /g).length, 1);
   });

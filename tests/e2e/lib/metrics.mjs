@@ -1,6 +1,8 @@
 // GET /metrics, read strictly: what Prometheus would refuse or misread is an error here.
 
 import assert from "node:assert/strict";
+import { setTimeout as pass } from "node:timers/promises";
+import { patience } from "./patience.mjs";
 
 const name = "[a-zA-Z_:][a-zA-Z0-9_:]*";
 const sampleLine = new RegExp(`^(${name})(?:\\{(.*)\\})? ([0-9.]+|\\+Inf)$`);
@@ -93,14 +95,23 @@ export async function metricsOf(broker) {
   return parseMetrics(await response.text());
 }
 
-// Metrics once they satisfy `probe`: what happens on another thread is counted when that
-// thread is done with it.
-export async function metricsWhen(broker, probe, what, milliseconds = 15_000) {
-  const end = Date.now() + milliseconds;
+// Metrics once `check` finds nothing to complain of: what a client has seen already is counted
+// when the thread that did it is done with it.
+export async function metricsThat(broker, check) {
+  const end = performance.now() + patience;
   for (;;) {
     const metrics = await metricsOf(broker);
-    if (probe(metrics)) return metrics;
-    if (Date.now() > end) assert.fail(`the metrics never showed ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    try {
+      check(metrics);
+      return metrics;
+    } catch (error) {
+      if (performance.now() > end) throw error;
+    }
+    await pass(20);
   }
+}
+
+// Metrics once they satisfy `probe`.
+export function metricsWhen(broker, probe, what) {
+  return metricsThat(broker, (metrics) => assert.ok(probe(metrics), `the metrics never showed ${what}`));
 }
