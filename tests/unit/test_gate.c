@@ -210,6 +210,91 @@ static void time_out(struct fixture *f, struct sent *s)
     kit__report(f, s, &result);
 }
 
+/* What it waited for a place is not given to it a second time. */
+static void a_notice_has_its_time_once(void **state)
+{
+    static const struct {
+        int waited_ms, left_ms;
+    } rows[] = {{0, 100000}, {60000, 40000}, {90000, 10000}, {99999, 10000}};
+    struct fixture *f = *state;
+
+    f->handlers[0].max_requests = 1;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct upstream_peer *p = kit__established(f), *other = kit__established(f);
+
+        assert_true(kit__message(f, other, "a"));
+        upstream__disconnected(p, STR("bye"), f->now, 0);
+        kit__after(f, rows[i].waited_ms);
+        kit__answer(f, kit__last_sent(f), 204);
+        assert_string_equal(kit__last_sent(f)->event, "disconnected");
+        assert_int_equal(kit__last_sent(f)->timeout_ms, rows[i].left_ms);
+        kit__answer(f, kit__last_sent(f), 204);
+    }
+}
+
+/* Nor is what it waited at a gate that is shut. */
+static void a_notice_that_comes_last_to_a_shut_gate_has_little_time(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p;
+
+    f->handlers[0].breaker_seconds = 1;
+    p = left_alone(f);
+    kit__after(f, 500);
+    upstream__disconnected(p, STR("bye"), f->now, 0);
+    kit__after(f, 500);
+    for (int s = 1; s < 80; s++) { /* a probe each second */
+        assert_string_equal(kit__last_sent(f)->event, "disconnected");
+        kit__break_off(f, kit__last_sent(f), true);
+        kit__after(f, 1000);
+        if (strcmp(kit__last_sent(f)->method, "OPTIONS") == 0)
+            kit__consent(f);
+    }
+    assert_int_equal(kit__last_sent(f)->timeout_ms, 20500);
+    kit__answer(f, kit__last_sent(f), 204);
+    assert_int_equal(upstream__pending(f->up), 0);
+}
+
+/* Each would wait a hundred seconds in its turn. */
+static void notices_of_a_connection_are_lost_together(void **state)
+{
+    enum { GROUPS = 50 };
+    struct fixture *f = *state;
+    struct upstream_peer *p;
+    char group[16];
+
+    f->handlers[0].presence_events = PRESENCE_EVENT_JOINED;
+    p = left_alone(f);
+    for (int i = 0; i < GROUPS; i++) {
+        snprintf(group, sizeof(group), "g%d", i);
+        upstream__presence(p, true, str__of(group), f->now, 0);
+    }
+    kit__after(f, UPSTREAM_TIMEOUT_MS);
+    kit__break_off(f, kit__last_sent(f), true); /* one was the probe */
+    kit__tick(f);
+    assert_int_equal(upstream__pending(f->up), 0);
+    assert_int_equal(kit__outcomes(f, METRIC_JOINED, OUTCOME_FAILED), GROUPS);
+    assert_int_equal(kit__failures(f, FAILURE_QUEUE_FULL), 0);
+}
+
+/* The handler may be there: it took its time for what came before. */
+static void a_notice_that_is_late_to_its_turn_is_sent(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p;
+
+    f->handlers[0].presence_events = PRESENCE_EVENT_JOINED;
+    p = kit__established(f);
+    assert_true(kit__message(f, p, "slow"));
+    upstream__presence(p, true, STR("g"), f->now, 0);
+    kit__after(f, UPSTREAM_TIMEOUT_MS);
+    time_out(f, kit__last_sent(f));
+    assert_string_equal(kit__last_sent(f)->event, "joined");
+    assert_int_equal(kit__last_sent(f)->timeout_ms, UPSTREAM_LEAST_MS);
+    kit__answer(f, kit__last_sent(f), 204);
+    assert_int_equal(kit__outcomes(f, METRIC_JOINED, OUTCOME_OK), 1);
+}
+
 /* What was sent before the gate shut says nothing of the probe that is under way. */
 static void only_its_own_failure_ends_a_probe(void **state)
 {
@@ -560,6 +645,10 @@ int main(void)
         WITH_FIXTURE(notices_wait_for_a_handler_that_is_left_alone),
         WITH_FIXTURE(notices_wait_a_hundred_seconds),
         WITH_FIXTURE(a_notice_that_waited_in_vain_failed_for_the_breaker),
+        WITH_FIXTURE(a_notice_has_its_time_once),
+        WITH_FIXTURE(a_notice_that_comes_last_to_a_shut_gate_has_little_time),
+        WITH_FIXTURE(notices_of_a_connection_are_lost_together),
+        WITH_FIXTURE(a_notice_that_is_late_to_its_turn_is_sent),
         WITH_FIXTURE(only_its_own_failure_ends_a_probe),
         WITH_FIXTURE(a_probe_waits_for_its_own_validation),
         WITH_FIXTURE(a_probe_that_has_to_validate_waits_for_no_other),

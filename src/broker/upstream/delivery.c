@@ -53,7 +53,7 @@ static void send_first(struct upstream_peer *p, int64_t now_ms)
     request.ca_file = ca_file_of(q);
     exchange__authorize(&p->exchange,
                         q->handler->auth.origin == TOKEN_NONE ? NULL : &q->handler->auth);
-    exchange__start(&p->exchange, &request, UPSTREAM_TIMEOUT_MS, now_ms);
+    exchange__start(&p->exchange, &request, p->exchange.ends_ms, now_ms);
 }
 
 static void enter(struct upstream_peer *p, int64_t now_ms);
@@ -134,12 +134,20 @@ static void resume(struct exchange *x, int64_t now_ms)
     enter((struct upstream_peer *)x, now_ms);
 }
 
+/* For a notice it begins when it happened: many of a connection may be queued one behind the
+ * other, and to a handler that is down each would wait in its turn. */
+static int64_t waits_until(const struct queued_event *q, int64_t now_ms)
+{
+    return UPSTREAM_TIMEOUT_MS + (is_notice(q->event.kind) ? q->since_ms : now_ms);
+}
+
 static void enter(struct upstream_peer *p, int64_t now_ms)
 {
     const struct queued_event *q = p->first;
+    int64_t until_ms = waits_until(q, now_ms);
+    bool patient = is_notice(q->event.kind) && now_ms < until_ms;
 
-    if (exchange__enter(&p->exchange, q->gate, is_notice(q->event.kind), resume, now_ms) !=
-        EXCHANGE_IN)
+    if (exchange__enter(&p->exchange, q->gate, patient, until_ms, resume, now_ms) != EXCHANGE_IN)
         return;
     if (q->handler->app)
         send_first(p, now_ms);

@@ -59,12 +59,12 @@ static bool passes(struct exchange *x, exchange_resume_fn *resume, int64_t now_m
 }
 
 enum exchange_entry exchange__enter(struct exchange *x, struct gate *gate, bool patient,
-                                    exchange_resume_fn *resume, int64_t now_ms)
+                                    int64_t ends_ms, exchange_resume_fn *resume, int64_t now_ms)
 {
     if (x->gate != gate) { /* not resumed */
         x->gate = gate;
         x->patient = patient;
-        x->ends_ms = now_ms + UPSTREAM_TIMEOUT_MS;
+        x->ends_ms = ends_ms;
     }
     if (passes(x, resume, now_ms))
         return EXCHANGE_IN;
@@ -104,6 +104,13 @@ static void out_of_memory(struct exchange *x, int64_t now_ms)
     exchange__settle(x, "out of memory", now_ms);
 }
 
+/* However long it has waited for its turn, the handler has time to answer. */
+static void begin_tries(struct exchange *x, int64_t now_ms)
+{
+    if (x->ends_ms < now_ms + UPSTREAM_LEAST_MS)
+        x->ends_ms = now_ms + UPSTREAM_LEAST_MS;
+}
+
 /* The token is not for the validation, and is not kept longer than it takes. */
 static void send(struct exchange *x, int64_t now_ms)
 {
@@ -119,6 +126,8 @@ static void send(struct exchange *x, int64_t now_ms)
     }
     x->request.bearer = x->auth ? str__of(token.text) : STR_NONE;
     x->token_serial = x->auth ? token.serial : 0;
+    if (x->tries == 0)
+        begin_tries(x, now_ms);
     x->request.timeout_ms = now_ms < x->ends_ms ? x->ends_ms - now_ms : 1; /* a late tick */
     x->shell = NULL;
     x->tries++;
@@ -146,11 +155,11 @@ void exchange__authorize(struct exchange *x, const struct handler_auth *auth)
     x->auth = auth;
 }
 
-void exchange__start(struct exchange *x, const struct upstream_request *request, int64_t limit_ms,
+void exchange__start(struct exchange *x, const struct upstream_request *request, int64_t ends_ms,
                      int64_t now_ms)
 {
     x->request = *request;
-    x->ends_ms = now_ms + limit_ms;
+    x->ends_ms = ends_ms;
     x->tries = 0;
     x->settled = x->token_renewed = false;
     attempt(x, now_ms);

@@ -48,10 +48,10 @@ void exchange__free(struct exchange *x);
 enum exchange_entry { EXCHANGE_IN, EXCHANGE_WAITS, EXCHANGE_REFUSED };
 
 /* Before anything is done for an event: may it be sent? EXCHANGE_WAITS: `resume` is called
- * later, and finishes are as below. EXCHANGE_REFUSED: it has been settled. `gate` lives
- * until `finished` or exchange__stop. */
+ * later, and finishes are as below. EXCHANGE_REFUSED: it has been settled. Nothing waits
+ * longer than until `ends_ms`. `gate` lives until `finished` or exchange__stop. */
 enum exchange_entry exchange__enter(struct exchange *x, struct gate *gate, bool patient,
-                                    exchange_resume_fn *resume, int64_t now_ms);
+                                    int64_t ends_ms, exchange_resume_fn *resume, int64_t now_ms);
 /* For an event that has entered and for which validation has found out: the handler was
  * there, or not. */
 void exchange__found(struct exchange *x, bool there, const char *why, int64_t now_ms);
@@ -60,7 +60,7 @@ void exchange__found(struct exchange *x, bool there, const char *why, int64_t no
  * long as the request. */
 void exchange__authorize(struct exchange *x, const struct handler_auth *auth);
 /* `request` (but for its timeout) lives until `finished` or exchange__stop. */
-void exchange__start(struct exchange *x, const struct upstream_request *request, int64_t limit_ms,
+void exchange__start(struct exchange *x, const struct upstream_request *request, int64_t ends_ms,
                      int64_t now_ms);
 /* Finishes at the next tick without a request: no response, `why`. */
 void exchange__settle(struct exchange *x, const char *why, int64_t now_ms);

@@ -19,12 +19,17 @@
  *
  * - connect and user events fail at once. Somebody waits for them, and would rather know.
  *   So do those that wait for a place or for their next try.
- * - connected, disconnected, joined and left wait, each at most 100 s: nobody waits for
- *   their outcome, and a handler that comes back has to know who has gone. User events of
- *   a connection whose notices wait do not wait behind them: they are not taken.
+ * - connected, disconnected, joined and left wait, each until 100 s after it happened: nobody
+ *   waits for their outcome, and a handler that comes back has to know who has gone. User
+ *   events of a connection whose notices wait do not wait behind them: they are not taken.
  * - after 1 s, then 2, 4 ... s up to maxWaitSeconds (10), one event passes as a probe, a
  *   notice that waits or the next event that comes. It has one try. If it fails the gate
  *   stays shut (a notice goes back to its place), else it opens and all that wait pass.
+ *
+ * A notice has its 100 s once, from when it happened, so that those of a connection, one behind
+ * the other, do not wait 100 s each. One that is late to its turn, because the handler was slow
+ * with what came before, is lost at a shut gate and else sent. Whatever has waited, the handler
+ * has 10 s for it at least.
  *
  * Each thread has gates of its own and finds out for itself. That a handler is left alone, and
  * that it answers again, is told once, by the thread that finds it out first, with what has
@@ -46,6 +51,7 @@ struct upstream_peer; /* one client connection, from its connect event to its di
 struct exchange;      /* one HTTP request under way */
 
 #define UPSTREAM_TIMEOUT_MS 100000
+#define UPSTREAM_LEAST_MS 10000 /* that the handler has, once it is asked */
 #define UPSTREAM_MAX_RESPONSE (16u << 20)
 #define UPSTREAM_MAX_TOKEN 8192
 #define UPSTREAM_PEER_QUEUE 256        /* events waiting for one connection */

@@ -170,7 +170,7 @@ static bool ask(struct validation *v, int64_t now_ms)
     if (!event__validation_request(&v->work, v->exchange.up->config.origin, &v->http))
         return false;
     v->http.method = v->by_get ? STR("GET") : STR("OPTIONS");
-    exchange__start(&v->exchange, &request, VALIDATION_LIMIT_MS, now_ms);
+    exchange__start(&v->exchange, &request, now_ms + VALIDATION_LIMIT_MS, now_ms);
     return true;
 }
 
