@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include "base/hex.h"
 #include "base/json_plain.h"
 #include "base/json_text.h"
 #include "base/utf8.h"
@@ -680,7 +681,6 @@ unsigned json__line(struct str text, const struct json *node)
 
 static void escape(struct buf *out, unsigned char c)
 {
-    static const char hex[] = "0123456789abcdef";
     char escaped[6] = {'\\', 0};
     size_t len = 2;
 
@@ -700,8 +700,8 @@ static void escape(struct buf *out, unsigned char c)
         break;
     default:
         memcpy(escaped + 1, "u00", 3);
-        escaped[4] = hex[c >> 4];
-        escaped[5] = hex[c & 15];
+        escaped[4] = hex__digit(c >> 4);
+        escaped[5] = hex__digit(c);
         len = 6;
     }
     buf__append(out, escaped, len);

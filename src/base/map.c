@@ -1,5 +1,7 @@
 #include "base/map.h"
 
+#include "base/word.h"
+
 #include <stdlib.h>
 
 #define FIRST_SLOTS 8
@@ -28,11 +30,12 @@ uint64_t map__hash(const struct map_seed *seed, struct str key)
 {
     uint64_t v0 = seed->k0 ^ 0x736f6d6570736575ULL, v1 = seed->k1 ^ 0x646f72616e646f6dULL;
     uint64_t v2 = seed->k0 ^ 0x6c7967656e657261ULL, v3 = seed->k1 ^ 0x7465646279746573ULL;
-    uint64_t word, last = (uint64_t)key.len << 56;
+    uint64_t last = (uint64_t)key.len << 56;
     size_t whole = key.len & ~(size_t)7;
 
     for (size_t i = 0; i < whole; i += 8) {
-        memcpy(&word, key.ptr + i, 8);
+        uint64_t word = word__at(key.ptr + i);
+
         v3 ^= word;
         SIP_ROUND;
         v0 ^= word;

@@ -1,19 +1,9 @@
 #include "base/str.h"
 
+#include "base/word.h"
+
 #include <stdlib.h>
 #include <strings.h>
-
-/* In each byte of a word. */
-#define ONES (UINT64_MAX / 0xff)
-#define HIGH (ONES << 7)
-
-static uint64_t word_at(const char *at)
-{
-    uint64_t eight;
-
-    memcpy(&eight, at, sizeof(eight));
-    return eight;
-}
 
 /* One to seven bytes as a word that is made of nothing else; some are in it again. */
 static uint64_t few_at(const char *at, size_t len)
@@ -40,8 +30,8 @@ static uint64_t difference(const char *a, const char *b, size_t len)
     if (len < word)
         return few_at(a, len) ^ few_at(b, len);
     for (size_t i = 0; i + word < len; i += word)
-        bits |= word_at(a + i) ^ word_at(b + i);
-    return bits | (word_at(a + len - word) ^ word_at(b + len - word));
+        bits |= word__at(a + i) ^ word__at(b + i);
+    return bits | (word__at(a + len - word) ^ word__at(b + len - word));
 }
 
 #define SMALL 0x20 /* makes a letter small */
@@ -60,7 +50,7 @@ bool str__same_letters(const char *a, const char *b, size_t len)
     if (len == 0 || !may_equal(a[0], b[0]) || !may_equal(a[len - 1], b[len - 1]))
         return len == 0;
     bits = difference(a, b, len);
-    return bits == 0 || ((bits & ~(ONES * SMALL)) == 0 && strncasecmp(a, b, len) == 0);
+    return bits == 0 || ((bits & ~(WORD_ONES * SMALL)) == 0 && strncasecmp(a, b, len) == 0);
 }
 
 bool str__starts_with(struct str s, struct str prefix)
@@ -165,10 +155,7 @@ typedef uint8_t bytes __attribute__((vector_size(8)));
 
 static uint64_t word_of(bytes b)
 {
-    uint64_t eight;
-
-    memcpy(&eight, &b, sizeof(eight));
-    return eight;
+    return word__at(&b);
 }
 
 static bytes in_word(bytes b)
@@ -234,7 +221,7 @@ bool str__is_ascii(struct str s)
     size_t i = 0;
 
     for (; s.len - i >= word; i += word) {
-        if (word_at(s.ptr + i) & HIGH)
+        if (word__at(s.ptr + i) & WORD_HIGH)
             return false;
     }
     while (i < s.len && (unsigned char)s.ptr[i] < 0x80)

@@ -1,5 +1,7 @@
 #include "base/utf8.h"
 
+#include "base/word.h"
+
 /* Table 3-7 of the Unicode standard: the first byte decides how many follow and
  * the range of the second. */
 static bool start_sequence(struct utf8 *state, uint8_t byte)
@@ -26,23 +28,13 @@ static bool start_sequence(struct utf8 *state, uint8_t byte)
     return true;
 }
 
-static uint64_t word_at(const uint8_t *at)
-{
-    uint64_t eight;
-
-    memcpy(&eight, at, sizeof(eight));
-    return eight;
-}
-
 /* Nearly all text is ASCII, most of it for long stretches. */
 static const uint8_t *skip_ascii(const uint8_t *p, const uint8_t *end)
 {
-    const uint64_t high = UINT64_MAX / 0xff << 7;
-
     while (end - p >= 32 &&
-           ((word_at(p) | word_at(p + 8) | word_at(p + 16) | word_at(p + 24)) & high) == 0)
+           ((word__at(p) | word__at(p + 8) | word__at(p + 16) | word__at(p + 24)) & WORD_HIGH) == 0)
         p += 32;
-    while (end - p >= 8 && (word_at(p) & high) == 0)
+    while (end - p >= 8 && (word__at(p) & WORD_HIGH) == 0)
         p += 8;
     while (p < end && *p < 0x80)
         p++;

@@ -1,5 +1,7 @@
 #include "base/x509.h"
 
+#include "base/hex.h"
+
 #include <openssl/bio.h>
 #include <openssl/bn.h>
 #include <openssl/err.h>
@@ -50,16 +52,11 @@ static struct str common_name(struct arena *a, const X509_NAME *name)
 
 static struct str hex(struct arena *a, const unsigned char *bytes, size_t len)
 {
-    static const char digits[] = "0123456789abcdef";
     char *text = arena__alloc(a, 2 * len + 1);
 
     if (!text)
         return STR_NONE;
-    for (size_t i = 0; i < len; i++) {
-        text[2 * i] = digits[bytes[i] >> 4];
-        text[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    text[2 * len] = '\0';
+    *hex__put(text, bytes, len) = '\0';
     return str__n(text, 2 * len);
 }
 

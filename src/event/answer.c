@@ -208,20 +208,25 @@ static enum ph_err read_user(struct decoder *d)
     return PH_OK;
 }
 
+static enum ph_err bad_state(struct decoder *d, struct str name, struct str state)
+{
+    struct diag detail = {""};
+
+    event__check_value(name, state, false, &detail);
+    return diag__set(d->diag, PH_ERR_SYNTAX,
+                     "the answer sets a state that no event can have: %s; encode it, as base64 for "
+                     "example",
+                     detail.text);
+}
+
 /* The connection's later events carry it: what they could not is refused here, or they would
  * all fail (section 2.1). */
 static enum ph_err read_state(struct decoder *d)
 {
     struct str name = STR("ce-connectionState"), state = http__get_last(&d->res->headers, name);
-    struct diag detail = {""};
-    enum ph_err err = event__check_value(name, state, false, &detail);
 
-    if (err != PH_OK)
-        return diag__set(
-            d->diag, PH_ERR_SYNTAX,
-            "the answer sets a state that no event can have: %s; encode it, as base64 for "
-            "example",
-            detail.text);
+    if (!str__is_plain_value(state))
+        return bad_state(d, name, state);
     d->out->state = state;
     return PH_OK;
 }

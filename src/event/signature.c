@@ -1,33 +1,8 @@
+#include "base/hex.h"
 #include "event/event.h"
-
-#include <endian.h>
 
 #define SCHEME STR("sha256=")
 #define DIGEST_HEX_LEN (2 * MAC_SIZE)
-#define ONES (UINT64_MAX / 0xff) /* in each byte of a word */
-
-/* Four bytes as eight lower case digits, in the order of their memory. */
-static uint64_t digits_of(const uint8_t bytes[4])
-{
-    uint64_t digits = 0, letters;
-
-    memcpy(&digits, bytes, 4);
-    digits = le64toh(digits);
-    digits = (digits | digits << 16) & 0x0000ffff0000ffff;
-    digits = (digits | digits << 8) & 0x00ff00ff00ff00ff;
-    digits = (digits >> 4 | digits << 8) & ONES * 0x0f;
-    letters = (digits + ONES * 6) >> 4 & ONES;
-    return htole64(digits + ONES * '0' + letters * ('a' - '0' - 10));
-}
-
-static void write_digits(const uint8_t mac[MAC_SIZE], char out[DIGEST_HEX_LEN])
-{
-    for (size_t i = 0; i < MAC_SIZE; i += 4) {
-        uint64_t digits = digits_of(mac + i);
-
-        memcpy(out + 2 * i, &digits, sizeof(digits));
-    }
-}
 
 bool event__sign(struct buf *out, struct str connection_id, struct mac_key *const *keys,
                  size_t key_count)
@@ -37,7 +12,7 @@ bool event__sign(struct buf *out, struct str connection_id, struct mac_key *cons
         char digits[DIGEST_HEX_LEN];
 
         mac__sign(keys[i], connection_id, mac);
-        write_digits(mac, digits);
+        hex__put(digits, mac, sizeof(mac));
         if (i > 0)
             buf__byte(out, ',');
         buf__str(out, SCHEME);
@@ -53,11 +28,9 @@ static bool same_digits(const char *theirs, const char ours[DIGEST_HEX_LEN])
     uint64_t differing = 0;
 
     for (size_t i = 0; i < DIGEST_HEX_LEN; i += sizeof(uint64_t)) {
-        uint64_t got, want;
+        uint64_t got = word__at(theirs + i), want = word__at(ours + i);
 
-        memcpy(&got, theirs + i, sizeof(got));
-        memcpy(&want, ours + i, sizeof(want));
-        differing |= (got ^ want) & ~((want & ONES * 0x40) >> 1);
+        differing |= (got ^ want) & ~((want & WORD_ONES * 0x40) >> 1);
     }
     return differing == 0;
 }
@@ -98,7 +71,7 @@ bool event__is_signed(const struct http_headers *headers, struct str connection_
         char digits[DIGEST_HEX_LEN];
 
         mac__sign(keys[i], connection_id, mac);
-        write_digits(mac, digits);
+        hex__put(digits, mac, sizeof(mac));
         found |= any_entry_equals(headers, digits);
     }
     return found;

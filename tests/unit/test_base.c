@@ -3,6 +3,7 @@
 #include "base/base64.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/http.h"
 #include "base/json.h"
 #include "base/jwt.h"
@@ -135,6 +136,27 @@ static void hex_digits_have_their_values(void **state)
                 want = digit;
         }
         assert_int_equal(str__hex_digit((char)c), want);
+    }
+}
+
+/* All bytes, at each place in up to two words, and nothing behind the last digit. */
+static void bytes_are_written_as_hex_digits(void **state)
+{
+    (void)state;
+    for (unsigned len = 0; len <= 9; len++) {
+        for (unsigned first = 0; first < 256; first++) {
+            uint8_t bytes[9];
+            char out[19], want[19] = "";
+
+            for (unsigned i = 0; i < len; i++) {
+                bytes[i] = (uint8_t)(first + i * 37);
+                snprintf(want + 2 * i, 3, "%02x", (unsigned)bytes[i]);
+            }
+            memset(out, '!', sizeof(out));
+            assert_ptr_equal(hex__put(out, bytes, len), out + 2 * len);
+            assert_memory_equal(out, want, 2 * len);
+            assert_true(out[2 * len] == '!');
+        }
     }
 }
 
@@ -1022,6 +1044,7 @@ int main(void)
         cmocka_unit_test(only_letters_have_a_case),
         cmocka_unit_test(token_characters_are_those_of_rfc_9110),
         cmocka_unit_test(hex_digits_have_their_values),
+        cmocka_unit_test(bytes_are_written_as_hex_digits),
         cmocka_unit_test(u64_refuses_overflow),
         cmocka_unit_test(buffer_stops_at_its_maximum),
         cmocka_unit_test(buffer_begins_in_lent_memory),

@@ -1,22 +1,22 @@
 #include "broker/core/connection_id.h"
 
-#include <stdio.h>
-
-static const char digits[] = "0123456789abcdef";
+#include "base/hex.h"
 
 void connection_id__make(char out[CONNECTION_ID_LEN + 1],
                          const uint8_t random[CONNECTION_ID_RANDOM_BYTES], uint16_t node,
                          uint8_t shard)
 {
-    for (size_t i = 0; i < CONNECTION_ID_RANDOM_BYTES; i++) {
-        *out++ = digits[random[i] >> 4];
-        *out++ = digits[random[i] & 15];
-    }
-    snprintf(out, 7, "%04x%02x", (unsigned)node, (unsigned)shard);
+    const uint8_t place[] = {(uint8_t)(node >> 8), (uint8_t)node, shard};
+
+    out = hex__put(out, random, CONNECTION_ID_RANDOM_BYTES);
+    *hex__put(out, place, sizeof(place)) = '\0';
 }
 
+/* In lower case alone, as they were made. */
 static bool read_hex(struct str s, uint32_t *value)
 {
+    static const char digits[] = "0123456789abcdef";
+
     *value = 0;
     for (size_t i = 0; i < s.len; i++) {
         const char *digit = memchr(digits, s.ptr[i], sizeof(digits) - 1);

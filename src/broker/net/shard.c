@@ -1,6 +1,7 @@
 #include "broker/net/shard.h"
 
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/random.h"
 #include "base/url.h"
 #include "broker/net/admission.h"
@@ -177,19 +178,6 @@ static void on_event_done(void *ctx, void *owner, uint64_t ticket, const struct 
     session__event_answer(owner, ticket, &a);
 }
 
-/* Ends with `end`, and returns what is behind that. */
-static char *put_hex(char *at, const uint8_t *bytes, size_t count, char end)
-{
-    static const char digits[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < count; i++) {
-        *at++ = digits[bytes[i] >> 4];
-        *at++ = digits[bytes[i] & 15];
-    }
-    *at++ = end;
-    return at;
-}
-
 /* A version 4 UUID (RFC 9562 section 5.4). One for each event: no printf here. */
 static void on_make_guid(void *ctx, char out[37])
 {
@@ -199,11 +187,15 @@ static void on_make_guid(void *ctx, char out[37])
     random__take(&s->random, b, sizeof(b));
     b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
     b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-    out = put_hex(out, b, 4, '-');
-    out = put_hex(out, b + 4, 2, '-');
-    out = put_hex(out, b + 6, 2, '-');
-    out = put_hex(out, b + 8, 2, '-');
-    put_hex(out, b + 10, 6, '\0');
+    out = hex__put(out, b, 4);
+    *out++ = '-';
+    out = hex__put(out, b + 4, 2);
+    *out++ = '-';
+    out = hex__put(out, b + 6, 2);
+    *out++ = '-';
+    out = hex__put(out, b + 8, 2);
+    *out++ = '-';
+    *hex__put(out, b + 10, 6) = '\0';
 }
 
 static bool on_is_news(void *ctx, struct str url, bool consent)
