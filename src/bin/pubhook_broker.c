@@ -3,6 +3,7 @@
 #include "bin/broker_plugins.h"
 #include "bin/broker_settings.h"
 #include "bin/config_watch.h"
+#include "broker/bus/mailbox.h"
 #include "broker/net/broker.h"
 
 #include <curl/curl.h>
@@ -34,6 +35,8 @@ struct program {
     struct broker *broker;
     uv_loop_t loop; /* of the main thread, which only waits */
     uv_signal_t terminate, interrupt, hang_up;
+    uv_async_t wake; /* there is a letter; until the broker has ended */
+    struct mailbox mailbox;
     struct config_watch watch;
     struct plugin_watch *plugins;
     int stopped_by;
@@ -46,38 +49,96 @@ static void connect_plugins(struct program *p, const struct settings *s)
     broker_plugins__connect(p->started, p->broker->own_host, mac__key_text(s->keys[0]), p->log);
 }
 
-static void use(struct program *p, struct settings *s)
+/* Settings that were read again: a letter to the main thread, once they hold on all others. */
+struct reload {
+    struct letter letter;
+    struct program *program;
+    struct settings *settings;
+    struct buf changes;
+};
+
+static void reload_free(struct reload *r)
 {
-    broker_plugins__share(p->started, s);
-    connect_plugins(p, s);
-    log__set_level(p->log, s->log_level);
-    broker__configure(p->broker, s);
-    settings__unref(p->current);
-    p->current = s;
+    settings__unref(r->settings);
+    buf__free(&r->changes);
+    free(r);
+}
+
+/* Only now do the plugins call with the new key, and does the log say so. */
+static void open_reload(struct letter *letter, void *reader)
+{
+    struct reload *r = (struct reload *)letter;
+    const struct settings *s = r->settings;
+    struct program *p = reader;
+
+    if (p) {
+        connect_plugins(p, s);
+        log__set_level(p->log, s->log_level);
+        log__info(p->log, LOG_NONE, "settings reloaded from %s: %zu hubs; %s%.*s", p->source.path,
+                  s->hub_count, r->changes.len > 0 ? "changed: " : "nothing changed",
+                  STR_FMT(buf__view(&r->changes)));
+        settings__unref(p->current);
+        p->current = settings__ref(s);
+    }
+    reload_free(r);
+}
+
+/* On a thread of the broker. */
+static void on_configured(void *arg)
+{
+    struct reload *r = arg;
+
+    mailbox__post(&r->program->mailbox, &r->letter);
+}
+
+static enum ph_err read_and_use(struct program *p, struct reload *r, struct diag *diag)
+{
+    r->settings = settings_source__reread(&p->source, p->started, &r->changes, diag);
+    if (!r->settings)
+        return PH_ERR_CONFIG;
+    if (broker__check(r->settings, diag))
+        return PH_ERR_CONFIG;
+    broker_plugins__share(p->started, r->settings);
+    return broker__configure(p->broker, r->settings, on_configured, r)
+               ? PH_OK
+               : diag__set(diag, PH_ERR_MEMORY, "out of memory");
 }
 
 static void reload(void *arg)
 {
     struct program *p = arg;
-    struct diag diag = {""};
-    struct settings *s;
-    struct buf changes;
+    struct reload *r = calloc(1, sizeof(*r));
+    struct diag diag = {"out of memory"};
 
-    buf__init(&changes, MAX_CHANGES);
-    s = settings_source__reread(&p->source, p->started, &changes, &diag);
-    if (s && broker__check(s, &diag)) {
-        settings__unref(s);
-        s = NULL;
+    if (r) {
+        r->letter.open = open_reload;
+        r->program = p;
+        buf__init(&r->changes, MAX_CHANGES);
     }
-    if (s) {
-        use(p, s);
-        log__info(p->log, LOG_NONE, "settings reloaded from %s: %zu hubs; %s%.*s", p->source.path,
-                  s->hub_count, changes.len > 0 ? "changed: " : "nothing changed",
-                  STR_FMT(buf__view(&changes)));
-    } else {
-        log__error(p->log, LOG_NONE, "settings not reloaded, the old ones stay: %s", diag.text);
-    }
-    buf__free(&changes);
+    if (r && read_and_use(p, r, &diag) == PH_OK)
+        return;
+    log__error(p->log, LOG_NONE, "settings not reloaded, the old ones stay: %s", diag.text);
+    if (r)
+        reload_free(r);
+}
+
+static void on_wake(uv_async_t *handle)
+{
+    struct program *p = handle->data;
+
+    mailbox__read(&p->mailbox);
+}
+
+static void wake(void *reader)
+{
+    struct program *p = reader;
+
+    uv_async_send(&p->wake);
+}
+
+static void discard(struct letter *letter)
+{
+    letter->open(letter, NULL);
 }
 
 /* --- Run ------------------------------------------------------------------------------ */
@@ -177,10 +238,9 @@ static void await(struct program *p, uv_signal_t *handle, uv_signal_cb fn, int n
     uv_signal_start(handle, fn, number);
 }
 
-static void close_handle(uv_handle_t *handle, void *arg)
+static void close_handle(uv_handle_t *handle, void *but)
 {
-    (void)arg;
-    if (!uv_is_closing(handle))
+    if (handle != but && !uv_is_closing(handle))
         uv_close(handle, NULL);
 }
 
@@ -201,7 +261,7 @@ static void wait_for_signals(struct program *p)
     uv_run(&p->loop, UV_RUN_DEFAULT);
     log__info(p->log, LOG_NONE, "stopping: signal %d", p->stopped_by);
     /* A second signal ends the program at once. */
-    uv_walk(&p->loop, close_handle, NULL);
+    uv_walk(&p->loop, close_handle, &p->wake);
     uv_run(&p->loop, UV_RUN_DEFAULT);
 }
 
@@ -237,6 +297,26 @@ static int serve(struct program *p)
     return EXIT_SUCCESS;
 }
 
+/* The loop does not stay for the handle alone. */
+static bool open_loop(struct program *p)
+{
+    if (uv_loop_init(&p->loop) != 0)
+        return false;
+    uv_async_init(&p->loop, &p->wake, on_wake);
+    uv_unref((uv_handle_t *)&p->wake);
+    p->wake.data = p;
+    mailbox__init(&p->mailbox, wake, p);
+    return true;
+}
+
+static void close_loop(struct program *p)
+{
+    mailbox__free(&p->mailbox, discard);
+    uv_walk(&p->loop, close_handle, NULL);
+    uv_run(&p->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&p->loop);
+}
+
 static int run(struct program *p)
 {
     struct diag diag = {""};
@@ -244,7 +324,7 @@ static int run(struct program *p)
 
     p->log = ph_log_new(p->started->log_level, p->started->log_format);
     p->plugins = plugin_watch__new(p->log, p->source.watch);
-    if (!p->log || !p->plugins || uv_loop_init(&p->loop) != 0) {
+    if (!p->log || !p->plugins || !open_loop(p)) {
         plugin_watch__free(p->plugins);
         ph_log_free(p->log);
         return fail("out of memory");
@@ -256,7 +336,7 @@ static int run(struct program *p)
     plugin_watch__free(p->plugins);
     settings__unref(p->current);
     broker_plugins__unload(p->started);
-    uv_loop_close(&p->loop);
+    close_loop(p);
     ph_log_free(p->log);
     return status;
 }

@@ -4,7 +4,9 @@
 #include "ws_client.h"
 
 #include "broker/core/connection_id.h"
+#include "broker/net/shard.h"
 
+#include <semaphore.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -340,6 +342,98 @@ static void test_stop_with_calls_under_way(void **state)
         stop_with_calls_under_way();
 }
 
+/* --- Other settings ------------------------------------------------------------------- */
+
+/* A shard that opens this does nothing else until it is let go. */
+struct halt {
+    struct letter letter;
+    sem_t reached, go;
+};
+
+static void open_halt(struct letter *letter, void *reader)
+{
+    struct halt *h = (struct halt *)letter;
+
+    (void)reader;
+    sem_post(&h->reached);
+    assert_int_equal(unit__wait(&h->go), 0);
+}
+
+static void halt_at(struct halt *h, struct shard *s)
+{
+    *h = (struct halt){.letter = {.open = open_halt}};
+    sem_init(&h->reached, 0, 0);
+    sem_init(&h->go, 0, 0);
+    shard__post(s, &h->letter);
+    assert_int_equal(unit__wait(&h->reached), 0);
+}
+
+/* It goes on to use `h` until it has done what comes next. */
+static void let_go(struct halt *h)
+{
+    sem_post(&h->go);
+}
+
+/* What held where when the broker said that it did everywhere. */
+struct change {
+    const struct settings *settings;
+    atomic_uint said, held;
+    sem_t over;
+};
+
+static void on_changed(void *arg)
+{
+    struct change *c = arg;
+
+    for (unsigned i = 0; i < SHARDS; i++)
+        c->held += kit.broker->shards[i]->settings == c->settings;
+    c->said++;
+    sem_post(&c->over);
+}
+
+static void begin_change(struct change *c, const struct settings *settings)
+{
+    *c = (struct change){.settings = settings};
+    sem_init(&c->over, 0, 0);
+    assert_true(broker__configure(kit.broker, settings, on_changed, c));
+}
+
+static void end_change(struct change *c)
+{
+    assert_int_equal(unit__wait(&c->over), 0);
+    assert_int_equal(c->said, 1);
+    assert_int_equal(c->held, SHARDS);
+    sem_destroy(&c->over);
+}
+
+/* Whichever shard is the last. */
+static void test_settings_hold_everywhere_when_it_is_said(void **state)
+{
+    struct broker_kit other;
+
+    (void)state;
+    broker_kit__init(&other, SHARDS);
+    for (unsigned late = 0; late < SHARDS; late++) {
+        struct halt halts[SHARDS];
+        struct change change;
+
+        halt_at(&halts[late], kit.broker->shards[late]);
+        begin_change(&change, &other.settings);
+        for (unsigned i = 0; i < SHARDS; i++) { /* behind the settings */
+            if (i != late) {
+                halt_at(&halts[i], kit.broker->shards[i]);
+                let_go(&halts[i]);
+            }
+        }
+        assert_int_equal(change.said, 0);
+        let_go(&halts[late]);
+        end_change(&change);
+        begin_change(&change, &kit.settings); /* behind all that was halted */
+        end_change(&change);
+    }
+    broker_kit__free(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_recovery_on_any_shard),
         cmocka_unit_test(test_recovery_refused),
         cmocka_unit_test(test_stop_with_calls_under_way),
+        cmocka_unit_test(test_settings_hold_everywhere_when_it_is_said),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

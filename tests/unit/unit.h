@@ -10,8 +10,14 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <time.h>
+
+/* How long a test waits for what must come, on the slowest and busiest machine. No test rests on
+ * this time: who waits so long has found a fault. */
+#define UNIT_WAIT_S 60
 
 /* Seeds rand() and says with what; TEST_SEED repeats a run. */
 static inline void unit__seed(void)
@@ -21,6 +27,20 @@ static inline void unit__seed(void)
 
     print_message("TEST_SEED=%u\n", seed);
     srand(seed);
+}
+
+/* 0, or -1 when nobody has posted it in that time. */
+static inline int unit__wait(sem_t *sem)
+{
+    struct timespec until;
+    int result;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += UNIT_WAIT_S;
+    do {
+        result = sem_timedwait(sem, &until);
+    } while (result < 0 && errno == EINTR);
+    return result;
 }
 
 /* A view holds exactly these characters. */

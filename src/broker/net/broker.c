@@ -239,11 +239,51 @@ struct broker *broker__start(const struct settings *settings, const struct broke
     return NULL;
 }
 
-void broker__configure(struct broker *b, const struct settings *settings)
+/* Settings on their way to all shards; each has a letter of its own. */
+struct reform {
+    const struct settings *settings;
+    atomic_size_t left; /* letters that were not opened yet */
+    void (*done)(void *arg);
+    void *arg;
+    struct reform_letter {
+        struct letter letter;
+        struct reform *reform;
+    } letters[];
+};
+
+static void open_reform(struct letter *letter, void *reader)
 {
+    struct reform *reform = ((struct reform_letter *)letter)->reform;
+
+    if (reader)
+        shard__configure(reader, reform->settings);
+    if (atomic_fetch_sub(&reform->left, 1) > 1)
+        return;
+    reform->done(reform->arg);
+    settings__unref(reform->settings);
+    free(reform);
+}
+
+bool broker__configure(struct broker *b, const struct settings *settings, void (*done)(void *arg),
+                       void *arg)
+{
+    const size_t count = b->shard_count;
+    struct reform *reform = calloc(1, sizeof(*reform) + count * sizeof(reform->letters[0]));
+
+    if (!reform)
+        return false;
+    reform->settings = settings__ref(settings);
+    reform->done = done;
+    reform->arg = arg;
+    atomic_init(&reform->left, count);
     publisher__prepare(b->publisher, settings);
-    for (size_t i = 0; i < b->shard_count; i++)
-        shard__configure(b->shards[i], settings);
+    for (size_t i = 0; i < count; i++) {
+        reform->letters[i].letter.open = open_reform;
+        reform->letters[i].reform = reform;
+    }
+    for (size_t i = 0; i < count; i++) /* the last one frees them all */
+        shard__post(b->shards[i], &reform->letters[i].letter);
+    return true;
 }
 
 /* Each shard gives up by itself when its time is over, so this ends. */

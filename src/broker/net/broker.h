@@ -59,8 +59,11 @@ struct broker *broker__start(const struct settings *settings, const struct broke
  * broker__start. */
 enum ph_err broker__check(const struct settings *settings, struct diag *diag);
 /* Any thread: other settings for what comes from now on; what is under way ends as it has
- * begun. Where to listen and the number of threads stay. */
-void broker__configure(struct broker *b, const struct settings *settings);
+ * begun. Where to listen and the number of threads stay. `done` is called once, on a thread of
+ * the broker: as soon as they hold on all of them, in the order of the calls, and before
+ * broker__stop returns. False: out of memory, and the settings from before stay everywhere. */
+bool broker__configure(struct broker *b, const struct settings *settings, void (*done)(void *arg),
+                       void *arg);
 /* How long broker__stop may take, if no handler inside of the broker hangs. */
 unsigned broker__stop_seconds(const struct broker *b);
 /* Stops accepting, closes clients with 1001, waits for the `disconnected` events, ends

@@ -562,11 +562,6 @@ void shard__keys_settled(struct shard *s)
 
 /* --- Other settings --------------------------------------------------------------------- */
 
-struct reform {
-    struct letter letter;
-    const struct settings *settings;
-};
-
 static void set_limits(struct shard *s, const struct limits *set)
 {
     const struct broker_limits limits = broker__limits(set);
@@ -575,35 +570,15 @@ static void set_limits(struct shard *s, const struct limits *set)
     transports__set_limits(&s->transports, limits.message_bytes, limits.frames_per_second);
 }
 
-static void open_reform(struct letter *letter, void *reader)
-{
-    struct reform *reform = (struct reform *)letter;
-    struct shard *s = reader;
-
-    if (s) {
-        const struct settings *old = s->settings;
-
-        s->settings = settings__ref(reform->settings);
-        upstream__configure(s->upstream, s->settings);
-        core__ask_rules(s->core);
-        set_limits(s, &s->settings->limits);
-        settings__unref(old);
-    }
-    settings__unref(reform->settings);
-    free(reform);
-}
-
 void shard__configure(struct shard *s, const struct settings *settings)
 {
-    struct reform *reform = calloc(1, sizeof(*reform));
+    const struct settings *old = s->settings;
 
-    if (!reform) {
-        log__error(s->broker->log, LOG_NONE, "out of memory: a thread keeps its old settings");
-        return;
-    }
-    reform->letter.open = open_reform;
-    reform->settings = settings__ref(settings);
-    shard__post(s, &reform->letter);
+    s->settings = settings__ref(settings);
+    upstream__configure(s->upstream, s->settings);
+    core__ask_rules(s->core);
+    set_limits(s, &s->settings->limits);
+    settings__unref(old);
 }
 
 /* --- Shutdown ------------------------------------------------------------------------ */

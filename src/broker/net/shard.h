@@ -52,7 +52,7 @@ struct shard *shard__new(const struct broker *b, const struct settings *settings
                          int listen_fd, struct diag *diag);
 /* False: no thread to be had. */
 bool shard__start(struct shard *s);
-/* Any thread: go on with other settings, to which it takes a reference. */
+/* Its own thread: go on with other settings, to which it takes a reference. */
 void shard__configure(struct shard *s, const struct settings *settings);
 /* Any thread: Entra's keys were read again, or could not be. */
 void shard__keys_settled(struct shard *s);
