@@ -3,6 +3,7 @@
 #include "serve_client.h"
 #include "unit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -92,7 +93,11 @@ bool fastcgi_client__send_event(int fd, bool keep, const char *body, size_t leng
 
 static bool receive(int fd, void *to, size_t len)
 {
-    return recv(fd, to, len, MSG_WAITALL) == (ssize_t)len;
+    ssize_t n = recv(fd, to, len, MSG_WAITALL);
+
+    if (n < 0 && errno == EAGAIN)
+        fail_msg("the server does not answer");
+    return n == (ssize_t)len;
 }
 
 bool fastcgi_client__read_response(int fd, char *out, size_t size)

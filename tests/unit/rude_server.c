@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -99,6 +100,37 @@ static void let_in(struct rude_server *s, struct peer *peers)
     atomic_fetch_add(&s->connections, 1);
 }
 
+/* Reads over what it has sent; false when it is gone. */
+static bool is_there(struct peer *p)
+{
+    ssize_t n;
+
+    do {
+        n = recv(p->fd, p->in, sizeof(p->in) - 1, MSG_DONTWAIT);
+    } while (n > 0);
+    p->len = 0;
+    return n < 0 && errno == EAGAIN;
+}
+
+static void begin(struct rude_server *s, struct peer *peers)
+{
+    struct pollfd waiting = {.fd = s->listener, .events = POLLIN};
+    uint64_t count;
+
+    if (read(s->wake, &count, sizeof(count)) < 0)
+        return;
+    while (poll(&waiting, 1, 0) == 1 && waiting.revents == POLLIN)
+        let_in(s, peers);
+    for (size_t i = 0; i < PEERS; i++) {
+        if (peers[i].fd >= 0 && !is_there(&peers[i]))
+            drop(&peers[i]);
+    }
+    s->next = s->coming;
+    atomic_store(&s->requests, 0);
+    atomic_store(&s->connections, 0);
+    sem_post(&s->begun);
+}
+
 static void *run(void *arg)
 {
     static struct peer peers[PEERS];
@@ -107,11 +139,16 @@ static void *run(void *arg)
     for (size_t i = 0; i < PEERS; i++)
         peers[i] = (struct peer){.fd = -1};
     while (!atomic_load(&s->stopping)) {
-        struct pollfd fds[PEERS + 1] = {{.fd = s->listener, .events = POLLIN}};
+        struct pollfd fds[PEERS + 2] = {{.fd = s->listener, .events = POLLIN},
+                                        [PEERS + 1] = {.fd = s->wake, .events = POLLIN}};
 
         for (size_t i = 0; i < PEERS; i++)
             fds[i + 1] = (struct pollfd){.fd = peers[i].fd, .events = POLLIN};
-        poll(fds, PEERS + 1, -1);
+        poll(fds, PEERS + 2, -1);
+        if (fds[PEERS + 1].revents) {
+            begin(s, peers);
+            continue;
+        }
         for (size_t i = 0; i < PEERS; i++) {
             if (fds[i + 1].revents)
                 hear(s, &peers[i]);
@@ -138,6 +175,9 @@ void rude_server__start(struct rude_server *s)
     assert_int_equal(listen(s->listener, PEERS), 0);
     assert_int_equal(getsockname(s->listener, (struct sockaddr *)&at, &size), 0);
     s->port = ntohs(at.sin_port);
+    s->wake = eventfd(0, EFD_CLOEXEC);
+    assert_true(s->wake >= 0);
+    sem_init(&s->begun, 0, 0);
     assert_int_equal(pthread_create(&s->thread, NULL, run, s), 0);
 }
 
@@ -146,12 +186,16 @@ void rude_server__stop(struct rude_server *s)
     atomic_store(&s->stopping, 1);
     shutdown(s->listener, SHUT_RDWR);
     pthread_join(s->thread, NULL);
+    sem_destroy(&s->begun);
+    close(s->wake);
     close(s->listener);
 }
 
 void rude_server__play(struct rude_server *s, const struct rude_step *script)
 {
-    s->next = script;
-    atomic_store(&s->requests, 0);
-    atomic_store(&s->connections, 0);
+    static const uint64_t one = 1;
+
+    s->coming = script;
+    assert_int_equal(write(s->wake, &one, sizeof(one)), sizeof(one));
+    assert_int_equal(unit__wait(&s->begun), 0);
 }

@@ -3,6 +3,7 @@
 #define TESTS_UNIT_RUDE_SERVER_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,7 +25,10 @@ struct rude_server {
     int listener;
     uint16_t port;
     pthread_t thread;
-    const struct rude_step *next; /* of the script */
+    const struct rude_step *next;   /* of the script */
+    const struct rude_step *coming; /* the next script */
+    int wake;                       /* an event counter: there is one */
+    sem_t begun;                    /* it is played */
     atomic_uint requests, connections;
     atomic_int stopping;
     char last[4096]; /* head of the request that came last */
@@ -32,7 +36,8 @@ struct rude_server {
 
 void rude_server__start(struct rude_server *s);
 void rude_server__stop(struct rude_server *s);
-/* Another script, and counting from zero; while nobody is connected to it or waits. */
+/* Another script, and counting from zero; while nobody waits for it. What clients have asked that
+ * are gone already belongs to the script before. */
 void rude_server__play(struct rude_server *s, const struct rude_step *script);
 
 #endif

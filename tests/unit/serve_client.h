@@ -6,7 +6,7 @@
 #include "pubhook/serve.h"
 #include "webhook.h"
 
-#define SERVE_CLIENT_WAIT_S 20
+#define SERVE_CLIENT_WAIT_S UNIT_WAIT_S
 
 /* An application that checks WEBHOOK_KEY and echoes the user events of any hub. */
 struct ph_app *serve_client__echo_app(void);

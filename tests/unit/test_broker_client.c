@@ -360,7 +360,8 @@ static void test_slow_reader(void **state)
 static void test_keep_alive(void **state)
 {
     static const char config[] =
-        "{\"hubs\":{\"chat\":{\"webSocketKeepAliveIntervalInSeconds\":1}}}";
+        "{\"hubs\":{\"chat\":{\"webSocketKeepAliveIntervalInSeconds\":3}}}"; /* to answer, on a busy
+                                                                                machine */
     struct broker_kit k;
     struct diag diag = {""};
     struct client answers, silent;
@@ -371,12 +372,12 @@ static void test_keep_alive(void **state)
     broker_kit__start(&k);
     client__open(&answers, &k, &(struct client_options){0});
     client__open(&silent, &k, &(struct client_options){0});
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 2; i++) {
         client__expect(&answers, WS_OP_PING, "");
         client__frame(&answers, 0x80 | WS_OP_PONG, STR(""));
     }
     client__expect(&silent, WS_OP_PING, "");
-    assert_int_equal(client__read(&silent), -1);
+    assert_int_equal(client__read_frame(&silent), -1);
     client__expect(&answers, WS_OP_PING, "");
     client__close(&answers);
     client__close(&silent);

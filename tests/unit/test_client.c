@@ -302,7 +302,7 @@ static enum ph_err turn(struct ph_client *client)
 {
     struct pollfd p = {.fd = ph_client_fd(client), .events = POLLIN};
 
-    assert_int_equal(poll(&p, 1, 10000), 1);
+    assert_int_equal(poll(&p, 1, 1000 * UNIT_WAIT_S), 1);
     return ph_client_process(client);
 }
 

@@ -103,8 +103,7 @@ static void run_for_a_while(struct ph_client *client, int listener)
 static void whole_life(void *ctx)
 {
     const struct server *server = ctx;
-    const struct ph_client_options options = {
-        .url = server->url, .own_loop = 1, .no_reconnect = 1, .connect_timeout_ms = 1000};
+    const struct ph_client_options options = {.url = server->url, .own_loop = 1, .no_reconnect = 1};
     struct ph_client *client = NULL;
     const char *why = NULL;
 

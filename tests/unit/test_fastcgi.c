@@ -124,10 +124,23 @@ static void closes_what_is_not_to_be_kept(void **state)
     close(fd);
 }
 
+/* On a connection of its own. On a busy machine a whole request may take longer than the limit,
+ * too; a server without a thread to spare says nothing, which fails in the client. */
+static bool is_echoed(const struct fixture *f, const char *body)
+{
+    int fd = serve_client__connect_unix(f->path);
+    char reply[REPLY_SIZE] = "";
+    bool answered = fastcgi_client__send_event(fd, true, body, strlen(body)) &&
+                    fastcgi_client__read_response(fd, reply, sizeof(reply));
+
+    close(fd);
+    return answered && strstr(reply, body);
+}
+
 static void half_a_request_holds_no_thread_for_long(void **state)
 {
     struct fixture *f = *state;
-    int stalled[2 * THREADS], fd;
+    int stalled[2 * THREADS];
     struct buf out;
 
     ph_app_set_limit(f->app, PH_LIMIT_REQUEST_MS, 200);
@@ -138,12 +151,10 @@ static void half_a_request_holds_no_thread_for_long(void **state)
         stalled[i] = serve_client__connect_unix(f->path);
         assert_true(serve_client__send(stalled[i], out.data, out.len * (i + 1) / 5));
     }
-    fd = serve_client__connect_unix(f->path);
-    assert_true(fastcgi_client__send_event(fd, true, "hello", 5));
-    expect_echo(fd, "hello");
+    while (!is_echoed(f, "hello"))
+        ;
     for (size_t i = 0; i < sizeof(stalled) / sizeof(*stalled); i++)
         close(stalled[i]);
-    close(fd);
     buf__free(&out);
 }
 

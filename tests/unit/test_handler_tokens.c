@@ -1,5 +1,5 @@
 /* Bearer tokens for event handlers: from files, and from commands. Only what cannot be seen
- * otherwise is waited for, and nothing for longer than WAIT_S. */
+ * otherwise is waited for, and nothing for longer than UNIT_WAIT_S. */
 #include "unit.h"
 
 #include "base/log.h"
@@ -11,10 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define WAIT_S 20
-
 static const struct handler_tokens_times quick = {
-    .file_ms = 10, .pause_ms = 10, .command_ms = 10000};
+    .file_ms = 10, .pause_ms = 10, .command_ms = 1000 * UNIT_WAIT_S};
 
 struct fixture {
     char folder[64], file[96], script[96];
@@ -125,7 +123,7 @@ static void expect(struct fixture *f, const char *text, const char *why)
 {
     struct upstream_token token;
 
-    for (int i = 0; i < WAIT_S * 100; i++) {
+    for (int i = 0; i < UNIT_WAIT_S * 100; i++) {
         bool there = get(f, &token), logged;
 
         pthread_mutex_lock(&f->lock);
@@ -243,7 +241,7 @@ static void expect_run(struct fixture *f, int number)
     struct upstream_token token = {.text = ""};
     int got = 0;
 
-    for (int i = 0; i < WAIT_S * 100 && got < number; i++) {
+    for (int i = 0; i < UNIT_WAIT_S * 100 && got < number; i++) {
         if (get(f, &token))
             assert_int_equal(sscanf(token.text, "run%d", &got), 1);
         usleep(10000);

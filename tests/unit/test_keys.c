@@ -295,7 +295,7 @@ static void await(struct ph_app *app, const char *key)
 {
     const struct timespec moment = {.tv_nsec = 5000000};
 
-    for (int i = 0; i < 4000; i++) {
+    for (int i = 0; i < UNIT_WAIT_S * 200; i++) {
         if (post_from(app, B, key) == 204)
             return;
         nanosleep(&moment, NULL);

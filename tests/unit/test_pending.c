@@ -20,6 +20,7 @@
 #define SERVER_THREADS 2
 #define ANSWERING_THREADS 4
 #define NEVER_MS 600000
+#define LIMIT_MS 3000 /* of a request, where the test waits for it: enough on a busy machine */
 #define REPLY_SIZE 65536
 
 /* How events come. */
@@ -341,7 +342,7 @@ static void waiting_takes_none_of_a_requests_time(void **state)
     char rest[16];
     int fd, stalled;
 
-    ph_app_set_limit(f->app, PH_LIMIT_REQUEST_MS, 400);
+    ph_app_set_limit(f->app, PH_LIMIT_REQUEST_MS, LIMIT_MS);
     start(f);
     fd = post(f, "one");
     wait_for(f, &f->count, 1);
@@ -393,7 +394,7 @@ static void stopping_fails_what_is_not_answered(void **state)
     struct fixture *f = *state;
     int fds[20];
 
-    ph_app_set_limit(f->app, PH_LIMIT_REQUEST_MS, 1500);
+    ph_app_set_limit(f->app, PH_LIMIT_REQUEST_MS, LIMIT_MS);
     start(f);
     for (int i = 0; i < 20; i++)
         fds[i] = post(f, "one");
@@ -507,7 +508,7 @@ static void repetitions_workers_and_ends_meet(void **state)
     int fds[20];
 
     f->deadline_ms = 5;
-    ph_app_set_limit(f->app, PH_LIMIT_REQUEST_MS, 100);
+    ph_app_set_limit(f->app, PH_LIMIT_REQUEST_MS, LIMIT_MS);
     assert_int_equal(ph_app_set_deduplication(f->app, 60, 50, 0), PH_OK);
     assert_int_equal(ph_app_set_workers(f->app, 2, 0), PH_OK);
     start(f);
