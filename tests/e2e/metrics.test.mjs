@@ -26,6 +26,7 @@ async function startAnswers(t, answer) {
       response.writeHead(answer(request.headers)).end();
     });
   });
+  server.keepAliveTimeout = 0; // a broker that is slow finds its connection where it left it
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   cleanup(t, () => {

@@ -126,7 +126,6 @@ describe("group presence", { concurrency: true }, () => {
     const client = await openJson(t, broker, "chat", { groups: ["one"], roles: allRoles });
     writeFileSync(file, JSON.stringify(oneHandler({ urlTemplate: server.url, groupPresenceEvents: presence })));
     await broker.logged(/settings reloaded/);
-    await say(client, "e", "the event loop has turned", 9);
     client.sendJson({ type: "joinGroup", group: "two", ackId: 1 });
     assert.equal((await client.nextJson()).success, true);
     const joined = await server.records.wait((e) => e.event === "joined", "joined");

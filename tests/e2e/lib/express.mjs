@@ -73,6 +73,7 @@ export async function startExpressWitness(t, hub) {
     },
   });
   const server = express().use(handler.getMiddleware()).listen(0, "127.0.0.1");
+  server.keepAliveTimeout = 0; // a client that is slow finds its connection where it left it
   await once(server, "listening");
   cleanup(t, () => {
     server.closeAllConnections();
