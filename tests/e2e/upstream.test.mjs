@@ -10,6 +10,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { accessUrl, allRoles, openJson, openSocket, refusedStatus, serviceClient } from "./lib/clients.mjs";
 import { makeCertificates, startEventServer, text } from "./lib/eventserver.mjs";
 import { startExpressWitness } from "./lib/express.mjs";
+import { metricsThat } from "./lib/metrics.mjs";
 import { freePort } from "./lib/net.mjs";
 import { program, temporaryFolder, testPlugin } from "./lib/paths.mjs";
 import { start } from "./lib/program.mjs";
@@ -324,10 +325,12 @@ describe("a handler that is down, and several threads", { concurrency: true }, (
     assert.ok((await sayAll(1)).every(({ success }) => success));
     await server.stop();
     assert.ok((await sayAll(2)).every(({ success }) => !success)); // after all of their tries
+    await metricsThat(broker, (metrics) => assert.equal(metrics.get("pubhook_handlers_left_alone"), 1));
     server = await startEventServer(t, undefined, { port });
     for (const client of clients) {
       for (let n = 3; !(await say(client, "e", "x", n)).success; n++) await delay(100); // until its thread has asked again
     }
+    await metricsThat(broker, (metrics) => assert.equal(metrics.get("pubhook_handlers_left_alone"), 0));
     await broker.stopOnce(); // and says no more
     assert.equal(broker.log.match(/failed 1 times in a row/g).length, 1);
     assert.equal(broker.log.match(/answers again after \d+ s; /g).length, 1);

@@ -136,6 +136,44 @@ static void threads_tell_together_that_a_handler_is_down_and_is_back(void **stat
     kit__tear_down(&other);
 }
 
+/* Else its clients would be refused for a while after the log has said that it answers. */
+static void a_thread_asks_at_once_when_another_has_had_an_answer(void **state)
+{
+    struct fixture *one = *state, *two;
+    struct upstream_peer *p, *q;
+    void *other;
+
+    assert_int_equal(kit__set_up(&other), 0);
+    two = other;
+    one->outage = two->outage = &one->shared;
+    p = left_alone(one);
+    two->handlers[0].breaker_failures = 3;
+    q = kit__established(two);
+    fail_thrice(two, q);
+    assert_false(kit__message(one, p, "a"));
+    be_back(two, q);
+    assert_false(atomic_load(&one->shared.told));
+    assert_true(kit__message(one, p, "a"));
+    assert_false(kit__message(one, p, "b"));        /* one probe at a time */
+    kit__break_off(one, kit__last_sent(one), true); /* it is down again: that is news */
+    assert_int_equal(kit__count_in_log(one, "failed 4 times in a row"), 1);
+    assert_true(atomic_load(&one->shared.told));
+    assert_false(kit__message(one, p, "a"));
+
+    kit__after(one, 2000);
+    assert_true(kit__message(one, p, "a")); /* under way while the other is answered */
+    fail_thrice(two, q);
+    be_back(two, q);
+    kit__break_off(one, kit__last_sent(one), true); /* which says nothing any more */
+    assert_int_equal(kit__count_in_log(one, "times in a row"), 2);
+    assert_false(atomic_load(&one->shared.told));
+    assert_true(kit__message(one, p, "a"));
+    kit__answer(one, kit__last_sent(one), 204);
+    assert_int_equal(kit__count_in_log(one, "answers again"), 0);
+    assert_int_equal(atomic_load(&one->shared.shut), 0);
+    kit__tear_down(&other);
+}
+
 static void notices_wait_for_a_handler_that_is_left_alone(void **state)
 {
     struct fixture *f = *state;
@@ -642,6 +680,7 @@ int main(void)
         WITH_FIXTURE(one_probe_at_a_time_more_and_more_seldom),
         WITH_FIXTURE(an_answer_lets_all_in_again),
         WITH_FIXTURE(threads_tell_together_that_a_handler_is_down_and_is_back),
+        WITH_FIXTURE(a_thread_asks_at_once_when_another_has_had_an_answer),
         WITH_FIXTURE(notices_wait_for_a_handler_that_is_left_alone),
         WITH_FIXTURE(notices_wait_a_hundred_seconds),
         WITH_FIXTURE(a_notice_that_waited_in_vain_failed_for_the_breaker),

@@ -135,10 +135,12 @@ static void facts_are_written(void **state)
 
     f->facts.cpu_ms = 12345;
     f->facts.open_files = 17;
+    f->facts.handlers_left_alone = 3;
     expect_line(f, "pubhook_build_info{version=\"1.2.3\",threads=\"2\"} 1");
     expect_line(f, "process_start_time_seconds 1700000000.042");
     expect_line(f, "process_cpu_seconds_total 12.345");
     expect_line(f, "process_open_fds 17");
+    expect_line(f, "pubhook_handlers_left_alone 3");
 }
 
 static void label_values_are_escaped(void **state)

@@ -14,6 +14,7 @@ struct metrics_facts {
     uint64_t heap_bytes; /* allocated and not freed */
     uint64_t open_files, max_files;
     uint64_t mailbox_bytes;
+    uint64_t handlers_left_alone;
     uint64_t listener_sent, listener_lost, listener_waiting; /* events for event listeners */
     unsigned shards;
 };

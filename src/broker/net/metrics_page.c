@@ -3,6 +3,7 @@
 #include "app/app.h"
 #include "app/counts.h"
 #include "broker/metrics/metrics_text.h"
+#include "broker/net/news.h"
 #include "broker/net/publisher.h"
 #include "broker/rest/route.h"
 #include "pubhook/version.h"
@@ -130,6 +131,7 @@ void metrics_page__write(struct shard *s, struct buf *out)
                                         .open_files = open_files(),
                                         .max_files = max_files(),
                                         .mailbox_bytes = mailbox_bytes(b),
+                                        .handlers_left_alone = news__outages(b->news),
                                         .listener_sent = heard.sent,
                                         .listener_lost = heard.lost,
                                         .listener_waiting = heard.waiting,

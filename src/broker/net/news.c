@@ -92,3 +92,15 @@ struct upstream_outage *news__outage(struct news *n, struct str identity)
     pthread_mutex_unlock(&n->lock);
     return item ? &item->outage : NULL;
 }
+
+size_t news__outages(struct news *n)
+{
+    const struct item *item;
+    size_t count = 0;
+
+    pthread_mutex_lock(&n->lock);
+    for (uint32_t at = 0; (item = map__next(&n->items, &at));)
+        count += atomic_load(&item->outage.told);
+    pthread_mutex_unlock(&n->lock);
+    return count;
+}

@@ -17,5 +17,7 @@ bool news__is(struct news *n, struct str of, bool value);
 /* Any thread: what is shared about an event handler, until news__free. NULL: too much is known
  * already, or memory is out. */
 struct upstream_outage *news__outage(struct news *n, struct str identity);
+/* Any thread: how many handlers the log says are left alone. */
+size_t news__outages(struct news *n);
 
 #endif

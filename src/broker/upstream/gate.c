@@ -27,6 +27,7 @@ struct gate {
     bool look; /* all who wait are to see that it is shut: some cannot wait for a probe */
     int64_t shut_ms, wait_ms, retry_ms;
     struct upstream_outage *outage, own_outage;
+    unsigned opened; /* of the outage, when this one shut or began its last probe */
     char last_failure[256];
     char why[GATE_WHY_MAX];
     char *shown; /* for the log; behind the identity in `text` */
@@ -41,20 +42,28 @@ struct str gate__key(const void *gate)
 
 /* --- what the log hears of a handler --------------------------------------------------------- */
 
-/* True: no gate of another thread has told of it. */
-static bool outage_begins(struct upstream_outage *o)
+/* Once for the gates of all threads. */
+static void tell_of_outage(struct gate *g)
 {
-    atomic_fetch_add(&o->shut, 1);
-    if (atomic_exchange(&o->told, true))
-        return false;
-    atomic_store(&o->unsent, 0);
-    return true;
+    if (atomic_exchange(&g->outage->told, true))
+        return;
+    atomic_store(&g->outage->unsent, 0);
+    log__warn(g->up->config.log, LOG_FIELDS("handler", route__bare(g->shown)),
+              "%s failed %u times in a row, the last one: %s. From now on connects and user "
+              "events for it fail at once, other events wait; it is tried again after %lld s, and "
+              "more and more seldom, up to every %lld s",
+              g->shown, g->failures, g->last_failure, (long long)(g->wait_ms / 1000),
+              (long long)(g->max_wait_ms / 1000));
 }
 
-static bool outage_ends(struct upstream_outage *o)
+static void tell_of_its_end(struct gate *g, int64_t now_ms)
 {
-    atomic_fetch_sub(&o->shut, 1);
-    return atomic_exchange(&o->told, false);
+    if (!atomic_exchange(&g->outage->told, false))
+        return;
+    log__info(g->up->config.log, LOG_FIELDS("handler", route__bare(g->shown)),
+              "%s answers again after %lld s; %zu events failed meanwhile without being sent",
+              g->shown, (long long)((now_ms - g->shut_ms + 999) / 1000),
+              atomic_load(&g->outage->unsent));
 }
 
 /* A gate goes that is shut. */
@@ -293,9 +302,15 @@ void gate__leave_place(struct gate *g)
     set_due(g);
 }
 
+/* The handler has answered another thread since this one asked. */
+static bool has_been_back(const struct gate *g)
+{
+    return atomic_load(&g->outage->opened) != g->opened;
+}
+
 bool gate__lets_none_in(const struct gate *g, int64_t now_ms)
 {
-    return g->shut && (g->probe || now_ms < g->retry_ms);
+    return g->shut && (g->probe || (now_ms < g->retry_ms && !has_been_back(g)));
 }
 
 static bool may_enter(const struct gate *g, int64_t now_ms)
@@ -338,6 +353,7 @@ bool gate__probe(struct gate *g, const struct exchange *x, int64_t now_ms)
     if (!g->shut || gate__lets_none_in(g, now_ms))
         return false;
     g->probe = x;
+    g->opened = atomic_load(&g->outage->opened);
     set_due(g);
     return true;
 }
@@ -374,11 +390,9 @@ void gate__succeeded(struct gate *g, int64_t now_ms)
     if (!g->shut)
         return;
     g->shut = false;
-    if (outage_ends(g->outage))
-        log__info(g->up->config.log, LOG_FIELDS("handler", route__bare(g->shown)),
-                  "%s answers again after %lld s; %zu events failed meanwhile without being sent",
-                  g->shown, (long long)((now_ms - g->shut_ms + 999) / 1000),
-                  atomic_load(&g->outage->unsent));
+    atomic_fetch_sub(&g->outage->shut, 1);
+    atomic_fetch_add(&g->outage->opened, 1);
+    tell_of_its_end(g, now_ms);
     set_due(g);
 }
 
@@ -388,13 +402,9 @@ static void shut(struct gate *g, int64_t now_ms)
     g->look = true;
     g->shut_ms = now_ms;
     g->wait_ms = GATE_FIRST_WAIT_MS;
-    if (!outage_begins(g->outage))
-        return;
-    log__warn(g->up->config.log, LOG_FIELDS("handler", route__bare(g->shown)),
-              "%s failed %u times in a row, the last one: %s. From now on connects and user "
-              "events for it fail at once, other events wait; it is tried again after 1 s, and "
-              "more and more seldom, up to every %lld s",
-              g->shown, g->failures, g->last_failure, (long long)(g->max_wait_ms / 1000));
+    g->opened = atomic_load(&g->outage->opened);
+    atomic_fetch_add(&g->outage->shut, 1);
+    tell_of_outage(g);
 }
 
 void gate__failed(struct gate *g, const struct exchange *x, const char *why, int64_t now_ms)
@@ -406,6 +416,8 @@ void gate__failed(struct gate *g, const struct exchange *x, const char *why, int
     if (g->shut) {
         g->probe = NULL;
         g->wait_ms = 2 * g->wait_ms < g->max_wait_ms ? 2 * g->wait_ms : g->max_wait_ms;
+        if (!has_been_back(g)) /* what was asked before that says nothing of it now */
+            tell_of_outage(g);
     } else if (g->limit == 0 || g->failures < g->limit) {
         return;
     } else {

@@ -31,9 +31,10 @@
  * with what came before, is lost at a shut gate and else sent. Whatever has waited, the handler
  * has 10 s for it at least.
  *
- * Each thread has gates of its own and finds out for itself. That a handler is left alone, and
- * that it answers again, is told once, by the thread that finds it out first, with what has
- * failed on all of them. */
+ * Each thread has gates of its own and finds out for itself that a handler is down. When the
+ * handler has answered one thread, the others need not wait for their time to ask. That it is left
+ * alone, and that it answers again, is told once, by the thread that finds it out first, with what
+ * has failed on all of them; and what /metrics says is what was told. */
 #ifndef BROKER_UPSTREAM_UPSTREAM_H
 #define BROKER_UPSTREAM_UPSTREAM_H
 
@@ -93,11 +94,12 @@ struct upstream_note {
     struct str body;
 };
 
-/* What the gates of a handler on all threads have said of it. For the log alone: no gate asks
- * here whether the handler is down. Zero at first. */
+/* What the gates of a handler on all threads have said of it. No gate asks here whether the
+ * handler is down, only whether it has answered another since. Zero at first. */
 struct upstream_outage {
     atomic_uint shut;     /* gates */
-    atomic_bool told;     /* ... of the first; not yet that one opened again */
+    atomic_uint opened;   /* ... again, so many times */
+    atomic_bool told;     /* of the first that shut; not yet that one opened again */
     atomic_size_t unsent; /* events that failed since, because a gate was shut */
 };
 
