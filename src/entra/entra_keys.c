@@ -155,16 +155,19 @@ static void settle(struct entra_keys *k, struct jwks *keys)
     }
 }
 
-static void say(struct entra_keys *k, const struct jwks *keys, const struct diag *diag)
+/* On the thread, which alone changes the keys. */
+static void say(struct entra_keys *k, bool read, const struct diag *diag)
 {
-    if (keys)
-        log__info(k->config.log, LOG_NONE, "Entra: %zu public keys were read", jwks__count(keys));
+    if (read)
+        log__info(k->config.log, LOG_NONE, "Entra: %zu public keys were read",
+                  jwks__count(k->keys));
     else
         log__warn(k->config.log, LOG_NONE, "Entra: public keys cannot be read, %s: %s",
                   k->keys ? "those from before stay" : "so no token is accepted", diag->text);
 }
 
-/* Comes with the lock and returns with it. */
+/* Comes with the lock and returns with it. The log, which may be somebody's function, and whoever
+ * else is told find what they hear of. */
 static void read_again(struct entra_keys *k)
 {
     struct diag diag = {""};
@@ -175,14 +178,13 @@ static void read_again(struct entra_keys *k)
     keys = read_keys(k, &diag);
     pthread_mutex_lock(&k->lock);
     k->reading = false;
-    if (!atomic_load(&k->stopping))
-        say(k, keys, &diag);
     settle(k, keys);
     pthread_cond_broadcast(&k->settled);
-    if (!k->config.settled)
-        return;
     pthread_mutex_unlock(&k->lock);
-    k->config.settled(k->config.ctx);
+    if (!atomic_load(&k->stopping))
+        say(k, keys, &diag);
+    if (k->config.settled)
+        k->config.settled(k->config.ctx);
     pthread_mutex_lock(&k->lock);
 }
 

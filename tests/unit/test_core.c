@@ -852,6 +852,37 @@ static void a_second_transport_aborts_the_first(void **state)
     assert_effects(kit, "");
 }
 
+/* How many sessions there were when the log said that one was closed. */
+struct witness {
+    struct core *core;
+    size_t lines, sessions;
+};
+
+static void look_around(void *arg, enum ph_log_level level, const char *line, size_t len)
+{
+    struct witness *w = arg;
+
+    (void)level;
+    if (!memmem(line, len, "closed (Normal)", 15))
+        return;
+    w->lines++;
+    w->sessions = core__session_count(w->core);
+}
+
+static void the_log_tells_of_an_end_that_has_come(void **state)
+{
+    struct kit *kit = *state;
+    struct witness w = {.core = kit->core};
+    struct transport *a = kit__connect(kit, &(struct client){.id = "a"});
+
+    kit__connect(kit, &(struct client){.id = "b"});
+    ph_log_set_sink(kit->config.log, look_around, &w);
+    session__end(a->session, &(struct close_reason){.code = 1000, .category = STR("Normal")});
+    ph_log_set_sink(kit->config.log, NULL, NULL);
+    assert_int_equal(w.lines, 1);
+    assert_int_equal(w.sessions, 1);
+}
+
 static void recovery_ends_after_its_time(void **state)
 {
     struct kit *kit = *state;
@@ -967,6 +998,7 @@ int main(void)
         CASE(a_replayed_message_acknowledged_meanwhile_is_not_kept),
         CASE(acks_of_what_was_never_sent_mean_nothing),
         CASE(a_second_transport_aborts_the_first),
+        CASE(the_log_tells_of_an_end_that_has_come),
         CASE(recovery_ends_after_its_time),
         CASE(a_reliable_client_is_closed_when_too_much_is_unacknowledged),
         CASE(a_detached_session_keeps_within_its_limits_too),

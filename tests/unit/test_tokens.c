@@ -625,6 +625,52 @@ static void without_keys_nothing_is_accepted(void **state)
     ph_app_free(app);
 }
 
+/* Looks for the keys when the log says that they were read. */
+struct witness {
+    struct entra_keys *keys;
+    size_t count;
+    sem_t told;
+};
+
+static void look_for_keys(void *arg, enum ph_log_level level, const char *line, size_t len)
+{
+    struct witness *w = arg;
+    const struct jwks *keys;
+
+    (void)level;
+    if (!memmem(line, len, "public keys were read", 21))
+        return;
+    keys = entra_keys__get(w->keys);
+    w->count = keys ? jwks__count(keys) : 0;
+    jwks__unref(keys);
+    sem_post(&w->told);
+}
+
+static void the_log_tells_of_keys_that_are_there(void **state)
+{
+    struct witness w = {.count = 0};
+    struct entra_keys_config config = {.refresh_seconds = 3600};
+    struct provider p;
+    char url[64];
+
+    (void)state;
+    publish(first, "a");
+    provider_start(&p);
+    sem_init(&w.told, 0, 0);
+    config.url = str__of(url_of(&p, url));
+    config.log = ph_log_new(PH_LOG_INFO, PH_LOG_TEXT);
+    ph_log_set_sink(config.log, look_for_keys, &w);
+    w.keys = entra_keys__new(&config, NULL);
+    assert_non_null(w.keys);
+    assert_true(entra_keys__start(w.keys));
+    assert_int_equal(unit__wait(&w.told), 0);
+    assert_int_equal(w.count, 1);
+    entra_keys__free(w.keys);
+    ph_log_free(config.log);
+    sem_destroy(&w.told);
+    provider_stop(&p);
+}
+
 /* A server that hangs holds up nobody but the first. */
 static void who_comes_later_does_not_wait_in_vain(void **state)
 {
@@ -686,6 +732,7 @@ int main(void)
         cmocka_unit_test(strangers_cannot_make_it_ask_often),
         cmocka_unit_test(while_the_provider_is_down_known_keys_stay_good),
         cmocka_unit_test(without_keys_nothing_is_accepted),
+        cmocka_unit_test(the_log_tells_of_keys_that_are_there),
         cmocka_unit_test(who_comes_later_does_not_wait_in_vain),
         cmocka_unit_test(a_file_of_keys_is_read_again),
     };

@@ -329,7 +329,6 @@ void session__end(struct session *s, const struct close_reason *why)
     if (s->ended)
         return;
     core__enter(core);
-    farewell__log(core->config.log, s, why);
     metrics__closed(core->config.metrics, why->category);
     say_goodbye(s, why->message);
     s->ended = true;
@@ -338,6 +337,7 @@ void session__end(struct session *s, const struct close_reason *why)
         core->attached--;
     list__remove(&s->waiting);
     list__append(&core->ended, &s->waiting);
+    farewell__log(core->config.log, s, why); /* what it says is so already */
     /* The handler hears of the groups before the end; they are left when nobody walks them. */
     group__tell_all(s, false);
     s->presented = false;
