@@ -99,6 +99,39 @@ static void test_counts_what_waits(void **state)
     sem_destroy(&r.awake);
 }
 
+/* What is in a bag arrives behind what was posted before, at once. */
+static void test_bags_arrive_together(void **state)
+{
+    struct postbag bag = {0};
+    struct reader r;
+
+    (void)state;
+    reader_init(&r);
+    mailbox__post_all(&r.box, &bag);
+    assert_int_equal(atomic_load(&r.wakes), 0);
+    post(&r, 0, 0);
+    for (unsigned i = 1; i < 4; i++) {
+        struct note *note = malloc(sizeof(*note));
+
+        assert_non_null(note);
+        *note = (struct note){.letter = {.open = open_note, .size = 10}, .number = i};
+        postbag__add(&bag, &note->letter);
+    }
+    assert_int_equal(bag.size, 30);
+    assert_int_equal(mailbox__waiting(&r.box), 0);
+    mailbox__post_all(&r.box, &bag);
+    assert_null(bag.first);
+    assert_int_equal(bag.size, 0);
+    assert_int_equal(mailbox__waiting(&r.box), 30);
+    post(&r, 0, 4);
+    assert_int_equal(atomic_load(&r.wakes), 1);
+    mailbox__read(&r.box);
+    assert_int_equal(r.opened, 5);
+    assert_int_equal(r.out_of_order, 0);
+    mailbox__free(&r.box, NULL);
+    sem_destroy(&r.awake);
+}
+
 /* A letter that is opened may post another to the same box. */
 struct chain {
     struct letter letter;
@@ -199,9 +232,9 @@ static void test_many_writers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wakes_once_a_batch),  cmocka_unit_test(test_counts_what_waits),
-        cmocka_unit_test(test_posts_while_reading), cmocka_unit_test(test_discards_what_is_left),
-        cmocka_unit_test(test_many_writers),
+        cmocka_unit_test(test_wakes_once_a_batch),    cmocka_unit_test(test_counts_what_waits),
+        cmocka_unit_test(test_bags_arrive_together),  cmocka_unit_test(test_posts_while_reading),
+        cmocka_unit_test(test_discards_what_is_left), cmocka_unit_test(test_many_writers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

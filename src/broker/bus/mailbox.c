@@ -38,20 +38,41 @@ void mailbox__free(struct mailbox *m, void (*discard)(struct letter *letter))
     pthread_mutex_destroy(&m->lock);
 }
 
-void mailbox__post(struct mailbox *m, struct letter *letter)
+void postbag__add(struct postbag *bag, struct letter *letter)
+{
+    letter->next = NULL;
+    if (bag->last)
+        bag->last->next = letter;
+    else
+        bag->first = letter;
+    bag->last = letter;
+    bag->size += letter->size;
+}
+
+void mailbox__post_all(struct mailbox *m, struct postbag *bag)
 {
     bool was_empty;
 
-    letter->next = NULL;
-    atomic_fetch_add_explicit(&m->waiting, letter->size, memory_order_relaxed);
+    if (!bag->first)
+        return;
+    atomic_fetch_add_explicit(&m->waiting, bag->size, memory_order_relaxed);
     pthread_mutex_lock(&m->lock);
     was_empty = !m->first;
-    *m->last = letter;
-    m->last = &letter->next;
+    *m->last = bag->first;
+    m->last = &bag->last->next;
     pthread_mutex_unlock(&m->lock);
+    *bag = (struct postbag){0};
     /* One wake-up a batch: the reader takes all that came until it looks. */
     if (was_empty)
         m->wake(m->reader);
+}
+
+void mailbox__post(struct mailbox *m, struct letter *letter)
+{
+    struct postbag bag = {0};
+
+    postbag__add(&bag, letter);
+    mailbox__post_all(m, &bag);
 }
 
 size_t mailbox__waiting(const struct mailbox *m)

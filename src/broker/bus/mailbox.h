@@ -19,6 +19,12 @@ struct letter {
     void (*open)(struct letter *letter, void *reader);
 };
 
+/* Letters for one mailbox that are to arrive together. */
+struct postbag {
+    struct letter *first, *last; /* NULL: it is empty */
+    size_t size;
+};
+
 struct mailbox {
     pthread_mutex_t lock;
     struct letter *first;
@@ -33,6 +39,9 @@ void mailbox__init(struct mailbox *m, void (*wake)(void *reader), void *reader);
 void mailbox__free(struct mailbox *m, void (*discard)(struct letter *letter));
 /* Any thread. Wakes the reader when the box was empty. */
 void mailbox__post(struct mailbox *m, struct letter *letter);
+void postbag__add(struct postbag *bag, struct letter *letter);
+/* Any thread. Posts all letters in a bag in their order, and empties it. */
+void mailbox__post_all(struct mailbox *m, struct postbag *bag);
 /* Any thread: bytes that wait. */
 size_t mailbox__waiting(const struct mailbox *m);
 /* Reader's thread: opens all letters posted so far. False: there was none. */

@@ -4,6 +4,7 @@
 #include "base/names.h"
 #include "broker/core/access.h"
 #include "broker/core/connection_id.h"
+#include "broker/net/relay.h"
 #include "ws/ws.h"
 
 #include <stdio.h>
@@ -104,7 +105,8 @@ static void open_recovery(struct letter *letter, void *reader)
     free(r);
 }
 
-static void travel(struct shard *to, struct str hub, struct str id, int fd, struct str early)
+static void travel(struct shard *s, struct shard *to, struct str hub, struct str id, int fd,
+                   struct str early)
 {
     struct recovery *r = malloc(sizeof(*r) + hub.len + id.len + early.len);
     char *at;
@@ -120,7 +122,7 @@ static void travel(struct shard *to, struct str hub, struct str id, int fd, stru
     r->hub = str__place(&at, hub);
     r->connection_id = str__place(&at, id);
     r->early = str__place(&at, early);
-    shard__post(to, &r->letter);
+    relay__post(s, to, &r->letter);
 }
 
 static bool token_ok(struct shard *s, struct str id, struct str token, struct diag *diag)
@@ -154,5 +156,5 @@ void recovery__begin(struct shard *s, struct str hub, struct str connection_id, 
     else if (owner == s->index)
         recover(s, hub, connection_id, fd, early);
     else
-        travel(s->broker->shards[owner], hub, connection_id, fd, early);
+        travel(s, s->broker->shards[owner], hub, connection_id, fd, early);
 }

@@ -39,6 +39,9 @@ static void parcel_free(struct parcel *p)
 /* What a parcel counts for at least: a small message to a large group takes long, too. */
 #define MIN_SIZE (16u << 10)
 
+/* What is published is delivered before it is more than a turn's worth for the receiver. */
+#define BAG_SIZE (CORE_BURST * MIN_SIZE)
+
 /* The strings of a command that a copy must hold, besides those in lists. */
 #define STRING_COUNT 5
 
@@ -177,7 +180,7 @@ static void send_back(struct parcel *p)
         return;
     }
     p->letter.open = open_result;
-    shard__post(p->from, &p->letter);
+    relay__post(p->to, p->from, &p->letter);
 }
 
 static void on_walked(void *arg, struct hub_result *result)
@@ -277,16 +280,6 @@ static void drop(struct letter *letters)
     }
 }
 
-static void post_all(struct letter *letters)
-{
-    while (letters) {
-        struct letter *next = letters->next;
-
-        shard__post(((struct parcel *)letters)->to, letters);
-        letters = next;
-    }
-}
-
 bool relay__congested(const struct shard *s)
 {
     const struct broker *b = s->broker;
@@ -298,6 +291,63 @@ bool relay__congested(const struct shard *s)
     return false;
 }
 
+bool relay__open(struct shard *s)
+{
+    s->bags = calloc(s->broker->shard_count, sizeof(*s->bags));
+    return s->bags;
+}
+
+void relay__close(struct shard *s)
+{
+    for (size_t i = 0; s->bags && i < s->broker->shard_count; i++)
+        drop(s->bags[i].first);
+    free(s->bags);
+}
+
+void relay__deliver(struct shard *s)
+{
+    if (!s->published)
+        return;
+    s->published = false;
+    for (size_t i = 0; i < s->broker->shard_count; i++)
+        mailbox__post_all(&s->broker->shards[i]->mailbox, &s->bags[i]);
+    if (relay__congested(s))
+        poller__pause(&s->transports.poller, true); /* until the shard finds room again */
+}
+
+void relay__post(struct shard *from, struct shard *to, struct letter *letter)
+{
+    relay__deliver(from);
+    shard__post(to, letter);
+}
+
+/* True when a bag is full. */
+static bool put_in_bags(struct shard *s, struct letter *letters)
+{
+    bool full = false;
+
+    while (letters) {
+        struct letter *next = letters->next;
+        struct postbag *bag = &s->bags[((struct parcel *)letters)->to->index];
+
+        postbag__add(bag, letters);
+        full = full || bag->size >= BAG_SIZE;
+        letters = next;
+    }
+    s->published = true;
+    return full;
+}
+
+static void post_all(struct shard *s, struct letter *letters)
+{
+    while (letters) {
+        struct letter *next = letters->next;
+
+        relay__post(s, ((struct parcel *)letters)->to, letters);
+        letters = next;
+    }
+}
+
 void relay__publish(struct shard *s, const struct hub_command *cmd)
 {
     struct letter *letters;
@@ -305,9 +355,8 @@ void relay__publish(struct shard *s, const struct hub_command *cmd)
     if (s->broker->shard_count == 1)
         return;
     if (pack(s, cmd, NULL, &letters)) {
-        post_all(letters);
-        if (relay__congested(s))
-            poller__pause(&s->transports.poller, true); /* until the shard finds room again */
+        if (put_in_bags(s, letters))
+            relay__deliver(s);
         return;
     }
     drop(letters);
@@ -350,6 +399,6 @@ enum relay_outcome relay__call(struct shard *s, const struct hub_command *cmd,
     }
     call->done = done;
     call->arg = arg;
-    post_all(letters);
+    post_all(s, letters);
     return RELAY_WAIT;
 }

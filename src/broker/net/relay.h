@@ -6,8 +6,20 @@
 
 #include "broker/net/shard.h"
 
-/* Hands a command that is applied here already to the shards that it concerns besides. */
+/* A bag for each shard; false: memory is out. */
+bool relay__open(struct shard *s);
+/* What has not been delivered is dropped. */
+void relay__close(struct shard *s);
+
+/* Hands a command that is applied here already to the shards that it concerns besides, with the
+ * next delivery. */
 void relay__publish(struct shard *s, const struct hub_command *cmd);
+/* Posts what was published in this turn: the others get all of it at once, and write it together.
+ * It comes before anything by which somebody could learn of it, so that what is done then comes
+ * behind it everywhere. */
+void relay__deliver(struct shard *s);
+/* Anything else for a shard, behind what was published. */
+void relay__post(struct shard *from, struct shard *to, struct letter *letter);
 
 /* Does so much wait for another shard that this one had better send nothing more? */
 bool relay__congested(const struct shard *s);

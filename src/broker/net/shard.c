@@ -85,7 +85,7 @@ static void on_cancel_event(void *ctx, struct session *session, uint64_t ticket)
 
 static void on_relieve(void *ctx, struct transport *t)
 {
-    (void)ctx;
+    relay__deliver(ctx); /* an ack may be in the queue */
     transport__relieve(t);
 }
 
@@ -138,6 +138,7 @@ static bool on_send(void *ctx, struct exchange *x, const struct upstream_request
 {
     struct shard *s = ctx;
 
+    relay__deliver(s);
     return req->app ? inproc__send(s->inproc, x, req) : webhook__send(s->webhook, x, req);
 }
 
@@ -214,8 +215,9 @@ static struct upstream_outage *on_outage(void *ctx, struct str identity)
 
 static void on_note(void *ctx, const struct upstream_note *note)
 {
-    const struct shard *s = ctx;
+    struct shard *s = ctx;
 
+    relay__deliver(s);
     publisher__publish(s->broker->publisher, note);
 }
 
@@ -361,12 +363,14 @@ static void on_turn(uv_prepare_t *handle)
     at = front__tick(s->front);
     core__continue(s->core);
     look_again(s);
+    relay__deliver(s);
     at = sooner(at, transports__tick(&s->transports));
     written = transports__flush(&s->transports, s->core);
     /* Writing may have detached sessions, whose time runs now, or ended them, which
      * raises events. */
     at = sooner(at, core__tick(s->core, now));
     at = sooner(at, upstream__tick(s->upstream, now));
+    relay__deliver(s);
     at = sooner(at, hold_back(s, now));
     at = sooner(at, trim__tick(&s->trim, front__ended(s->front) + s->transports.ended,
                                s->transports.count, now));
@@ -454,7 +458,8 @@ static bool make_parts(struct shard *s)
     s->upstream = make_upstream(s);
     s->webhook = webhook__new(&s->loop, s->broker->limits.webhooks, on_report, s);
     s->inproc = inproc__new(&s->loop, threads_of_a_plugin(s), s->broker->log, on_report, s);
-    return s->metrics && s->core && s->upstream && s->webhook && s->inproc && open_transports(s);
+    return relay__open(s) && s->metrics && s->core && s->upstream && s->webhook && s->inproc &&
+           open_transports(s);
 }
 
 struct shard *shard__new(const struct broker *b, const struct settings *settings, uint8_t index,
@@ -531,6 +536,7 @@ void shard__free(struct shard *s)
     webhook__free(s->webhook);
     inproc__free(s->inproc);
     close_loop(s);
+    relay__close(s);
     mailbox__free(&s->mailbox, discard);
     map__free(&s->asking); /* those who asked have gone with the front */
     settings__unref(s->settings);

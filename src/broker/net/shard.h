@@ -30,6 +30,8 @@ struct shard {
 
     uv_loop_t loop;
     struct mailbox mailbox;
+    struct postbag *bags; /* of relay.c: what was published in this turn, by shard, */
+    bool published;       /* if anything was */
     /* private */
     uv_async_t wake;
     uv_prepare_t turn;
