@@ -1,4 +1,4 @@
-/* The end of a loop turn, over real sockets: who is written to, and how much at once. */
+/* A loop turn over real sockets: what is read, who is written to, and how much at once. */
 #include "broker/net/gather.h"
 #include "broker/net/transport.h"
 #include "broker/wire/formats.h"
@@ -12,6 +12,8 @@
 
 #define MEMBERS 100
 #define LARGE 100000 /* bytes: fits into a socket, and so many fill more than a turn */
+
+static const unsigned char ping_frame[] = {0x89, 0x80, 0, 0, 0, 0};
 
 struct scene {
     uv_loop_t loop;
@@ -119,7 +121,6 @@ static int members_with(const struct scene *sc, int bytes)
  * one; what it waits for itself goes along. */
 static void many_are_written_to_in_turns(void **state)
 {
-    static const unsigned char ping[] = {0x89, 0x80, 0, 0, 0, 0};
     struct scene *sc = *state;
     const int whole = 10 + LARGE;
     int first, waits = 0;
@@ -134,7 +135,7 @@ static void many_are_written_to_in_turns(void **state)
         waits++;
     send_to(sc, SCOPE_GROUP, "g", LARGE); /* the others again, behind those who wait */
     assert_false(poller__look(&sc->all.poller));
-    assert_int_equal(write(sc->client[waits], ping, sizeof(ping)), sizeof(ping));
+    assert_int_equal(write(sc->client[waits], ping_frame, sizeof(ping_frame)), sizeof(ping_frame));
     assert_true(poller__look(&sc->all.poller));
     assert_false(transports__flush(&sc->all, sc->core));
     assert_true(arrived(sc, waits) > 2);
@@ -197,6 +198,63 @@ static void a_slow_client_costs_the_others_nothing(void **state)
     assert_int_equal(members_with(sc, 10 * (2 + 10)), MEMBERS - 1);
 }
 
+/* --- Input ------------------------------------------------------------------ */
+
+#define PINGS ((int)TRANSPORT_READ_SIZE / 6 + 100) /* more bytes than one read takes */
+
+/* Sockets are watched for edges: nothing but the first read tells that there is more. */
+static void what_one_read_cannot_hold_comes_with_the_next(void **state)
+{
+    static unsigned char pings[PINGS][sizeof(ping_frame)];
+    struct scene *sc = *state;
+
+    for (int i = 0; i < PINGS; i++)
+        memcpy(pings[i], ping_frame, sizeof(ping_frame));
+    assert_int_equal(write(sc->client[3], pings, sizeof(pings)), sizeof(pings));
+    assert_true(poller__look(&sc->all.poller));
+    assert_true(poller__look(&sc->all.poller));
+    assert_false(poller__look(&sc->all.poller));
+    assert_true(transports__flush(&sc->all, sc->core));
+    assert_int_equal(arrived(sc, 3), 2 * PINGS);
+}
+
+static void the_end_behind_the_last_bytes_is_seen(void **state)
+{
+    struct scene *sc = *state;
+
+    assert_int_equal(write(sc->client[3], ping_frame, sizeof(ping_frame)), sizeof(ping_frame));
+    assert_int_equal(shutdown(sc->client[3], SHUT_WR), 0);
+    assert_true(poller__look(&sc->all.poller));
+    assert_int_equal(sc->all.count, MEMBERS);
+    assert_true(transports__flush(&sc->all, sc->core));
+    assert_int_equal(arrived(sc, 3), 2);
+    assert_true(poller__look(&sc->all.poller));
+    assert_int_equal(sc->all.count, MEMBERS - 1);
+}
+
+/* A socket that was full is watched for edges again, and loses none meanwhile. */
+static void who_reads_again_is_heard_again(void **state)
+{
+    static char read_by_it[LARGE];
+    struct scene *sc = *state;
+
+    while (sc->all.blocked == 0) {
+        send_to(sc, SCOPE_CONNECTION, "7", LARGE);
+        transports__flush(&sc->all, sc->core);
+    }
+    assert_int_equal(write(sc->client[7], ping_frame, sizeof(ping_frame)), sizeof(ping_frame));
+    assert_true(poller__look(&sc->all.poller));
+    while (sc->all.blocked > 0 || arrived(sc, 7) > 0) {
+        assert_true(read(sc->client[7], read_by_it, sizeof(read_by_it)) > 0);
+        poller__look(&sc->all.poller);
+        transports__flush(&sc->all, sc->core);
+    }
+    assert_int_equal(write(sc->client[7], ping_frame, sizeof(ping_frame)), sizeof(ping_frame));
+    assert_true(poller__look(&sc->all.poller));
+    assert_true(transports__flush(&sc->all, sc->core));
+    assert_int_equal(arrived(sc, 7), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +263,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_messages_for_each_are_one_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(who_has_gone_is_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(a_slow_client_costs_the_others_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_one_read_cannot_hold_comes_with_the_next, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(the_end_behind_the_last_bytes_is_seen, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_reads_again_is_heard_again, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

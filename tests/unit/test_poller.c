@@ -38,7 +38,7 @@ static unsigned calls(const struct scene *sc)
     return sum;
 }
 
-static int setup(void **state)
+static int open_scene(void **state, uint32_t events)
 {
     static struct scene scene;
     struct scene *sc = &scene;
@@ -53,10 +53,20 @@ static int setup(void **state)
         assert_int_equal(pipe(fds), 0);
         assert_int_equal(write(fds[1], "x", 1), 1);
         *e = (struct end){.watch.ready = ready, .scene = sc, .fd = fds[0], .other = fds[1]};
-        assert_true(poller__add(&sc->poller, e->fd, &e->watch, EPOLLIN));
+        assert_true(poller__add(&sc->poller, &e->watch, e->fd, events));
     }
     *state = sc;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return open_scene(state, EPOLLIN);
+}
+
+static int setup_edges(void **state)
+{
+    return open_scene(state, EPOLLIN | EPOLLET);
 }
 
 static int teardown(void **state)
@@ -82,8 +92,25 @@ static void each_is_called_once_a_look(void **state)
     assert_true(poller__look(&sc->poller));
     assert_int_equal(calls(sc), 2 * COUNT);
     for (int i = 0; i < COUNT; i++)
-        poller__remove(&sc->poller, sc->ends[i].fd, &sc->ends[i].watch);
+        poller__remove(&sc->poller, &sc->ends[i].watch);
     assert_false(poller__look(&sc->poller));
+}
+
+static void an_edge_is_told_of_once(void **state)
+{
+    struct scene *sc = *state;
+
+    assert_true(poller__look(&sc->poller));
+    assert_int_equal(calls(sc), COUNT);
+    assert_false(poller__look(&sc->poller));
+    poller__again(&sc->poller, &sc->ends[1].watch);
+    assert_true(poller__look(&sc->poller));
+    assert_int_equal(sc->ends[1].called, 2);
+    assert_int_equal(calls(sc), COUNT + 1);
+    poller__change(&sc->poller, &sc->ends[1].watch, EPOLLIN);
+    assert_true(poller__look(&sc->poller));
+    assert_true(poller__look(&sc->poller));
+    assert_int_equal(sc->ends[1].called, 4);
 }
 
 static void pause_it(struct scene *sc, struct end *e)
@@ -109,11 +136,26 @@ static void a_pause_begins_at_once(void **state)
     assert_int_equal(calls(sc), 1 + COUNT);
 }
 
+static void edges_are_not_lost_in_a_pause(void **state)
+{
+    struct scene *sc = *state;
+
+    sc->on_ready = pause_it;
+    poller__look(&sc->poller);
+    assert_int_equal(calls(sc), 1);
+    sc->on_ready = NULL;
+    poller__pause(&sc->poller, false);
+    uv_run(&sc->loop, UV_RUN_NOWAIT);
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(sc->ends[i].called, 1);
+    assert_false(poller__look(&sc->poller));
+}
+
 static void remove_others(struct scene *sc, struct end *e)
 {
     for (int i = 0; i < COUNT; i++) {
         if (&sc->ends[i] != e)
-            poller__remove(&sc->poller, sc->ends[i].fd, &sc->ends[i].watch);
+            poller__remove(&sc->poller, &sc->ends[i].watch);
     }
 }
 
@@ -131,7 +173,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_is_called_once_a_look, setup, teardown),
         cmocka_unit_test_setup_teardown(a_pause_begins_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_edge_is_told_of_once, setup_edges, teardown),
+        cmocka_unit_test_setup_teardown(edges_are_not_lost_in_a_pause, setup_edges, teardown),
         cmocka_unit_test_setup_teardown(who_is_removed_is_not_called, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_is_removed_is_not_called, setup_edges, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

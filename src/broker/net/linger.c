@@ -11,14 +11,13 @@ struct lingerer {
     struct poller_watch watch;
     struct wheel_entry deadline;
     struct lingerers *all;
-    int fd;
 };
 
 static void end(struct lingerer *c)
 {
-    poller__remove(c->all->poller, c->fd, &c->watch);
+    poller__remove(c->all->poller, &c->watch);
     wheel__remove(&c->all->wheel, &c->deadline);
-    close(c->fd);
+    close(c->watch.fd);
     c->all->count--;
     free(c);
 }
@@ -27,7 +26,7 @@ static void on_ready(struct poller_watch *watch, uint32_t events)
 {
     struct lingerer *c = (struct lingerer *)watch;
     char dropped[16384];
-    ssize_t n = recv(c->fd, dropped, sizeof(dropped), MSG_DONTWAIT);
+    ssize_t n = recv(c->watch.fd, dropped, sizeof(dropped), MSG_DONTWAIT);
 
     (void)events;
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
@@ -44,14 +43,13 @@ void linger__add(struct lingerers *l, int fd, int64_t now_ms)
 {
     struct lingerer *c = l->count < LINGER_MAX ? calloc(1, sizeof(*c)) : NULL;
 
-    if (!c || !poller__add(l->poller, fd, &c->watch, EPOLLIN)) {
+    if (!c || !poller__add(l->poller, &c->watch, fd, EPOLLIN)) {
         free(c);
         close(fd);
         return;
     }
     c->watch.ready = on_ready;
     c->all = l;
-    c->fd = fd;
     l->count++;
     shutdown(fd, SHUT_WR);
     wheel__put(&l->wheel, &c->deadline, LINGER_SECONDS, now_ms);

@@ -13,6 +13,15 @@ static void fetch_next(const struct poller *p)
         prefetch__bytes(p->batch[p->at + 1].data.ptr, WATCH_OWNER);
 }
 
+/* Those that are watched for edges would not come by themselves. */
+static void put_back_rest(struct poller *p)
+{
+    for (; p->at < p->count; p->at++) {
+        if (p->batch[p->at].data.ptr)
+            poller__again(p, p->batch[p->at].data.ptr);
+    }
+}
+
 bool poller__look(struct poller *p)
 {
     bool any;
@@ -27,6 +36,7 @@ bool poller__look(struct poller *p)
         if (watch)
             watch->ready(watch, p->batch[p->at].events);
     }
+    put_back_rest(p);
     any = p->count > 0;
     p->count = p->at = 0;
     return any;
@@ -76,26 +86,34 @@ void poller__close(struct poller *p)
     p->fd = -1;
 }
 
-static bool control(struct poller *p, int op, int fd, struct poller_watch *watch, uint32_t events)
+static bool control(struct poller *p, int op, struct poller_watch *watch)
 {
-    struct epoll_event ev = {.events = events, .data.ptr = watch};
+    struct epoll_event ev = {.events = watch->events, .data.ptr = watch};
 
-    return epoll_ctl(p->fd, op, fd, &ev) == 0;
+    return epoll_ctl(p->fd, op, watch->fd, &ev) == 0;
 }
 
-bool poller__add(struct poller *p, int fd, struct poller_watch *watch, uint32_t events)
+bool poller__add(struct poller *p, struct poller_watch *watch, int fd, uint32_t events)
 {
-    return control(p, EPOLL_CTL_ADD, fd, watch, events);
+    watch->fd = fd;
+    watch->events = events;
+    return control(p, EPOLL_CTL_ADD, watch);
 }
 
-bool poller__change(struct poller *p, int fd, struct poller_watch *watch, uint32_t events)
+bool poller__change(struct poller *p, struct poller_watch *watch, uint32_t events)
 {
-    return control(p, EPOLL_CTL_MOD, fd, watch, events);
+    watch->events = events;
+    return control(p, EPOLL_CTL_MOD, watch);
 }
 
-void poller__remove(struct poller *p, int fd, struct poller_watch *watch)
+void poller__again(struct poller *p, struct poller_watch *watch)
 {
-    control(p, EPOLL_CTL_DEL, fd, NULL, 0);
+    control(p, EPOLL_CTL_MOD, watch);
+}
+
+void poller__remove(struct poller *p, struct poller_watch *watch)
+{
+    control(p, EPOLL_CTL_DEL, watch);
     for (int i = p->at; i < p->count; i++) {
         if (p->batch[i].data.ptr == watch)
             p->batch[i].data.ptr = NULL;

@@ -1,7 +1,7 @@
 /* Readiness of many sockets, watched by one epoll descriptor that sits inside the
  * shard's loop. libuv's own handle for a descriptor costs 160 bytes a connection and
  * a system call at each change of interest is batched there; here a watched socket
- * costs one pointer and is registered once. */
+ * costs 16 bytes and is registered once. */
 #ifndef BROKER_NET_POLLER_H
 #define BROKER_NET_POLLER_H
 
@@ -11,11 +11,13 @@
 
 #include <uv.h>
 
-#define POLLER_BATCH 256 /* sockets looked at before the loop goes round */
+#define POLLER_BATCH 512 /* sockets looked at before the loop goes round */
 
 /* First member of whatever owns the socket. */
 struct poller_watch {
     void (*ready)(struct poller_watch *watch, uint32_t events);
+    int fd;
+    uint32_t events; /* watched for */
 };
 
 struct poller {
@@ -34,12 +36,18 @@ void poller__close(struct poller *p);
 /* Handles what has come by now, as the loop does when it goes round. True if there was any. */
 bool poller__look(struct poller *p);
 
-/* While paused, no watch is called; not even for the rest of the batch being worked on. */
+/* While paused, no watch is called; not even for the rest of the batch being worked on, which
+ * comes again. */
 void poller__pause(struct poller *p, bool pause);
 
-bool poller__add(struct poller *p, int fd, struct poller_watch *watch, uint32_t events);
-bool poller__change(struct poller *p, int fd, struct poller_watch *watch, uint32_t events);
+/* With EPOLLET among `events` it is called when something comes, rather than for as long as
+ * something is there: the kernel need not look after each call whether there is more. Who leaves
+ * something behind asks for another call with poller__again. */
+bool poller__add(struct poller *p, struct poller_watch *watch, int fd, uint32_t events);
+/* It is called at once if one of the events is there already; also with EPOLLET. */
+bool poller__change(struct poller *p, struct poller_watch *watch, uint32_t events);
+void poller__again(struct poller *p, struct poller_watch *watch);
 /* Also takes events of this watch out of the batch, so that it may be freed. */
-void poller__remove(struct poller *p, int fd, struct poller_watch *watch);
+void poller__remove(struct poller *p, struct poller_watch *watch);
 
 #endif

@@ -21,6 +21,11 @@
 #define DECODE_ROOM (2u << 20)   /* that of its parts, of which a small one may have many */
 #define DECODE_FIRST (16u << 10) /* of it, kept at hand so that small ones allocate nothing */
 
+/* Input comes once and is read at once, which spares the kernel a look at each socket for each
+ * turn; see read_some for what is left behind. A socket that is full is rare. */
+#define WATCH_INPUT (EPOLLIN | EPOLLRDHUP | EPOLLET)
+#define WATCH_BOTH (EPOLLIN | EPOLLOUT)
+
 enum transport_state {
     TRANSPORT_OPEN,
     TRANSPORT_CLOSING, /* the session has ended: its queue and the close frame are to be written */
@@ -46,8 +51,7 @@ struct transport {
     struct session *session; /* NULL: never had one, or detached */
     struct control *control; /* pings and pongs, between two frames of the queue */
     struct control *goodbye; /* close frame, behind the queue */
-    int fd;
-    uint32_t written; /* bytes of the first item in the queue */
+    uint32_t written;        /* bytes of the first item in the queue */
     enum transport_state state : 8;
     bool listed : 1;  /* in all->pending: has something of its own to write */
     bool blocked : 1; /* the socket is full, EPOLLOUT is watched */
@@ -90,9 +94,9 @@ static void unlist(struct transport *t)
 static void destroy(struct transport *t)
 {
     unlist(t);
-    poller__remove(&t->all->poller, t->fd, &t->watch);
+    poller__remove(&t->all->poller, &t->watch);
     wheel__remove(&t->all->wheel, &t->timer);
-    close(t->fd);
+    close(t->watch.fd);
     ws__free(&t->ws);
     free(t->control);
     free(t->goodbye);
@@ -126,7 +130,7 @@ static void watch_output(struct transport *t, bool blocked)
         return;
     t->blocked = blocked;
     t->all->blocked += blocked ? 1 : (size_t)-1;
-    poller__change(&t->all->poller, t->fd, &t->watch, EPOLLIN | (blocked ? EPOLLOUT : 0));
+    poller__change(&t->all->poller, &t->watch, blocked ? WATCH_BOTH : WATCH_INPUT);
 }
 
 /* A single piece is cheaper to hand over without a description. */
@@ -146,7 +150,7 @@ static size_t write_pieces(struct transport *t, struct iovec *pieces, size_t cou
 
     t->all->work++;
     do
-        n = hand_over(t->fd, pieces, count);
+        n = hand_over(t->watch.fd, pieces, count);
     while (n < 0 && errno == EINTR);
     if (n >= 0) {
         t->all->work += (size_t)n / FLUSH_UNIT;
@@ -261,7 +265,7 @@ static bool finish_closing(struct transport *t)
     /* The client may still be sending what we refused to read. It learns from the end
      * of our side that no answer to its own close frame will come. */
     if (t->deaf)
-        shutdown(t->fd, SHUT_WR);
+        shutdown(t->watch.fd, SHUT_WR);
     set_timer(t, t->all->close_seconds);
     return true;
 }
@@ -410,7 +414,7 @@ static void on_error(struct transport *t, const struct ws_event *ev)
 {
     t->deaf = true;
     if (t->state == TRANSPORT_LINGER)
-        shutdown(t->fd, SHUT_WR); /* as finish_closing */
+        shutdown(t->watch.fd, SHUT_WR); /* as finish_closing */
     fail(t, ev->code, ev->data, STR("BadRequest"));
 }
 
@@ -468,18 +472,22 @@ static ssize_t read_input(const struct transport *t)
     ssize_t n;
 
     if (!t->session)
-        return recv(t->fd, t->all->input, TRANSPORT_READ_SIZE, MSG_DONTWAIT);
+        return recv(t->watch.fd, t->all->input, TRANSPORT_READ_SIZE, MSG_DONTWAIT);
     session__fetch(t->session);
-    n = recv(t->fd, t->all->input, TRANSPORT_READ_SIZE, MSG_DONTWAIT);
+    n = recv(t->watch.fd, t->all->input, TRANSPORT_READ_SIZE, MSG_DONTWAIT);
     session__fetch_parts(t->session);
     upstream__fetch(session__peer(t->session));
     return n;
 }
 
-static void read_some(struct transport *t)
+/* Behind a full read there may be more, and behind the last bytes the end; neither would be told of
+ * again. */
+static void read_some(struct transport *t, uint32_t events)
 {
     ssize_t n = read_input(t);
 
+    if (n == TRANSPORT_READ_SIZE || (n > 0 && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))))
+        poller__again(&t->all->poller, &t->watch);
     if (n > 0)
         receive(t, (size_t)n);
     else if (n == 0)
@@ -495,7 +503,7 @@ static void on_ready(struct poller_watch *watch, uint32_t events)
     if ((events & EPOLLOUT) && !flush(t))
         return;
     if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-        read_some(t);
+        read_some(t, events);
 }
 
 /* --- Life -------------------------------------------------------------------- */
@@ -506,7 +514,7 @@ struct transport *transport__new(struct transports *all, int fd, struct session 
     struct transport *t = calloc(1, sizeof(*t));
     int on = 1;
 
-    if (!t || !poller__add(&all->poller, fd, &t->watch, EPOLLIN)) {
+    if (!t || !poller__add(&all->poller, &t->watch, fd, WATCH_INPUT)) {
         free(t);
         close(fd);
         return NULL;
@@ -516,7 +524,6 @@ struct transport *transport__new(struct transports *all, int fd, struct session 
     t->watch.ready = on_ready;
     t->all = all;
     t->session = session;
-    t->fd = fd;
     t->seen_s = now_s(all);
     t->keep_alive = (uint8_t)keep_alive_seconds;
     ws__init(&t->ws, all->message_bytes, 0);
