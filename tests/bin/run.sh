@@ -1,6 +1,6 @@
 # What the tests of programs share. Sourced; their environment is the
 # AM_TESTS_ENVIRONMENT of tests/bin/local.am.
-[ -n "${BOUNDED-}" ] || BOUNDED=1 exec timeout 120 "$0" "$@"
+[ -n "${BOUNDED-}" ] || BOUNDED=1 exec timeout 600 "$0" "$@"
 set -u
 : "${srcdir:?}" "${PUBHOOKD:?}" "${HANDLERS:?}"
 unset WebPubSubConnectionString PUBHOOK_PLUGINS GATEWAY_INTERFACE QUERY_STRING
@@ -50,7 +50,7 @@ end() {
 
 # post URL BODY: a signed event "message"; prints the answer's body and status.
 post() {
-	curl -s --max-time 20 -w ' %{http_code}' "$1" -H 'ce-specversion: 1.0' -H 'ce-awpsversion: 1.0' \
+	curl -s --max-time 60 -w ' %{http_code}' "$1" -H 'ce-specversion: 1.0' -H 'ce-awpsversion: 1.0' \
 		-H 'ce-type: azure.webpubsub.user.message' -H 'ce-source: /hubs/chat/client/conn1' \
 		-H 'ce-id: 2' -H 'ce-time: 2026-11-20T12:00:00Z' -H "ce-signature: $signature" \
 		-H 'ce-connectionId: conn1' -H 'ce-hub: chat' -H 'ce-eventName: message' \

@@ -29,7 +29,7 @@ static int failures;
 static int dial(const char *url)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct timeval wait = {.tv_sec = 20};
+    struct timeval wait = {.tv_sec = 60};
     const char *port = strstr(url, "127.0.0.1:");
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
