@@ -16,7 +16,9 @@
 
 struct nats_link;
 
-/* What is confirmed counts when its denials have been heard of, up to a second later. */
+/* What is confirmed counts when its denials have been heard of, up to a second later. It cannot
+ * be known that all have been: the library puts them into a queue of its own, of which it does not
+ * tell, and knows no call that ends behind them. One that is heard of later counts as lost too. */
 struct nats_link_counts {
     uint64_t sent, lost, waiting;
 };
