@@ -29,14 +29,14 @@ static inline uint64_t hex__of_four(const uint8_t bytes[4])
 /* Writes two digits for each byte, no NUL, and returns where they end. */
 static inline char *hex__put(char *out, const uint8_t *bytes, size_t count)
 {
-    size_t i = 0;
+    const size_t fours = count & ~(size_t)3;
 
-    for (; i + 4 <= count; i += 4) {
+    for (size_t i = 0; i < fours; i += 4) {
         uint64_t digits = hex__of_four(bytes + i);
 
         memcpy(out + 2 * i, &digits, sizeof(digits));
     }
-    for (; i < count; i++) {
+    for (size_t i = fours; i < count; i++) {
         out[2 * i] = hex__digit(bytes[i] >> 4);
         out[2 * i + 1] = hex__digit(bytes[i]);
     }

@@ -3,6 +3,9 @@
 //
 //   node tests/guard/count.mjs PROGRAM [--accept]
 //
+// Scenarios of secrets (tests/guard/secrets.c) are not compared with what is accepted but with
+// each other: they take the same instructions, to the last one, whatever the secret.
+//
 // The counts are those of any machine: what the C library and OpenSSL do depends on the model
 // of the processor, so of them only the calls are counted, each as LIBRARY_CALL instructions.
 import { spawnSync } from 'node:child_process';
@@ -54,13 +57,14 @@ function function_name(object, file, name) {
     return file.includes('/') && is_counted(object) ? `${file.split('/').slice(-2).join('/')}: ${common_name(name)}` : common_name(name);
 }
 
-/** { name, total, functions } of one dump, for a round; undefined for the dump at the end. */
+/** { name, total, functions } of one dump, for a round, and `all` that all rounds took, in libraries
+ *  too; undefined for the dump at the end. */
 function read_profile(text) {
     const trigger = text.match(/^desc: Trigger: Client Request: (\S+) (\d+)$/m);
     if (!trigger) return undefined;
     const rounds = Number(trigger[2]), functions = new Map();
     const add = (name, n) => functions.set(name, (functions.get(name) ?? 0) + n / rounds);
-    let object = '', file = '', name = '', callee_object, callee, is_call = false;
+    let all = 0, object = '', file = '', name = '', callee_object, callee, is_call = false;
     for (const line of text.slice(text.indexOf('\nevents:')).split('\n')) {
         const [, key, value] = line.match(/^(\w+)=(.*)$/) ?? [];
         if (key === 'ob') object = value;
@@ -75,12 +79,14 @@ function read_profile(text) {
             callee_object = callee = undefined;
             is_call = true; // the next line is what the call cost, and belongs to the callee
         } else if (/^\d/.test(line)) {
-            if (!is_call && is_counted(object)) add(function_name(object, file, name), Number(line.split(' ')[1]));
+            const n = Number(line.split(' ')[1]);
+            if (!is_call) all += n;
+            if (!is_call && is_counted(object)) add(function_name(object, file, name), n);
             is_call = false;
         }
     }
     const total = [...functions.values()].reduce((sum, n) => sum + n, 0);
-    return { name: trigger[1], total: Math.round(total), functions: sorted(functions) };
+    return { name: trigger[1], total: Math.round(total), all, functions: sorted(functions) };
 }
 
 const sorted = (functions) => new Map([...functions].map(([name, n]) => [name, Math.round(n)])
@@ -93,7 +99,27 @@ function count(program) {
     const all = texts.sort((a, b) => part(a) - part(b)).map(read_profile).filter(Boolean);
     if (all.length === 0) throw new Error(`${program} left no profile: is it built with the header of this valgrind?`);
     if (!made_with.endsWith('optimized')) throw new Error(`${program} is built without optimization or with sanitizers: its counts say nothing`);
-    return { made_with, scenarios: new Map(all.map((s) => [s.name, s])) };
+    const is_secret = ({ name }) => name.includes('=');
+    return {
+        made_with,
+        scenarios: new Map(all.filter((s) => !is_secret(s)).map((s) => [s.name, s])),
+        secrets: all.filter(is_secret),
+    };
+}
+
+// ---- Secrets ----------------------------------------------------------------------------
+
+/** The works that take longer or shorter by what they are given, a text for each. */
+function leaks({ secrets }) {
+    const works = new Map();
+    for (const s of secrets) {
+        const [work, variant] = s.name.split('=');
+        works.set(work, [...(works.get(work) ?? []), { variant, all: s.all }]);
+    }
+    if (works.size === 0) throw new Error('no scenario has a secret: see tests/guard/secrets.c');
+    return [...works].filter(([, variants]) => variants.some(({ all }) => all !== variants[0].all))
+        .map(([work, variants]) => `${work}: its time depends on the secret; instructions of all rounds:\n` +
+            variants.map(({ variant, all }) => `    ${variant.padEnd(48)} ${number(all)}\n`).join(''));
 }
 
 // ---- What is accepted -------------------------------------------------------------------
@@ -162,8 +188,8 @@ function compare(accepted, counted) {
 
 function report(accepted, counted) {
     const { dearer, cheaper, news, gone } = compare(accepted, counted);
-    const wrong = [...dearer, ...news, ...gone];
-    for (const line of [...wrong, ...cheaper]) console.log(`guard: ${line}`);
+    const wrong = [...dearer, ...news, ...gone], leaking = leaks(counted);
+    for (const line of [...leaking, ...wrong, ...cheaper]) console.log(`guard: ${line}`);
     if (cheaper.length > 0) console.log('guard: so that the better counts are held from now on: scripts/guard --accept');
     if (wrong.length > 0) {
         if (accepted.made_with !== counted.made_with)
@@ -171,7 +197,7 @@ function report(accepted, counted) {
         console.log('guard: make it cheaper; or, if the cost is worth it, say in the commit what for and: scripts/guard --accept');
     }
     console.log(`guard: ${counted.scenarios.size - dearer.length - news.length} of ${counted.scenarios.size} scenarios cost what is accepted`);
-    return wrong.length === 0;
+    return wrong.length === 0 && leaking.length === 0;
 }
 
 const [program, option] = process.argv.slice(2);

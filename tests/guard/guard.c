@@ -49,7 +49,7 @@ static void run(const struct scenario *s)
 int main(void)
 {
     const struct scenario *const tables[] = {guard_frames, guard_core, guard_requests,
-                                             guard_webhooks};
+                                             guard_webhooks, guard_secrets};
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
         for (const struct scenario *s = tables[i]; s->name; s++)

@@ -16,7 +16,8 @@ struct scenario {
 };
 
 /* Each ends with a row without a name. */
-extern const struct scenario guard_core[], guard_frames[], guard_requests[], guard_webhooks[];
+extern const struct scenario guard_core[], guard_frames[], guard_requests[], guard_webhooks[],
+    guard_secrets[];
 
 /* What a scenario does has to succeed, or the count is that of something else. */
 void guard__must(bool holds, const char *what);
