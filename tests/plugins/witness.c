@@ -283,13 +283,37 @@ static struct ph_reply *forget(const struct ph_event *ev)
     return reply;
 }
 
+static void nobody_answers(struct ph_deferred *token, enum ph_err why, void *arg)
+{
+    (void)why, (void)arg;
+    ph_deferred_unref(token);
+}
+
+/* Held, and never answered. With data, that is the answer once the deadline has passed. */
+static struct ph_reply *overdue(const struct ph_event *ev)
+{
+    struct ph_deferred *token;
+    struct ph_reply *reply = ph_reply_defer(ev, 200, &token);
+    size_t len;
+    const char *data = ph_event_data(ev, &len);
+
+    if (!token)
+        return reply;
+    if (len > 0)
+        ph_deferred_at_deadline(token, ph_reply_text(data, len));
+    if (ph_deferred_on_cancel(token, nobody_answers, NULL, NULL) != PH_OK)
+        ph_deferred_unref(token);
+    return reply;
+}
+
 static const struct {
     const char *name;
     struct ph_reply *(*answer)(const struct ph_event *ev);
 } user_events[] = {
-    {"whoami", whoami}, {"count", count},   {"quiet", quiet},       {"refuse", refuse},
-    {"message", echo},  {"tag", tag},       {"tagOnly", tag_only},  {"cookies", cookies},
-    {"sum", sum},       {"forget", forget}, {"remember", remember}, {"publish", publish},
+    {"whoami", whoami},   {"count", count},   {"quiet", quiet},       {"refuse", refuse},
+    {"message", echo},    {"tag", tag},       {"tagOnly", tag_only},  {"cookies", cookies},
+    {"sum", sum},         {"forget", forget}, {"remember", remember}, {"publish", publish},
+    {"overdue", overdue},
 };
 
 static struct ph_reply *on_user_event(const struct ph_event *ev, void *arg)
