@@ -65,7 +65,7 @@ function judge(goal, at, table, taken) {
 }
 
 export async function measureTable(table, runs, progress) {
-  const taken = await measureRounds(table, table.runs ?? runs, progress);
+  const taken = await measureRounds(table, table.runs ?? runs * (table.times ?? 1), progress);
   const rows = table.subjects.map((subject, i) => {
     const { figures, error } = taken[i];
     const about = { name: subject.name, series: subject.series, x: subject.x };
