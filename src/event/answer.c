@@ -103,13 +103,27 @@ static enum ph_err read_mqtt_properties(struct decoder *d, const struct json *bo
     return err == PH_OK ? PH_OK : diag__set(d->diag, err, "the answer to connect: %s", detail.text);
 }
 
+/* All later events of the connection carry it. */
+static enum ph_err check_user_id(struct decoder *d)
+{
+    struct str id = d->out->user_id;
+
+    if (id.len > 0 && !names__valid_id(id))
+        return diag__set(d->diag, PH_ERR_SYNTAX,
+                         "the answer to connect: userId holds a control character");
+    if (str__trim(id).len != id.len)
+        return diag__set(d->diag, PH_ERR_SYNTAX,
+                         "the answer to connect: userId starts or ends with white space, which "
+                         "would be lost on the way to an event handler");
+    return PH_OK;
+}
+
 static enum ph_err read_connect_fields(struct decoder *d, const struct json *body)
 {
     enum ph_err err = read_string(d, body, STR("userId"), &d->out->user_id);
 
-    if (err == PH_OK && d->out->user_id.len > 0 && !names__valid_id(d->out->user_id))
-        err = diag__set(d->diag, PH_ERR_SYNTAX,
-                        "the answer to connect: userId holds a control character");
+    if (err == PH_OK)
+        err = check_user_id(d);
     if (err == PH_OK)
         err = read_groups(d, body);
     if (err == PH_OK)

@@ -20,6 +20,8 @@ static void check_answer(const struct answer *answer, enum ph_err err)
 {
     check(answer->success == (err == PH_OK && answer->status >= 200 && answer->status <= 299));
     check(answer->success || (!answer->state.ptr && !answer->group_count && !answer->has_data));
+    check(str__is_plain_value(answer->state)); /* or no later event could carry it */
+    check(str__trim(answer->user_id).len == answer->user_id.len);
     check(!answer->subprotocol.ptr || answer->subprotocol.len > 0);
     for (size_t i = 0; i < answer->group_count; i++)
         check(names__valid_group(answer->groups[i]));
