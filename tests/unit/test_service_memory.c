@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 #define WAIT_MS (1000 * UNIT_WAIT_S)
-#define TIMEOUT_MS 500 /* of what libcurl never ends, because it could not remember it */
+#define TIMEOUT_MS 10000 /* of what libcurl never ends, because it could not remember it */
 #define OK(length, body) "HTTP/1.1 200 OK\r\nContent-Length: " length "\r\n\r\n" body
 #define BAD_BODY                                                                                   \
     "{\"code\":\"a\",\"message\":\"b\",\"target\":\"c\",\"details\":[{\"message\":\"d\"}]}"
