@@ -112,17 +112,14 @@ function invokeTests(threads, protocol) {
   test("what is not answered in time fails, and is not waited for any longer", async (t) => {
     const handler = await startHandler(t);
     const file = `${temporaryFolder(t)}/broker.json`;
-    writeFileSync(file, JSON.stringify({ limits: { invocationSeconds: 1 } }));
+    writeFileSync(file, JSON.stringify({ limits: { invocationSeconds: 3 } }));
     const broker = await startBroker(t, { threads, upstreams: { chat: handler.url }, args: ["--config", file] });
     const { client } = await startIn(t, broker, protocol);
     const late = errorDetail(client.invokeEvent("wait", "x", "text"));
     const next = client.invokeEvent("echo", "next", "text", { invocationId: "next" });
     assert.deepEqual(await late, { name: "Timeout", message: "The event handler did not answer in time." });
     await next.catch((error) => assert.equal(error.errorDetail.name, "Timeout")); // it waited as long
-    const again = () => client.invokeEvent("echo", "after it", "text");
-    let answer = await again().catch(({ errorDetail }) => errorDetail);
-    for (let tries = 0; answer.name === "Timeout" && tries < 10; tries++) answer = await again().catch(({ errorDetail }) => errorDetail);
-    assert.equal(answer.data, "after it"); // a second is short on a busy machine
+    assert.equal((await client.invokeEvent("echo", "after it", "text")).data, "after it");
     handler.release();
   });
 
