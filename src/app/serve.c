@@ -24,7 +24,6 @@ struct serving {
     struct diag diag;
 };
 
-/* Not all of a diag is zeroed, which most requests have no need of. */
 static void init(struct serving *s, struct ph_app *app, const struct ph_request *req,
                  struct ph_response *res, bool copies_body)
 {
@@ -32,7 +31,7 @@ static void init(struct serving *s, struct ph_app *app, const struct ph_request 
     s->req = &req->http;
     s->res = res;
     s->copies_body = copies_body;
-    s->diag.text[0] = '\0';
+    diag__clear(&s->diag);
 }
 
 /* What a refused request says about itself, as far as it says anything. */

@@ -9,6 +9,12 @@ struct diag {
     char text[512];
 };
 
+/* No sentence yet. What is behind its end stays as it is, for most have no need of a text. */
+static inline void diag__clear(struct diag *d)
+{
+    d->text[0] = '\0';
+}
+
 /* Writes the sentence (cut between two characters where `text` ends) and returns `err`, so that a
  * refusal is one statement. `d` may be NULL. */
 enum ph_err diag__set(struct diag *d, enum ph_err err, const char *fmt, ...)

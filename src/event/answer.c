@@ -197,9 +197,17 @@ static enum ph_err read_no_data(struct decoder *d)
     return PH_OK;
 }
 
+static enum ph_err check_json(struct decoder *d)
+{
+    struct diag detail;
+    enum ph_err err = json__check(d->res->body, ANSWER_JSON_DEPTH, &detail);
+
+    return err == PH_OK ? PH_OK
+                        : diag__set(d->diag, err, "the answer to the event: %s", detail.text);
+}
+
 static enum ph_err read_user(struct decoder *d)
 {
-    struct diag detail = {""};
     enum ph_err err = read_metadata(d);
 
     if (err != PH_OK)
@@ -212,14 +220,9 @@ static enum ph_err read_user(struct decoder *d)
     if (d->out->type == PH_DATA_TEXT && !utf8__valid(d->res->body))
         return diag__set(d->diag, PH_ERR_SYNTAX,
                          "the answer to the event is text/plain but not UTF-8");
-    if (d->out->type == PH_DATA_JSON) {
-        err = json__check(d->res->body, ANSWER_JSON_DEPTH, &detail);
-        if (err != PH_OK)
-            return diag__set(d->diag, err, "the answer to the event: %s", detail.text);
-    }
     d->out->has_data = true;
     d->out->data = d->res->body;
-    return PH_OK;
+    return d->out->type == PH_DATA_JSON ? check_json(d) : PH_OK;
 }
 
 static enum ph_err bad_state(struct decoder *d, struct str name, struct str state)

@@ -241,8 +241,9 @@ static void end(struct job *job)
 static void hand_over(struct job *job, struct ph_response *res)
 {
     struct lane *lane = job->lane;
-    struct diag diag = {""};
+    struct diag diag;
 
+    diag__clear(&diag);
     if (app__hand_over(lane->app, job->event, lane->on_loop, res, &job->handed, &diag) != PH_OK) {
         job->handed = NULL;
         job->why = arena__strdup(&res->arena, str__of(diag.text));

@@ -358,8 +358,8 @@ static void refuse_message(struct transport *t, enum ph_err err, struct diag *di
 static void on_message(struct transport *t, const struct ws_event *ev)
 {
     const struct format *format;
-    struct command command = {0};
-    struct diag diag = {""};
+    struct command command;
+    struct diag diag;
     enum ph_err err;
 
     if (t->state != TRANSPORT_OPEN || !t->session)
@@ -374,6 +374,7 @@ static void on_message(struct transport *t, const struct ws_event *ev)
         return;
     }
     arena__reset(&t->all->arena);
+    diag__clear(&diag);
     err = format->decode(&t->all->arena, ev->binary, ev->data, &command, &diag);
     if (err == PH_OK)
         session__command(t->session, &command);

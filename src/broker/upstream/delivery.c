@@ -39,8 +39,9 @@ static void send_first(struct upstream_peer *p, int64_t now_ms)
 {
     struct queued_event *q = p->first;
     struct upstream_request request = {.app = q->handler->app};
-    struct diag diag = {.text = ""};
+    struct diag diag;
 
+    diag__clear(&diag);
     if (make_ready(p, q, &diag) != PH_OK) {
         settle(p, diag.text, now_ms);
         return;
@@ -339,7 +340,7 @@ static const char *why_status(struct upstream_peer *p, const struct queued_event
 static void judge(struct upstream_peer *p, const struct queued_event *q,
                   const struct exchange_result *result, struct answer *answer, struct outcome *out)
 {
-    struct diag diag = {.text = ""};
+    struct diag diag;
     enum ph_err err;
 
     if (!q->handler) {
@@ -359,6 +360,7 @@ static void judge(struct upstream_peer *p, const struct queued_event *q,
                                                  describe(p, q), result->why));
         return;
     }
+    diag__clear(&diag);
     err = response__decode(&p->work, q->event.kind, result->response, answer, &diag);
     if (err) {
         out->why =
@@ -462,7 +464,7 @@ void delivery__finished(struct exchange *x, const struct exchange_result *result
 {
     struct upstream_peer *p = (struct upstream_peer *)x;
     struct queued_event *q = peer__take(p, &p->first);
-    struct answer answer = {0};
+    struct answer answer;
     struct outcome out = {0};
 
     judge(p, q, result, &answer, &out);

@@ -458,7 +458,7 @@ static const struct json_limits limits = {.depth = 64, .nodes = 1000, .tree = 1,
 static enum ph_err decode(struct arena *a, struct str text, bool reliable, struct command *out,
                           struct diag *diag)
 {
-    struct diag detail = {""};
+    struct diag detail;
     struct json *root;
     enum ph_err err = json__parse(a, text, &limits, &root, &detail);
 
