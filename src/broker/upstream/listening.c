@@ -64,9 +64,9 @@ static bool encode(struct arena *a, const struct upstream_peer *p, const struct 
 
     ev.hub = p->hub;
     ev.connection_id = p->connection_id;
-    ev.user_id = str__of(p->user_id);
-    ev.subprotocol = str__of(p->subprotocol);
-    ev.state = p->state ? str__n(p->state, p->state_len) : STR_NONE;
+    ev.user_id = p->user_id;
+    ev.subprotocol = p->subprotocol;
+    ev.state = p->state;
     if (event__encode(a, &ev, STR_NONE, &request, &diag) != PH_OK ||
         !add_message_id(a, p, q, &note->headers))
         return false;

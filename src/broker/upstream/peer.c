@@ -53,7 +53,7 @@ void peer__free(struct upstream_peer *p)
     arena__free(&p->work);
     cookies__free(&p->cookies);
     free(p->names);
-    free(p->state);
+    free((char *)p->state.ptr);
     free(p->signature);
     free(p);
 }
@@ -63,11 +63,11 @@ void upstream__fetch(const struct upstream_peer *peer)
     prefetch__bytes(peer, sizeof(*peer));
 }
 
-static const char *place_name(char **at, struct str name)
+static struct str place_name(char **at, struct str name)
 {
-    const char *placed = name.ptr ? str__place(at, name).ptr : NULL;
+    struct str placed = str__place(at, name);
 
-    if (placed)
+    if (placed.ptr)
         *(*at)++ = '\0';
     return placed;
 }
@@ -78,12 +78,12 @@ bool peer__name(struct upstream_peer *p, struct str user_id, struct str subproto
 
     free(p->names);
     p->names = at;
-    p->user_id = at ? place_name(&at, user_id) : NULL;
-    p->subprotocol = at ? place_name(&at, subprotocol) : NULL;
+    p->user_id = at ? place_name(&at, user_id) : STR_NONE;
+    p->subprotocol = at ? place_name(&at, subprotocol) : STR_NONE;
     p->plain = event__plain(&(struct ph_event){.hub = p->hub,
                                                .connection_id = p->connection_id,
-                                               .user_id = str__of(p->user_id),
-                                               .subprotocol = str__of(p->subprotocol)});
+                                               .user_id = p->user_id,
+                                               .subprotocol = p->subprotocol});
     return at;
 }
 
@@ -157,7 +157,7 @@ static bool sign(struct upstream_peer *p)
 static bool has_short_source(const struct upstream_peer *p, const struct queued_event *q)
 {
     static const struct str suffix = {".webpubsub.azure.v1", 19};
-    struct str name = str__of(p->subprotocol);
+    struct str name = p->subprotocol;
 
     return q->event.kind == PH_EVENT_USER && name.len > suffix.len &&
            str__eq_nocase(str__n(name.ptr + name.len - suffix.len, suffix.len), suffix);
@@ -176,10 +176,10 @@ bool peer__complete(struct upstream_peer *p, struct queued_event *q)
     ev->request_id = str__of(q->guid);
     if (ev->kind == PH_EVENT_CONNECT)
         return true;
-    ev->user_id = str__of(p->user_id);
-    ev->subprotocol = str__of(p->subprotocol);
+    ev->user_id = p->user_id;
+    ev->subprotocol = p->subprotocol;
     ev->plain = p->plain;
-    ev->state = p->state ? str__n(p->state, p->state_len) : STR_NONE;
+    ev->state = p->state;
     ev->cookie = cookies__header(&p->cookies, &p->work, p->url);
     if (!as->short_source || !has_short_source(p, q))
         return true;
@@ -203,9 +203,8 @@ static void keep_state(struct upstream_peer *p, struct str value)
         log__error(p->up->config.log, LOG_NONE, "out of memory: a connection state is lost");
         return;
     }
-    free(p->state);
-    p->state = copy;
-    p->state_len = value.len;
+    free((char *)p->state.ptr);
+    p->state = str__n(copy, value.len);
 }
 
 void peer__keep(struct upstream_peer *p, const struct answer *answer, bool blocking, struct str url)

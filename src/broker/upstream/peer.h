@@ -29,10 +29,9 @@ struct upstream_peer {
     bool ended;      /* to be freed when the queue is empty */
     bool refused;    /* to be freed behind the outcome */
     bool presence_lost;
-    char *names;                       /* memory of the next two */
-    const char *user_id, *subprotocol; /* NULL: absent */
-    char *state;                       /* likewise */
-    size_t state_len;
+    char *names;                     /* memory of the next two */
+    struct str user_id, subprotocol; /* each with a NUL behind it */
+    struct str state;                /* its own memory */
     struct cookies cookies;
     struct str hub, connection_id; /* in `text`, each with a NUL behind it */
     unsigned plain;                /* of these and the names: for struct ph_event */
