@@ -406,21 +406,15 @@ bool session__command(struct session *s, const struct command *cmd)
 
 /* --- The event handler's answer -------------------------------------------- */
 
-static bool deliver_answer(struct session *s, const struct event_answer *answer)
+/* For one client, the draft is as good as a message. */
+static void deliver_answer(struct session *s, const struct event_answer *answer)
 {
-    struct message *m;
+    const struct message draft = {.from = MESSAGE_FROM_SERVER,
+                                  .type = answer->type,
+                                  .data = answer->data,
+                                  .metadata = answer->metadata};
 
-    if (!answer->has_data)
-        return true;
-    m = message__new(&(struct message){.from = MESSAGE_FROM_SERVER,
-                                       .type = answer->type,
-                                       .data = answer->data,
-                                       .metadata = answer->metadata});
-    if (!m)
-        return false;
-    session__deliver_new(s, s->format->message(m));
-    message__unref(m);
-    return true;
+    session__deliver_new(s, s->format->message(&draft));
 }
 
 /* Why the event has failed; NULL if it has not. */
@@ -438,12 +432,15 @@ static const char *answer_problem(const struct session *s, const struct event_an
 static void finish_event(struct session *s, bool has_ack_id, uint64_t ack_id,
                          const struct event_answer *answer, const char *problem)
 {
-    if (problem || !answer->success || !deliver_answer(s, answer)) {
+    if (problem || !answer->success) {
         fail_event(s, &(struct failed_event){has_ack_id, ack_id, answer->no_handler,
                                              problem ? problem : "out of memory"});
-    } else if (has_ack_id && !s->ended) {
-        acknowledge_success(s, ack_id);
+        return;
     }
+    if (answer->has_data)
+        deliver_answer(s, answer);
+    if (has_ack_id && !s->ended)
+        acknowledge_success(s, ack_id);
 }
 
 bool session__event_answer(struct session *s, uint64_t ticket, const struct event_answer *answer)
