@@ -229,6 +229,27 @@ static void each_waits_by_the_limit_of_its_time(void **state)
     kit__free(&kit);
 }
 
+/* Few clients count, and none has to. */
+static void ack_ids_come_in_any_order(void **state)
+{
+    static const uint64_t ids[] = {7, 3, 0, 1ull << 40, 5, 65536, 4, UINT64_MAX, 6, 2, 9, 8};
+    const size_t count = sizeof(ids) / sizeof(*ids);
+    struct ack_ids *set = NULL;
+
+    (void)state;
+    assert_false(ack_ids__has(set, 0));
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < count; j++)
+            assert_int_equal(ack_ids__has(set, ids[j]), j < i);
+        assert_true(ack_ids__add(&set, ids[i], 100));
+    }
+    assert_true(ack_ids__add(&set, 1, 2)); /* the highest is forgotten, and may come again */
+    assert_false(ack_ids__has(set, UINT64_MAX));
+    assert_true(ack_ids__add(&set, UINT64_MAX, 2));
+    assert_true(ack_ids__has(set, UINT64_MAX));
+    ack_ids__free(set);
+}
+
 static void fewer_ack_ids_are_remembered(void **state)
 {
     struct ack_ids *set = NULL;
@@ -253,6 +274,7 @@ int main(void)
         cmocka_unit_test(a_connection_is_in_so_many_groups),
         cmocka_unit_test(other_limits_hold_from_now_on),
         cmocka_unit_test(each_waits_by_the_limit_of_its_time),
+        cmocka_unit_test(ack_ids_come_in_any_order),
         cmocka_unit_test(fewer_ack_ids_are_remembered),
     };
 

@@ -11,7 +11,8 @@ struct ack_ids {
     uint32_t size; /* of the ring: a power of two */
     uint32_t head;
     uint32_t count;
-    uint16_t *table; /* place in the ring + 1; 0: free */
+    uint64_t highest; /* that was ever in it */
+    uint16_t *table;  /* place in the ring + 1; 0: free */
     uint64_t ids[];
 };
 
@@ -34,9 +35,17 @@ static uint32_t find(const struct ack_ids *set, uint64_t id)
     return i;
 }
 
+/* Most ids are new, and as clients count, nothing but the set itself tells so. By the time that
+ * such an id is added, its places have come into the cache. */
 bool ack_ids__has(const struct ack_ids *set, uint64_t id)
 {
-    return set && set->table[find(set, id)] != 0;
+    if (!set)
+        return false;
+    if (id <= set->highest)
+        return set->table[find(set, id)] != 0;
+    __builtin_prefetch(&set->table[home(set, id)], 1);
+    __builtin_prefetch(&set->ids[(set->head + set->count) & (set->size - 1)], 1);
+    return false;
 }
 
 static void put(struct ack_ids *set, uint64_t id)
@@ -45,6 +54,8 @@ static void put(struct ack_ids *set, uint64_t id)
 
     set->ids[place] = id;
     set->table[find(set, id)] = (uint16_t)(place + 1);
+    if (id > set->highest)
+        set->highest = id;
 }
 
 static void forget_oldest(struct ack_ids *set)
@@ -74,6 +85,7 @@ static bool grow(struct ack_ids **set)
     if (!wide)
         return false;
     wide->size = size;
+    wide->highest = old ? old->highest : 0;
     wide->table = (uint16_t *)(void *)(wide->ids + size);
     for (uint32_t i = 0; old && i < old->count; i++)
         put(wide, old->ids[(old->head + i) & (old->size - 1)]);
