@@ -62,5 +62,7 @@ static inline struct frame *frame__ref(struct frame *f)
     return f;
 }
 void frame__unref(struct frame *f); /* NULL is fine */
+/* A thread that has had frames ends. */
+void frame__free_spare(void);
 
 #endif

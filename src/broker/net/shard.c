@@ -492,6 +492,7 @@ static void *run(void *arg)
     struct shard *s = arg;
 
     uv_run(&s->loop, UV_RUN_DEFAULT);
+    frame__free_spare();
     return NULL;
 }
 
