@@ -46,10 +46,12 @@ static void send_first(struct upstream_peer *p, int64_t now_ms)
         settle(p, diag.text, now_ms);
         return;
     }
-    if (request.app)
+    if (request.app) {
         request.event = &q->event;
-    else
+        request.owner = p->owner;
+    } else {
         request.http = &p->http;
+    }
     request.url = p->url;
     request.ca_file = ca_file_of(q);
     exchange__authorize(&p->exchange,

@@ -75,6 +75,7 @@ struct upstream_request {
     struct str url;                  /* absent for an in-process handler */
     void *app;                       /* struct ph_app of an in-process handler, else NULL */
     const struct ph_event *event;    /* for such a handler */
+    const void *owner;               /* whose event it is: upstream__connected; or NULL */
     int64_t timeout_ms;              /* until the headers of the response are there */
 };
 
