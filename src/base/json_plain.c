@@ -67,13 +67,17 @@ static bool accept(struct reader *r, char c)
     return true;
 }
 
-static char next(struct reader *r)
+static char skip_white_space(struct reader *r)
 {
-    if (peek(r) > ' ') /* clients seldom send white space */
-        return *r->at;
     while (r->at < r->end && (*r->at == ' ' || *r->at == '\n' || *r->at == '\r' || *r->at == '\t'))
         r->at++;
     return peek(r);
+}
+
+/* Clients seldom send white space. */
+static inline char next(struct reader *r)
+{
+    return peek(r) > ' ' ? *r->at : skip_white_space(r);
 }
 
 static bool accept_next(struct reader *r, char c)

@@ -28,14 +28,19 @@ static bool start_sequence(struct utf8 *state, uint8_t byte)
     return true;
 }
 
-/* Nearly all text is ASCII, most of it for long stretches. */
+/* Nearly all text is ASCII, most of it for long stretches. The last eight bytes may be looked at
+ * once more. */
 static const uint8_t *skip_ascii(const uint8_t *p, const uint8_t *end)
 {
+    const bool any_eight = end - p >= 8;
+
     while (end - p >= 32 &&
            ((word__at(p) | word__at(p + 8) | word__at(p + 16) | word__at(p + 24)) & WORD_HIGH) == 0)
         p += 32;
     while (end - p >= 8 && (word__at(p) & WORD_HIGH) == 0)
         p += 8;
+    if (any_eight && end - p < 8 && (word__at(end - 8) & WORD_HIGH) == 0)
+        return end;
     while (p < end && *p < 0x80)
         p++;
     return p;

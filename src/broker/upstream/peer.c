@@ -80,10 +80,13 @@ bool peer__name(struct upstream_peer *p, struct str user_id, struct str subproto
     p->names = at;
     p->user_id = at ? place_name(&at, user_id) : STR_NONE;
     p->subprotocol = at ? place_name(&at, subprotocol) : STR_NONE;
+    /* Ids and times differ, but not in that. */
     p->plain = event__plain(&(struct ph_event){.hub = p->hub,
                                                .connection_id = p->connection_id,
                                                .user_id = p->user_id,
-                                               .subprotocol = p->subprotocol});
+                                               .subprotocol = p->subprotocol,
+                                               .id = STR("1"),
+                                               .time = STR("2026-01-01T00:00:00Z")});
     return at;
 }
 
