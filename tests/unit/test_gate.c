@@ -106,18 +106,33 @@ static void be_back(struct fixture *f, struct upstream_peer *p)
     kit__answer(f, kit__last_sent(f), 204);
 }
 
+/* Another thread of the broker, with a client of its own. */
+static struct fixture *beside(struct fixture *one, struct upstream_peer **peer)
+{
+    struct fixture *two;
+    void *state;
+
+    assert_int_equal(kit__set_up(&state), 0);
+    two = state;
+    one->outage = two->outage = &one->shared;
+    two->handlers[0].breaker_failures = 3;
+    *peer = kit__established(two);
+    return two;
+}
+
+static void leave(struct fixture *two)
+{
+    void *state = two;
+
+    kit__tear_down(&state);
+}
+
 static void threads_tell_together_that_a_handler_is_down_and_is_back(void **state)
 {
-    struct fixture *one = *state, *two;
     struct upstream_peer *p, *q;
-    void *other;
+    struct fixture *one = *state, *two = beside(one, &q);
 
-    assert_int_equal(kit__set_up(&other), 0);
-    two = other;
-    one->outage = two->outage = &one->shared;
     p = left_alone(one);
-    two->handlers[0].breaker_failures = 3;
-    q = kit__established(two);
     assert_false(kit__message(one, p, "a"));
     fail_thrice(two, q);
     assert_int_equal(kit__count_in_log(two, SHUT), 0);
@@ -133,22 +148,16 @@ static void threads_tell_together_that_a_handler_is_down_and_is_back(void **stat
     assert_int_equal(kit__count_in_log(two, SHUT), 1);
     be_back(two, q);
     assert_int_equal(kit__count_in_log(two, "answers again after 1 s; 1 events failed"), 1);
-    kit__tear_down(&other);
+    leave(two);
 }
 
 /* Else its clients would be refused for a while after the log has said that it answers. */
 static void a_thread_asks_at_once_when_another_has_had_an_answer(void **state)
 {
-    struct fixture *one = *state, *two;
     struct upstream_peer *p, *q;
-    void *other;
+    struct fixture *one = *state, *two = beside(one, &q);
 
-    assert_int_equal(kit__set_up(&other), 0);
-    two = other;
-    one->outage = two->outage = &one->shared;
     p = left_alone(one);
-    two->handlers[0].breaker_failures = 3;
-    q = kit__established(two);
     fail_thrice(two, q);
     assert_false(kit__message(one, p, "a"));
     be_back(two, q);
@@ -171,7 +180,7 @@ static void a_thread_asks_at_once_when_another_has_had_an_answer(void **state)
     kit__answer(one, kit__last_sent(one), 204);
     assert_int_equal(kit__count_in_log(one, "answers again"), 0);
     assert_int_equal(atomic_load(&one->shared.shut), 0);
-    kit__tear_down(&other);
+    leave(two);
 }
 
 static void notices_wait_for_a_handler_that_is_left_alone(void **state)
