@@ -198,6 +198,40 @@ static void a_slow_client_costs_the_others_nothing(void **state)
     assert_int_equal(members_with(sc, 10 * (2 + 10)), MEMBERS - 1);
 }
 
+/* Others are told of what is about to be read, whatever makes the shard write. */
+static int unread_when_told;
+
+static void on_writing(void *ctx)
+{
+    const struct scene *sc = ctx;
+
+    if (arrived(sc, 7) == 0)
+        unread_when_told++;
+}
+
+static void nobody_reads_before_others_are_told(void **state)
+{
+    static char read_by_it[LARGE];
+    struct scene *sc = *state;
+
+    sc->all.writing = on_writing;
+    sc->all.ctx = sc;
+    send_to(sc, SCOPE_CONNECTION, "7", 10);
+    assert_true(transports__flush(&sc->all, sc->core));
+    assert_int_equal(unread_when_told, 1);
+
+    while (sc->all.blocked == 0) {
+        send_to(sc, SCOPE_CONNECTION, "7", LARGE);
+        transports__flush(&sc->all, sc->core);
+    }
+    while (arrived(sc, 7) > 0)
+        assert_true(read(sc->client[7], read_by_it, sizeof(read_by_it)) > 0);
+    unread_when_told = 0;
+    assert_true(poller__look(&sc->all.poller)); /* which writes on its own */
+    assert_int_equal(unread_when_told, 1);
+    assert_true(arrived(sc, 7) > 0);
+}
+
 /* --- Input ------------------------------------------------------------------ */
 
 #define PINGS ((int)TRANSPORT_READ_SIZE / 6 + 100) /* more bytes than one read takes */
@@ -263,6 +297,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_messages_for_each_are_one_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(who_has_gone_is_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(a_slow_client_costs_the_others_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(nobody_reads_before_others_are_told, setup, teardown),
         cmocka_unit_test_setup_teardown(what_one_read_cannot_hold_comes_with_the_next, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(the_end_behind_the_last_bytes_is_seen, setup, teardown),

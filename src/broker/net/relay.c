@@ -302,6 +302,8 @@ void relay__close(struct shard *s)
     for (size_t i = 0; s->bags && i < s->broker->shard_count; i++)
         drop(s->bags[i].first);
     free(s->bags);
+    s->bags = NULL;
+    s->published = false;
 }
 
 void relay__deliver(struct shard *s)
@@ -352,7 +354,7 @@ void relay__publish(struct shard *s, const struct hub_command *cmd)
 {
     struct letter *letters;
 
-    if (s->broker->shard_count == 1)
+    if (s->broker->shard_count == 1 || !s->bags)
         return;
     if (pack(s, cmd, NULL, &letters)) {
         if (put_in_bags(s, letters))

@@ -8,7 +8,7 @@
 
 /* A bag for each shard; false: memory is out. */
 bool relay__open(struct shard *s);
-/* What has not been delivered is dropped. */
+/* The shard goes: what was not delivered is dropped, and nothing is published any more. */
 void relay__close(struct shard *s);
 
 /* Hands a command that is applied here already to the shards that it concerns besides, with the

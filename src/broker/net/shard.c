@@ -85,7 +85,7 @@ static void on_cancel_event(void *ctx, struct session *session, uint64_t ticket)
 
 static void on_relieve(void *ctx, struct transport *t)
 {
-    relay__deliver(ctx); /* an ack may be in the queue */
+    (void)ctx;
     transport__relieve(t);
 }
 
@@ -363,7 +363,6 @@ static void on_turn(uv_prepare_t *handle)
     at = front__tick(s->front);
     core__continue(s->core);
     look_again(s);
-    relay__deliver(s);
     at = sooner(at, transports__tick(&s->transports));
     written = transports__flush(&s->transports, s->core);
     /* Writing may have detached sessions, whose time runs now, or ended them, which
@@ -427,11 +426,18 @@ static struct upstream *make_upstream(struct shard *s)
     return upstream__new(&config);
 }
 
+/* Whoever reads of a message may act on it. */
+static void on_writing(void *ctx)
+{
+    relay__deliver(ctx);
+}
+
 static bool open_transports(struct shard *s)
 {
     if (!transports__open(&s->transports, &s->loop, s->broker->limits.close_seconds, now_of, s))
         return false;
     s->transports.metrics = s->metrics;
+    s->transports.writing = on_writing;
     transports__set_limits(&s->transports, s->broker->limits.message_bytes,
                            s->broker->limits.frames_per_second);
     return true;
@@ -529,6 +535,7 @@ void shard__free(struct shard *s)
     if (!s)
         return;
     uv_prepare_stop(&s->turn);
+    relay__close(s); /* nobody is there to hear any more */
     front__close(s->front);
     if (s->core)
         transports__close(&s->transports);
@@ -537,7 +544,6 @@ void shard__free(struct shard *s)
     webhook__free(s->webhook);
     inproc__free(s->inproc);
     close_loop(s);
-    relay__close(s);
     mailbox__free(&s->mailbox, discard);
     map__free(&s->asking); /* those who asked have gone with the front */
     settings__unref(s->settings);

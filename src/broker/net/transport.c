@@ -149,6 +149,8 @@ static size_t write_pieces(struct transport *t, struct iovec *pieces, size_t cou
     ssize_t n;
 
     t->all->work++;
+    if (t->all->writing)
+        t->all->writing(t->all->ctx);
     do
         n = hand_over(t->watch.fd, pieces, count);
     while (n < 0 && errno == EINTR);

@@ -32,6 +32,7 @@ struct transports {
     uint32_t frames_per_second;   /* of one client; 0: no limit */
     unsigned close_seconds;       /* from the wish to close to the end of the socket */
     int64_t (*now_ms)(void *ctx); /* monotonic, read once a turn */
+    void (*writing)(void *ctx);   /* somebody is about to read something; may be NULL */
     void *ctx;
 };
 
