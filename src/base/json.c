@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include "base/asan.h"
 #include "base/hex.h"
 #include "base/json_plain.h"
 #include "base/json_text.h"
@@ -16,7 +17,7 @@
 /* yajl asks for five small blocks to parse anything, which took a sixth of parsing a client's
  * frame: they come from the stack, and what does not fit from malloc. With the address
  * sanitizer all do, so that it sees them. */
-#ifdef __SANITIZE_ADDRESS__
+#if ASAN_WATCHES
 #define ROOM_SIZE 0
 #else
 #define ROOM_SIZE 768

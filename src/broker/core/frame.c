@@ -1,3 +1,4 @@
+#include "base/asan.h"
 #include "broker/core/message.h"
 
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 #define STEP 64
 #define SIZES 4
 #define OVERHEAD sizeof(size_t) /* of malloc: a step less that fills its chunks */
-#ifdef __SANITIZE_ADDRESS__
+#if ASAN_WATCHES
 #define SPARE_MAX 0 /* that each of them is seen */
 #else
 #define SPARE_MAX 512 /* of each size */
@@ -22,35 +23,35 @@ static _Thread_local struct {
     unsigned count;
 } spares[SIZES];
 
-static size_t class_of(uint32_t len)
+static size_t size_class(uint32_t len)
 {
     return (sizeof(struct frame) + len + OVERHEAD - 1) / STEP;
 }
 
 static void *get(uint32_t len)
 {
-    size_t class = class_of(len);
-    struct spare *spare = class < SIZES ? spares[class].first : NULL;
+    const size_t size = size_class(len);
+    struct spare *spare = size < SIZES ? spares[size].first : NULL;
 
     if (!spare)
-        return malloc(class < SIZES ? (class + 1) * STEP - OVERHEAD : sizeof(struct frame) + len);
-    spares[class].first = spare->next;
-    spares[class].count--;
+        return malloc(size < SIZES ? (size + 1) * STEP - OVERHEAD : sizeof(struct frame) + len);
+    spares[size].first = spare->next;
+    spares[size].count--;
     return spare;
 }
 
 static void put(void *memory, uint32_t len)
 {
-    size_t class = class_of(len);
+    const size_t size = size_class(len);
     struct spare *spare = memory;
 
-    if (class >= SIZES || spares[class].count == SPARE_MAX) {
+    if (size >= SIZES || spares[size].count == SPARE_MAX) {
         free(memory);
         return;
     }
-    spare->next = spares[class].first;
-    spares[class].first = spare;
-    spares[class].count++;
+    spare->next = spares[size].first;
+    spares[size].first = spare;
+    spares[size].count++;
 }
 
 struct frame *frame__new(uint32_t len)
@@ -70,14 +71,14 @@ void frame__unref(struct frame *f)
 
 void frame__free_spare(void)
 {
-    for (size_t class = 0; class < SIZES; class ++) {
-        struct spare *spare = spares[class].first, *next;
+    for (size_t size = 0; size < SIZES; size++) {
+        struct spare *spare = spares[size].first, *next;
 
         for (; spare; spare = next) {
             next = spare->next;
             free(spare);
         }
-        spares[class].first = NULL;
-        spares[class].count = 0;
+        spares[size].first = NULL;
+        spares[size].count = 0;
     }
 }

@@ -162,6 +162,7 @@ static void broker_free(struct broker *b)
 {
     for (size_t i = 0; i < b->shard_count; i++)
         shard__free(b->shards[i]);
+    frame__free_spare(); /* of this thread */
     handler_tokens__free(b->tokens);
     entra_keys__free(b->entra);
     settings__unref(b->initial);
