@@ -294,6 +294,10 @@ static int read_user(struct reader *r)
         return 0;
     if (!names__valid_id(user))
         return refuse(r, 400, "the token's `sub` holds a control character");
+    if (str__trim(user).len != user.len)
+        return refuse(r, 400,
+                      "the token's `sub` starts or ends with white space, which would be lost on "
+                      "the way to an event handler");
     r->out->user_id = user;
     return check_lengths(r);
 }
