@@ -157,11 +157,13 @@ void settings_source__init(struct settings_source *source, int argc, char **argv
 {
     *source = (struct settings_source){.argc = argc, .argv = argv};
     buf__init(&source->text, MAX_CONFIG_FILE);
+    buf__init(&source->read, MAX_CONFIG_FILE);
 }
 
 void settings_source__free(struct settings_source *source)
 {
     buf__free(&source->text);
+    buf__free(&source->read);
 }
 
 bool settings_source__can_reread(const struct settings_source *source)
@@ -182,14 +184,15 @@ enum cli_result settings_source__read(struct settings_source *source, struct set
 }
 
 static enum ph_err reread(struct settings_source *source, struct settings *s,
-                          const struct settings *running, struct buf *text, struct diag *diag)
+                          const struct settings *running, struct diag *diag)
 {
     enum ph_err err;
 
     file__stamp(source->path, &source->stamp);
-    err = file__read(source->path, text, diag);
+    buf__reset(&source->read);
+    err = file__read(source->path, &source->read, diag);
     if (!err)
-        err = settings__parse_file(s, source->path, buf__view(text), diag);
+        err = settings__parse_file(s, source->path, buf__view(&source->read), diag);
     if (!err && read_line(source, s, false, diag) != CLI_RUN)
         err = PH_ERR_CONFIG;
     if (err)
@@ -203,20 +206,23 @@ struct settings *settings_source__reread(struct settings_source *source,
                                          struct diag *diag)
 {
     struct settings *s = settings__new();
-    struct buf text;
 
     if (!s) {
         diag__set(diag, PH_ERR_MEMORY, "out of memory");
         return NULL;
     }
-    buf__init(&text, MAX_CONFIG_FILE);
-    if (reread(source, s, running, &text, diag) != PH_OK) {
-        buf__free(&text);
+    if (reread(source, s, running, diag) != PH_OK) {
         settings__unref(s);
         return NULL;
     }
-    settings__changes(buf__view(&source->text), buf__view(&text), changes);
-    buf__free(&source->text);
-    source->text = text;
+    settings__changes(buf__view(&source->text), buf__view(&source->read), changes);
     return s;
+}
+
+void settings_source__accept(struct settings_source *source)
+{
+    struct buf before = source->text;
+
+    source->text = source->read;
+    source->read = before;
 }

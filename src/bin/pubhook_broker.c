@@ -99,9 +99,10 @@ static enum ph_err read_and_use(struct program *p, struct reload *r, struct diag
     if (broker__check(r->settings, diag))
         return PH_ERR_CONFIG;
     broker_plugins__share(p->started, r->settings);
-    return broker__configure(p->broker, r->settings, on_configured, r)
-               ? PH_OK
-               : diag__set(diag, PH_ERR_MEMORY, "out of memory");
+    if (!broker__configure(p->broker, r->settings, on_configured, r))
+        return diag__set(diag, PH_ERR_MEMORY, "out of memory");
+    settings_source__accept(&p->source);
+    return PH_OK;
 }
 
 static void reload(void *arg)

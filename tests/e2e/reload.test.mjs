@@ -4,11 +4,12 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import http from "node:http";
-import { mkdirSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { cleanup } from "./lib/cleanup.mjs";
 import { accessUrl, Inbox, jsonProtocol, openJson, openSocket, refusedStatus, serviceClient } from "./lib/clients.mjs";
+import { makeCertificates } from "./lib/eventserver.mjs";
 import { metricsOf, metricsThat } from "./lib/metrics.mjs";
 import { temporaryFolder } from "./lib/paths.mjs";
 import { patience } from "./lib/patience.mjs";
@@ -159,6 +160,20 @@ test("a wrong file keeps the old settings and says why, a right one is taken aga
   write(file, { hubs: hubs(fresh.url) });
   await broker.reloaded(/changed: hubs\.chat\.eventHandlers/);
   assert.equal(await ask(client, "e", "3"), "new: 3");
+});
+
+test("what was refused for a file that it names is a change once that is there", async (t) => {
+  const [old, fresh] = [await Handler.start(t, "old"), await Handler.start(t, "new")];
+  const { broker, file } = await startConfigured(t, { hubs: hubs(old.url) });
+  const { caFile } = makeCertificates(t);
+  const named = path.join(path.dirname(file), "issuers.pem");
+  write(file, { caFile: named, hubs: hubs(fresh.url) });
+  await broker.reloaded(/not reloaded.*issuers\.pem/);
+  copyFileSync(caFile, named);
+  broker.signal("SIGHUP");
+  await broker.reloaded(/changed: .*hubs\.chat\.eventHandlers/);
+  const client = await openJson(t, broker, "chat");
+  assert.equal(await ask(client, "e", "1"), "new: 1");
 });
 
 test("access keys, the policy for anonymous clients, metrics and the log level change", async (t) => {
