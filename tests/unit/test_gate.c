@@ -183,6 +183,64 @@ static void a_thread_asks_at_once_when_another_has_had_an_answer(void **state)
     leave(two);
 }
 
+/* Left alone for a long time, with a notice that waits. */
+static void fail_for_long(struct fixture *f, struct upstream_peer *p)
+{
+    f->handlers[0].presence_events = PRESENCE_EVENT_JOINED;
+    fail_thrice(f, p);
+    upstream__presence(p, true, STR("g"), f->now, 0);
+    for (int s = 1; s <= 4; s *= 2) {
+        kit__after(f, (int64_t)s * 1000);
+        assert_string_equal(kit__last_sent(f)->event, "joined");
+        kit__break_off(f, kit__last_sent(f), true);
+        assert_null(kit__last_sent(f)->x);
+    }
+}
+
+/* Else a user event would be behind the notice for as long as the notice waits. */
+static void what_waits_asks_when_another_thread_has_had_an_answer(void **state)
+{
+    struct upstream_peer *p, *q;
+    struct fixture *one = *state, *two = beside(one, &q);
+
+    p = left_alone(one);
+    fail_for_long(two, q);
+    be_back(one, p);
+    assert_true(kit__message(two, q, "b"));
+    assert_string_equal(kit__last_sent(two)->event, "joined");
+    assert_non_null(kit__last_sent(two)->x);
+    kit__answer(two, kit__last_sent(two), 204);
+    assert_string_equal(kit__last_sent(two)->body, "b");
+    kit__answer(two, kit__last_sent(two), 204);
+
+    fail_thrice(one, p);
+    fail_for_long(two, q);
+    be_back(one, p);
+    kit__after(two, 1000); /* no client needs to do anything */
+    assert_non_null(kit__last_sent(two)->x);
+    kit__answer(two, kit__last_sent(two), 204);
+    assert_int_equal(upstream__pending(two->up), 0);
+    leave(two);
+}
+
+static void a_probe_that_is_dropped_leaves_the_news_to_the_next(void **state)
+{
+    struct upstream_peer *p, *q;
+    struct fixture *one = *state, *two = beside(one, &q);
+
+    p = left_alone(one);
+    fail_thrice(two, q);
+    be_back(one, p);
+    assert_true(kit__message(two, q, "a"));
+    upstream__disconnected(q, STR("bye"), two->now, 0); /* takes the event back */
+    assert_int_equal(two->cancelled, 1);
+    kit__tick(two);
+    assert_string_equal(kit__last_sent(two)->event, "disconnected");
+    kit__answer(two, kit__last_sent(two), 204);
+    assert_int_equal(upstream__pending(two->up), 0);
+    leave(two);
+}
+
 static void notices_wait_for_a_handler_that_is_left_alone(void **state)
 {
     struct fixture *f = *state;
@@ -690,6 +748,8 @@ int main(void)
         WITH_FIXTURE(an_answer_lets_all_in_again),
         WITH_FIXTURE(threads_tell_together_that_a_handler_is_down_and_is_back),
         WITH_FIXTURE(a_thread_asks_at_once_when_another_has_had_an_answer),
+        WITH_FIXTURE(what_waits_asks_when_another_thread_has_had_an_answer),
+        WITH_FIXTURE(a_probe_that_is_dropped_leaves_the_news_to_the_next),
         WITH_FIXTURE(notices_wait_for_a_handler_that_is_left_alone),
         WITH_FIXTURE(notices_wait_a_hundred_seconds),
         WITH_FIXTURE(a_notice_that_waited_in_vain_failed_for_the_breaker),

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define SHOWN_MAX 4096 /* of a URL template in texts */
+#define NEWS_MS 1000   /* between looks at what other threads have found out */
 
 struct gate {
     struct deadline due; /* of a probe, while somebody waits; first member */
@@ -27,7 +28,9 @@ struct gate {
     bool look; /* all who wait are to see that it is shut: some cannot wait for a probe */
     int64_t shut_ms, wait_ms, retry_ms;
     struct upstream_outage *outage, own_outage;
-    unsigned opened; /* of the outage, when this one shut or began its last probe */
+    unsigned opened;        /* of the outage, when this one shut or began its last probe */
+    unsigned opened_before; /* ... when it did so before the probe that is under way */
+    int64_t news_ms;        /* when to see next what other threads have found out */
     char last_failure[256];
     char why[GATE_WHY_MAX];
     char *shown; /* for the log; behind the identity in `text` */
@@ -190,6 +193,33 @@ void gate__free_all(struct upstream *up)
     map__free(&up->gates);
 }
 
+/* --- when to look --------------------------------------------------------------------- */
+
+/* The handler has answered another thread since this one asked. */
+static bool has_been_back(const struct gate *g)
+{
+    return atomic_load(&g->outage->opened) != g->opened;
+}
+
+/* Nobody tells a shut gate that the handler is back: it looks. */
+static int64_t next_look_ms(const struct gate *g)
+{
+    if (g->look || !g->shut || has_been_back(g))
+        return 0;
+    return g->news_ms < g->retry_ms ? g->news_ms : g->retry_ms;
+}
+
+/* Those who wait are called from upstream__tick alone, whatever lets them in. */
+static void set_due(struct gate *g)
+{
+    struct deadlines *ds = &g->up->gate_deadlines;
+
+    if (!g->first || (!g->look && (g->shut ? g->probe != NULL : g->running >= g->max_running)))
+        deadlines__clear(ds, &g->due);
+    else
+        deadlines__set(ds, &g->due, next_look_ms(g));
+}
+
 /* --- what waits --------------------------------------------------------------------- */
 
 /* A handler should learn of every client that comes and goes. They have more room than the
@@ -228,9 +258,12 @@ void gate__lost(struct gate *g, enum ph_event_kind kind)
     g->losing = true;
 }
 
+/* It may be queued behind a notice that waits here: that one is to probe for it. */
 void gate__add(struct gate *g)
 {
     g->queued++;
+    if (g->shut)
+        set_due(g);
 }
 
 void gate__remove(struct gate *g)
@@ -249,17 +282,6 @@ bool gate__take_place(struct gate *g, const struct exchange *x)
         return false;
     g->running++;
     return true;
-}
-
-/* Those who wait are called from upstream__tick alone, whatever lets them in. */
-static void set_due(struct gate *g)
-{
-    struct deadlines *ds = &g->up->gate_deadlines;
-
-    if (!g->first || (!g->look && (g->shut ? g->probe != NULL : g->running >= g->max_running)))
-        deadlines__clear(ds, &g->due);
-    else
-        deadlines__set(ds, &g->due, g->shut && !g->look ? g->retry_ms : 0);
 }
 
 void gate__wait(struct gate *g, struct gate_waiter *w, bool first)
@@ -302,12 +324,6 @@ void gate__leave_place(struct gate *g)
     set_due(g);
 }
 
-/* The handler has answered another thread since this one asked. */
-static bool has_been_back(const struct gate *g)
-{
-    return atomic_load(&g->outage->opened) != g->opened;
-}
-
 bool gate__lets_none_in(const struct gate *g, int64_t now_ms)
 {
     return g->shut && (g->probe || (now_ms < g->retry_ms && !has_been_back(g)));
@@ -338,6 +354,7 @@ void gate__due(struct deadline *d, int64_t now_ms)
         w->enter(w, now_ms);
     }
     g->look = g->admitting = false;
+    g->news_ms = now_ms + NEWS_MS;
     set_due(g);
 }
 
@@ -353,6 +370,7 @@ bool gate__probe(struct gate *g, const struct exchange *x, int64_t now_ms)
     if (!g->shut || gate__lets_none_in(g, now_ms))
         return false;
     g->probe = x;
+    g->opened_before = g->opened;
     g->opened = atomic_load(&g->outage->opened);
     set_due(g);
     return true;
@@ -368,6 +386,7 @@ void gate__no_probe(struct gate *g, const struct exchange *x)
     if (g->probe != x)
         return;
     g->probe = NULL;
+    g->opened = g->opened_before;
     set_due(g);
 }
 

@@ -32,9 +32,10 @@
  * has 10 s for it at least.
  *
  * Each thread has gates of its own and finds out for itself that a handler is down. When the
- * handler has answered one thread, the others need not wait for their time to ask. That it is left
- * alone, and that it answers again, is told once, by the thread that finds it out first, with what
- * has failed on all of them; and what /metrics says is what was told. */
+ * handler has answered one thread, the others need not wait for their time to ask: the next event
+ * sees it, and what waits looks each second. That it is left alone, and that it answers again, is
+ * told once, by the thread that finds it out first, with what has failed on all of them; and what
+ * /metrics says is what was told. */
 #ifndef BROKER_UPSTREAM_UPSTREAM_H
 #define BROKER_UPSTREAM_UPSTREAM_H
 
