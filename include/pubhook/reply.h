@@ -26,7 +26,8 @@ struct ph_reply;
 
 /** Accept a connect event; what the functions below do not set stays as the client's token says. */
 PH_API struct ph_reply *ph_reply_accept(void);
-/** The connection's user id, in place of the token's; "" for no user. Accept only. */
+/** The connection's user id, in place of the token's; "" for no user. UTF-8 without control
+ * characters and without white space at its ends. Accept only. */
 PH_API void ph_reply_set_user_id(struct ph_reply *reply, const char *user_id);
 /** Join a group from the start (1 to 1024 characters, not all blank). The groups given here
  *  replace those of the token. Accept only. */

@@ -96,8 +96,15 @@ struct ph_reply *ph_reply_accept(void)
 
 void ph_reply_set_user_id(struct ph_reply *reply, const char *user_id)
 {
-    if (may_set(reply, user_id))
-        reply->user_id = reply__copy(reply, str__of(user_id));
+    struct str id = str__of(user_id);
+
+    if (!may_set(reply, user_id))
+        return;
+    if (id.len > 0 && (!names__valid_id(id) || str__trim(id).len != id.len))
+        reply__fail(reply, "a user id must be UTF-8 without control characters and without white "
+                           "space at its ends, because later events carry it in a header");
+    else
+        reply->user_id = reply__copy(reply, id);
 }
 
 void ph_reply_add_group(struct ph_reply *reply, const char *group)

@@ -320,6 +320,9 @@ static void wrong_values_spoil_a_reply(void **state)
     struct ph_reply *const replies[] = {
         accept_with(ph_reply_set_user_id, NULL),
         accept_with(ph_reply_set_user_id, "\xff"),
+        accept_with(ph_reply_set_user_id, "a\nb"),
+        accept_with(ph_reply_set_user_id, " bob"),
+        accept_with(ph_reply_set_user_id, "bob\t"),
         accept_with(ph_reply_add_group, ""),
         accept_with(ph_reply_add_group, " \t"),
         accept_with(ph_reply_add_group, "\xff"),
