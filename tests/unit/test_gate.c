@@ -400,6 +400,34 @@ static void a_notice_that_is_late_to_its_turn_is_sent(void **state)
     assert_int_equal(kit__outcomes(f, METRIC_JOINED, OUTCOME_OK), 1);
 }
 
+/* ... even if it has to wait for a place. */
+static void a_notice_that_is_late_to_its_turn_waits_for_a_place(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p, *other;
+    struct sent *slow;
+
+    f->handlers[0].presence_events = PRESENCE_EVENT_JOINED;
+    f->handlers[0].max_requests = 1;
+    other = kit__established(f);
+    p = kit__established(f);
+    assert_true(kit__message(f, p, "slow"));
+    slow = kit__last_sent(f);
+    upstream__presence(p, true, STR("g"), f->now, 0);
+    kit__after(f, 1);
+    assert_true(kit__message(f, other, "before it"));
+    kit__after(f, UPSTREAM_TIMEOUT_MS - 1);
+    time_out(f, slow);
+    assert_string_equal(kit__last_sent(f)->body, "before it");
+    kit__after(f, UPSTREAM_LEAST_MS - 1);
+    kit__answer(f, kit__last_sent(f), 204);
+    assert_string_equal(kit__last_sent(f)->event, "joined");
+    assert_int_equal(kit__last_sent(f)->timeout_ms, UPSTREAM_LEAST_MS);
+    kit__answer(f, kit__last_sent(f), 204);
+    assert_int_equal(kit__outcomes(f, METRIC_JOINED, OUTCOME_OK), 1);
+    assert_int_equal(kit__failures(f, FAILURE_QUEUE_FULL), 0);
+}
+
 /* What was sent before the gate shut says nothing of the probe that is under way. */
 static void only_its_own_failure_ends_a_probe(void **state)
 {
@@ -757,6 +785,7 @@ int main(void)
         WITH_FIXTURE(a_notice_that_comes_last_to_a_shut_gate_has_little_time),
         WITH_FIXTURE(notices_of_a_connection_are_lost_together),
         WITH_FIXTURE(a_notice_that_is_late_to_its_turn_is_sent),
+        WITH_FIXTURE(a_notice_that_is_late_to_its_turn_waits_for_a_place),
         WITH_FIXTURE(only_its_own_failure_ends_a_probe),
         WITH_FIXTURE(a_probe_waits_for_its_own_validation),
         WITH_FIXTURE(a_probe_that_has_to_validate_waits_for_no_other),

@@ -150,6 +150,8 @@ static void enter(struct upstream_peer *p, int64_t now_ms)
     int64_t until_ms = waits_until(q, now_ms);
     bool patient = is_notice(q->event.kind) && now_ms < until_ms;
 
+    if (until_ms < now_ms + UPSTREAM_LEAST_MS) /* a place may come free */
+        until_ms = now_ms + UPSTREAM_LEAST_MS;
     if (exchange__enter(&p->exchange, q->gate, patient, until_ms, resume, now_ms) != EXCHANGE_IN)
         return;
     if (q->handler->app)
