@@ -768,6 +768,43 @@ static void other_settings_forget_what_is_unused(void **state)
     assert_true(f->event.success);
 }
 
+/* The settings change while a notice waits at a gate that is shut, and is lost there. */
+static void lose_a_notice_of_former_settings(struct fixture *f, bool removed)
+{
+    struct upstream_peer *other, *p;
+
+    f->outage = &f->shared;
+    other = kit__established(f);
+    p = left_alone(f);
+    upstream__disconnected(p, STR("bye"), f->now, 0);
+    f->hubs[0].handler_count = removed ? 0 : 1;
+    upstream__configure(f->up, &f->settings);
+    assert_int_equal(kit__message(f, other, "a"), removed);
+    assert_int_equal(upstream__pending(f->up), 1);
+    assert_true(atomic_load(&f->shared.told));
+    kit__after(f, UPSTREAM_TIMEOUT_MS);
+    assert_int_equal(upstream__pending(f->up), 0);
+}
+
+/* Else /metrics would count it as left alone for ever. */
+static void a_handler_that_is_removed_is_forgotten_when_nothing_waits(void **state)
+{
+    struct fixture *f = *state;
+
+    lose_a_notice_of_former_settings(f, true);
+    assert_false(atomic_load(&f->shared.told));
+    assert_int_equal(atomic_load(&f->shared.shut), 0);
+}
+
+static void a_handler_that_is_asked_under_new_settings_is_not_forgotten(void **state)
+{
+    struct fixture *f = *state;
+
+    lose_a_notice_of_former_settings(f, false);
+    assert_true(atomic_load(&f->shared.told));
+    assert_int_equal(atomic_load(&f->shared.shut), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -801,6 +838,8 @@ int main(void)
         WITH_FIXTURE(nobody_waits_for_ever_for_a_place),
         WITH_FIXTURE(a_handler_has_so_many_events_waiting),
         WITH_FIXTURE(other_settings_forget_what_is_unused),
+        WITH_FIXTURE(a_handler_that_is_removed_is_forgotten_when_nothing_waits),
+        WITH_FIXTURE(a_handler_that_is_asked_under_new_settings_is_not_forgotten),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@ struct gate {
     struct upstream *up;
     size_t refs;   /* events that it is the gate of */
     size_t queued; /* of these, in a peer's queue */
+    bool former;   /* the settings have changed since it was last looked for */
     bool losing;   /* events are lost for want of room, which has been told */
     unsigned running;
     bool admitting; /* those who wait; others come behind them */
@@ -147,14 +148,18 @@ struct gate *gate__of(struct upstream *up, const struct event_handler *handler, 
     if (!g)
         return NULL;
     set_limits(g, handler);
+    g->former = false;
     g->refs++;
     return g;
 }
 
 void gate__unref(struct gate *g)
 {
-    if (g)
-        g->refs--;
+    if (!g)
+        return;
+    g->refs--;
+    if (g->former && g->refs == 0)
+        g->up->gates_unused = true;
 }
 
 static void gate_free(struct gate *g)
@@ -171,17 +176,27 @@ void gate__forget_unused(struct upstream *up)
     struct gate *g;
     bool found = true;
 
+    up->gates_unused = false;
     up->recent.handler = NULL;
     while (found) { /* a map must not change under map__next */
         found = false;
         for (uint32_t at = 0; !found && (g = map__next(&up->gates, &at));) {
-            found = g->refs == 0;
+            found = g->former && g->refs == 0;
             if (found) {
                 map__remove(&up->gates, g->identity);
                 gate_free(g);
             }
         }
     }
+}
+
+void gate__settings_changed(struct upstream *up)
+{
+    struct gate *g;
+
+    for (uint32_t at = 0; (g = map__next(&up->gates, &at));)
+        g->former = true;
+    gate__forget_unused(up);
 }
 
 void gate__free_all(struct upstream *up)

@@ -30,7 +30,10 @@ struct gate_waiter {
 struct gate *gate__of(struct upstream *up, const struct event_handler *handler, struct str hub);
 /* NULL is fine. What the gate knows is kept until the settings change. */
 void gate__unref(struct gate *g);
-/* The settings have changed: gates that nobody uses go. */
+/* Gates go that nobody uses; the others when nobody does any more, unless gate__of finds them by
+ * then. */
+void gate__settings_changed(struct upstream *up);
+/* ... which struct upstream's gates_unused says. */
 void gate__forget_unused(struct upstream *up);
 void gate__free_all(struct upstream *up);
 /* The key of an entry in struct upstream's map. */

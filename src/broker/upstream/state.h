@@ -14,6 +14,7 @@ struct upstream {
         const struct event_handler *handler; /* in the settings; NULL: none */
         struct gate *gate;
     } recent;
+    bool gates_unused;      /* of former settings; they go at the next tick */
     struct map validations; /* validation URL -> struct validation */
     struct upstream_peer *peers;
     struct spare_events spare_events;

@@ -48,7 +48,7 @@ void upstream__configure(struct upstream *up, const struct settings *settings)
     up->config.settings = settings__ref(settings);
     up->settings_count++;
     validation__forget(up);
-    gate__forget_unused(up);
+    gate__settings_changed(up);
     settings__unref(old);
 }
 
@@ -83,6 +83,8 @@ int64_t upstream__tick(struct upstream *up, int64_t now_ms)
         if (of_gate)
             gate__due(of_gate, now_ms);
     } while (of_exchange || of_gate);
+    if (up->gates_unused)
+        gate__forget_unused(up);
     return next_of(&up->deadlines) < next_of(&up->gate_deadlines) ? next_of(&up->deadlines)
                                                                   : next_of(&up->gate_deadlines);
 }
