@@ -147,11 +147,9 @@ static int64_t waits_until(const struct queued_event *q, int64_t now_ms)
 static void enter(struct upstream_peer *p, int64_t now_ms)
 {
     const struct queued_event *q = p->first;
-    int64_t until_ms = waits_until(q, now_ms);
-    bool patient = is_notice(q->event.kind) && now_ms < until_ms;
+    const int64_t until_ms = waits_until(q, now_ms);
+    const bool patient = is_notice(q->event.kind) && now_ms < until_ms;
 
-    if (until_ms < now_ms + UPSTREAM_LEAST_MS) /* a place may come free */
-        until_ms = now_ms + UPSTREAM_LEAST_MS;
     if (exchange__enter(&p->exchange, q->gate, patient, until_ms, resume, now_ms) != EXCHANGE_IN)
         return;
     if (q->handler->app)

@@ -46,6 +46,13 @@ static void refuse(struct exchange *x, int64_t now_ms)
     x->refused = true;
 }
 
+/* However late it is: a place may come free, and the handler has time to answer. */
+static void give_time(struct exchange *x, int64_t now_ms)
+{
+    if (x->ends_ms < now_ms + UPSTREAM_LEAST_MS)
+        x->ends_ms = now_ms + UPSTREAM_LEAST_MS;
+}
+
 /* True when nothing stands in the way of this exchange; else it waits or is settled. */
 static bool passes(struct exchange *x, exchange_resume_fn *resume, int64_t now_ms)
 {
@@ -65,6 +72,7 @@ enum exchange_entry exchange__enter(struct exchange *x, struct gate *gate, bool 
         x->gate = gate;
         x->patient = patient;
         x->ends_ms = ends_ms;
+        give_time(x, now_ms);
     }
     if (passes(x, resume, now_ms))
         return EXCHANGE_IN;
@@ -104,13 +112,6 @@ static void out_of_memory(struct exchange *x, int64_t now_ms)
     exchange__settle(x, "out of memory", now_ms);
 }
 
-/* However long it has waited for its turn, the handler has time to answer. */
-static void begin_tries(struct exchange *x, int64_t now_ms)
-{
-    if (x->ends_ms < now_ms + UPSTREAM_LEAST_MS)
-        x->ends_ms = now_ms + UPSTREAM_LEAST_MS;
-}
-
 /* The token is not for the validation, and is not kept longer than it takes. */
 static void send(struct exchange *x, int64_t now_ms)
 {
@@ -127,7 +128,7 @@ static void send(struct exchange *x, int64_t now_ms)
     x->request.bearer = x->auth ? str__of(token.text) : STR_NONE;
     x->token_serial = x->auth ? token.serial : 0;
     if (x->tries == 0)
-        begin_tries(x, now_ms);
+        give_time(x, now_ms);
     x->request.timeout_ms = now_ms < x->ends_ms ? x->ends_ms - now_ms : 1; /* a late tick */
     x->shell = NULL;
     x->tries++;

@@ -49,7 +49,8 @@ enum exchange_entry { EXCHANGE_IN, EXCHANGE_WAITS, EXCHANGE_REFUSED };
 
 /* Before anything is done for an event: may it be sent? EXCHANGE_WAITS: `resume` is called
  * later, and finishes are as below. EXCHANGE_REFUSED: it has been settled. Nothing waits
- * longer than until `ends_ms`. `gate` lives until `finished` or exchange__stop. */
+ * longer than until `ends_ms`, or UPSTREAM_LEAST_MS if that is later. `gate` lives until `finished`
+ * or exchange__stop. */
 enum exchange_entry exchange__enter(struct exchange *x, struct gate *gate, bool patient,
                                     int64_t ends_ms, exchange_resume_fn *resume, int64_t now_ms);
 /* For an event that has entered and for which validation has found out: the handler was

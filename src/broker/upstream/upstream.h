@@ -53,7 +53,7 @@ struct upstream_peer; /* one client connection, from its connect event to its di
 struct exchange;      /* one HTTP request under way */
 
 #define UPSTREAM_TIMEOUT_MS 100000
-#define UPSTREAM_LEAST_MS 10000 /* that the handler has, once it is asked */
+#define UPSTREAM_LEAST_MS 10000 /* for a place from its turn on, and for the handler once asked */
 #define UPSTREAM_MAX_RESPONSE (16u << 20)
 #define UPSTREAM_MAX_TOKEN 8192
 #define UPSTREAM_PEER_QUEUE 256        /* events waiting for one connection */
