@@ -1,5 +1,4 @@
-/* Does the address sanitizer watch? Then memory is asked for piece by piece, so that it sees each.
- */
+/* Does the address sanitizer watch? Then memory is asked for piece by piece: it sees each. */
 #ifndef BASE_ASAN_H
 #define BASE_ASAN_H
 

@@ -137,11 +137,6 @@ static void wake(void *reader)
     uv_async_send(&p->wake);
 }
 
-static void discard(struct letter *letter)
-{
-    letter->open(letter, NULL);
-}
-
 /* --- Run ------------------------------------------------------------------------------ */
 
 /* Every client is an open file. The kernel's table of them grows by doubling, and as soon as
@@ -312,7 +307,7 @@ static bool open_loop(struct program *p)
 
 static void close_loop(struct program *p)
 {
-    mailbox__free(&p->mailbox, discard);
+    mailbox__free(&p->mailbox, letter__discard);
     uv_walk(&p->loop, close_handle, NULL);
     uv_run(&p->loop, UV_RUN_DEFAULT);
     uv_loop_close(&p->loop);

@@ -24,6 +24,11 @@ static struct letter *take_all(struct mailbox *m)
     return first;
 }
 
+void letter__discard(struct letter *letter)
+{
+    letter->open(letter, NULL);
+}
+
 void mailbox__free(struct mailbox *m, void (*discard)(struct letter *letter))
 {
     struct letter *letter = take_all(m);

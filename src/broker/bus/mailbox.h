@@ -15,7 +15,8 @@
 struct letter {
     struct letter *next;
     size_t size; /* bytes that it holds on to, about */
-    /* Called on the reader's thread; frees the letter. `reader` is the mailbox's. */
+    /* Called on the reader's thread; frees the letter. `reader` is the mailbox's; NULL: there is
+     * none any more. */
     void (*open)(struct letter *letter, void *reader);
 };
 
@@ -37,6 +38,8 @@ struct mailbox {
 void mailbox__init(struct mailbox *m, void (*wake)(void *reader), void *reader);
 /* Opens nothing: letters still inside are handed to `discard` or leak if it is NULL. */
 void mailbox__free(struct mailbox *m, void (*discard)(struct letter *letter));
+/* Lets go of a letter that nobody reads: `open` without a reader. */
+void letter__discard(struct letter *letter);
 /* Any thread. Wakes the reader when the box was empty. */
 void mailbox__post(struct mailbox *m, struct letter *letter);
 void postbag__add(struct postbag *bag, struct letter *letter);

@@ -508,11 +508,6 @@ bool shard__start(struct shard *s)
     return s->started;
 }
 
-static void discard(struct letter *letter)
-{
-    letter->open(letter, NULL);
-}
-
 static void close_loop(struct shard *s)
 {
     uv_close((uv_handle_t *)&s->wake, NULL);
@@ -544,7 +539,7 @@ void shard__free(struct shard *s)
     webhook__free(s->webhook);
     inproc__free(s->inproc);
     close_loop(s);
-    mailbox__free(&s->mailbox, discard);
+    mailbox__free(&s->mailbox, letter__discard);
     map__free(&s->asking); /* those who asked have gone with the front */
     settings__unref(s->settings);
     metrics__free(s->metrics);
