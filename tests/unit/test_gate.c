@@ -360,6 +360,56 @@ static void a_notice_that_comes_last_to_a_shut_gate_has_little_time(void **state
     assert_int_equal(upstream__pending(f->up), 0);
 }
 
+/* Asks for a notice from 500 ms after it happened on, each second until its last 500 ms. */
+static void probe_to_the_end(struct fixture *f)
+{
+    struct upstream_peer *p;
+
+    f->handlers[0].breaker_seconds = 1;
+    p = left_alone(f);
+    kit__after(f, 500);
+    upstream__disconnected(p, STR("bye"), f->now, 0);
+    kit__after(f, 500);
+    for (int s = 0; s < 99; s++) {
+        assert_string_equal(kit__last_sent(f)->event, "disconnected");
+        kit__break_off(f, kit__last_sent(f), true);
+        kit__after(f, 1000);
+        if (strcmp(kit__last_sent(f)->method, "OPTIONS") == 0)
+            kit__consent(f);
+    }
+}
+
+/* ... but when it is asked, the handler has time to answer; the notice is not kept for longer. */
+static void the_last_probe_of_a_notice_leaves_time_to_answer(void **state)
+{
+    struct fixture *f = *state;
+
+    probe_to_the_end(f);
+    assert_int_equal(kit__last_sent(f)->timeout_ms, UPSTREAM_LEAST_MS);
+    kit__after(f, 100);
+    kit__break_off(f, kit__last_sent(f), true);
+    kit__after(f, 399);
+    assert_int_equal(upstream__pending(f->up), 1);
+    kit__after(f, 1);
+    assert_int_equal(upstream__pending(f->up), 0);
+    assert_int_equal(kit__outcomes(f, METRIC_DISCONNECTED, OUTCOME_FAILED), 1);
+}
+
+static void the_last_probe_of_a_notice_leaves_a_plugin_time_to_answer(void **state)
+{
+    struct fixture *f = *state;
+    int app;
+
+    f->handlers[0].app = &app;
+    f->handlers[0].plugin = STR("chat.so");
+    probe_to_the_end(f);
+    assert_true(kit__after(f, UPSTREAM_LEAST_MS - 1) == f->now + 1);
+    assert_int_equal(f->cancelled, 0);
+    kit__after(f, 1);
+    assert_int_equal(f->cancelled, 1);
+    assert_int_equal(upstream__pending(f->up), 0);
+}
+
 /* Each would wait a hundred seconds in its turn. */
 static void notices_of_a_connection_are_lost_together(void **state)
 {
@@ -426,6 +476,52 @@ static void a_notice_that_is_late_to_its_turn_waits_for_a_place(void **state)
     kit__answer(f, kit__last_sent(f), 204);
     assert_int_equal(kit__outcomes(f, METRIC_JOINED, OUTCOME_OK), 1);
     assert_int_equal(kit__failures(f, FAILURE_QUEUE_FULL), 0);
+}
+
+/* A try that had to wait for a place is not sent for nothing. */
+static void a_further_try_that_waited_for_a_place_has_time(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p, *other;
+
+    f->handlers[0].max_requests = 1;
+    other = kit__established(f);
+    p = kit__established(f);
+    assert_true(kit__message(f, p, "again"));
+    f->now += 95000;
+    kit__break_off(f, kit__last_sent(f), true); /* the next try would be at 96,000 */
+    assert_true(kit__message(f, other, "between"));
+    kit__after(f, 4999);
+    assert_string_equal(kit__last_sent(f)->body, "between");
+    kit__answer(f, kit__last_sent(f), 204);
+    assert_string_equal(kit__last_sent(f)->body, "again");
+    assert_int_equal(kit__last_sent(f)->timeout_ms, UPSTREAM_LEAST_MS);
+    f->now += 1;
+    kit__break_off(f, kit__last_sent(f), true);
+    assert_int_equal(f->event.calls, 2); /* there is no other */
+    assert_false(f->event.success);
+}
+
+/* Nor is one that is to find out for all others whether the handler is there. */
+static void a_further_try_that_probes_has_time(void **state)
+{
+    struct fixture *f = *state;
+    struct upstream_peer *p, *other;
+
+    f->handlers[0].breaker_failures = 1;
+    other = kit__established(f);
+    p = kit__established(f);
+    assert_true(kit__message(f, p, "late"));
+    f->now += 95000;
+    kit__break_off(f, kit__last_sent(f), true);
+    kit__after(f, 1000);
+    f->now += 900;
+    kit__break_off(f, kit__last_sent(f), true); /* the next try will be at 99,900 */
+    assert_true(kit__message(f, other, "slow"));
+    time_out(f, kit__last_sent(f));
+    kit__after(f, 3000);
+    assert_string_equal(kit__last_sent(f)->body, "late");
+    assert_int_equal(kit__last_sent(f)->timeout_ms, UPSTREAM_LEAST_MS);
 }
 
 /* What was sent before the gate shut says nothing of the probe that is under way. */
@@ -820,9 +916,13 @@ int main(void)
         WITH_FIXTURE(a_notice_that_waited_in_vain_failed_for_the_breaker),
         WITH_FIXTURE(a_notice_has_its_time_once),
         WITH_FIXTURE(a_notice_that_comes_last_to_a_shut_gate_has_little_time),
+        WITH_FIXTURE(the_last_probe_of_a_notice_leaves_time_to_answer),
+        WITH_FIXTURE(the_last_probe_of_a_notice_leaves_a_plugin_time_to_answer),
         WITH_FIXTURE(notices_of_a_connection_are_lost_together),
         WITH_FIXTURE(a_notice_that_is_late_to_its_turn_is_sent),
         WITH_FIXTURE(a_notice_that_is_late_to_its_turn_waits_for_a_place),
+        WITH_FIXTURE(a_further_try_that_waited_for_a_place_has_time),
+        WITH_FIXTURE(a_further_try_that_probes_has_time),
         WITH_FIXTURE(only_its_own_failure_ends_a_probe),
         WITH_FIXTURE(a_probe_waits_for_its_own_validation),
         WITH_FIXTURE(a_probe_that_has_to_validate_waits_for_no_other),

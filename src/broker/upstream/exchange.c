@@ -29,6 +29,7 @@ static void turn_has_come(struct gate_waiter *w, int64_t now_ms)
     struct exchange *x = (struct exchange *)((char *)w - offsetof(struct exchange, waiter));
 
     deadlines__clear(&x->up->deadlines, &x->due);
+    x->waited = true;
     x->resume(x, now_ms);
 }
 
@@ -112,6 +113,17 @@ static void out_of_memory(struct exchange *x, int64_t now_ms)
     exchange__settle(x, "out of memory", now_ms);
 }
 
+/* What has waited for this try, or asks for all others, is not asked for nothing. It has no more
+ * tries by that, for `ends_ms` stays. */
+static int64_t time_for_try(const struct exchange *x, int64_t now_ms)
+{
+    const bool matters = x->waited || (x->gate && gate__is_probe(x->gate, x));
+    const int64_t least_ms = matters ? UPSTREAM_LEAST_MS : 1; /* a late tick */
+    const int64_t left_ms = x->ends_ms - now_ms;
+
+    return left_ms > least_ms ? left_ms : least_ms;
+}
+
 /* The token is not for the validation, and is not kept longer than it takes. */
 static void send(struct exchange *x, int64_t now_ms)
 {
@@ -129,7 +141,8 @@ static void send(struct exchange *x, int64_t now_ms)
     x->token_serial = x->auth ? token.serial : 0;
     if (x->tries == 0)
         give_time(x, now_ms);
-    x->request.timeout_ms = now_ms < x->ends_ms ? x->ends_ms - now_ms : 1; /* a late tick */
+    x->request.timeout_ms = time_for_try(x, now_ms);
+    x->waited = false;
     x->shell = NULL;
     x->tries++;
     x->under_way = up->config.ops->send(up->config.ctx, x, &x->request);
@@ -137,7 +150,7 @@ static void send(struct exchange *x, int64_t now_ms)
     if (!x->under_way)
         out_of_memory(x, now_ms);
     else if (x->request.app) /* the network has its own clock; a handler's thread has none */
-        deadlines__set(&up->deadlines, &x->due, x->ends_ms);
+        deadlines__set(&up->deadlines, &x->due, now_ms + x->request.timeout_ms);
 }
 
 static void attempt(struct exchange *x, int64_t now_ms)

@@ -21,7 +21,8 @@ struct exchange {
     exchange_finished_fn *finished;
     exchange_target_fn *target; /* for texts, made when there is one: route__show */
     struct upstream_request request;
-    int64_t ends_ms; /* no answer after this */
+    int64_t ends_ms; /* no try begins after this, and none lasts longer, but for the least time
+                        of one that has waited or probes */
     unsigned tries;
     bool under_way; /* the shell has it */
     bool settled;   /* no request: `verdict` at the next tick */
@@ -29,6 +30,7 @@ struct exchange {
     const char *verdict;
     struct gate *gate; /* NULL: of a validation, or between events */
     bool patient;      /* rather waits at a shut gate than fails */
+    bool waited;       /* ... there or for a place, before the try that comes */
     struct gate_waiter waiter;
     exchange_resume_fn *resume;      /* behind the gate */
     const struct handler_auth *auth; /* NULL: requests carry no token */

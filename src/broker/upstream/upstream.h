@@ -29,7 +29,7 @@
  * A notice has its 100 s once, from when it happened, so that those of a connection, one behind
  * the other, do not wait 100 s each. One that is late to its turn, because the handler was slow
  * with what came before, is lost at a shut gate and else sent. From its turn on it may wait 10 s
- * at least; and whatever has waited, the handler has 10 s for it at least.
+ * at least; and each time that the handler is asked for what has waited, it has 10 s at least.
  *
  * Each thread has gates of its own and finds out for itself that a handler is down. When the
  * handler has answered one thread, the others need not wait for their time to ask: the next event
