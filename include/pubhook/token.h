@@ -20,7 +20,7 @@ enum ph_client_protocol {
 
 /** Zero and NULL mean the default. New members come at the end. */
 struct ph_token_options {
-    const char *user_id;       /* NULL: anonymous */
+    const char *user_id;       /* NULL: anonymous; no control characters, no blank ends */
     const char *const *roles;  /* NULL-terminated, or NULL */
     const char *const *groups; /* groups joined at connect; NULL-terminated, or NULL */
     unsigned minutes;          /* lifetime; 0 means 60 */

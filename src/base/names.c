@@ -24,6 +24,20 @@ bool names__valid_id(struct str id)
     return id.len > 0 && utf8__valid(id) && !str__has_control(id);
 }
 
+const char *names__user_fault(struct str id)
+{
+    if (id.len == 0)
+        return "is empty";
+    if (!utf8__valid(id))
+        return "is not UTF-8";
+    if (str__has_control(id))
+        return "holds a control character";
+    if (str__trim(id).len != id.len)
+        return "starts or ends with white space, which would be lost on the way to an event "
+               "handler";
+    return NULL;
+}
+
 static bool is_letter(char c)
 {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');

@@ -10,9 +10,11 @@
 
 /* A group name: 1 to NAMES_GROUP_MAX characters of UTF-8, not all white space. */
 bool names__valid_group(struct str name);
-/* A user or connection id from outside: not empty, UTF-8, and free of control
- * characters, because it travels in HTTP headers of events. */
+/* An id that a client gives to what it begins: not empty, UTF-8, and free of control characters. */
 bool names__valid_id(struct str id);
+/* What is wrong with a user's id from outside, to be put behind its name; NULL: nothing. All later
+ * events of the user carry it in a header. */
+const char *names__user_fault(struct str id);
 /* ^[A-Za-z][A-Za-z0-9_`,.[\]]{0,127}$ */
 bool names__valid_hub(struct str name);
 /* A user event's: ^[A-Za-z][A-Za-z0-9_.-]{0,127}$ (section 2.1) */

@@ -98,6 +98,9 @@ enum ph_err values__add(struct values *list, const char *value, struct diag *dia
 enum ph_err values__add_pair(struct values *list, const char *value, struct diag *diag);
 void values__pair(const char *item, struct str *name, struct str *value);
 
+/* For setters: the user of a token. */
+enum ph_err values__user(const char *value, const char **user, struct diag *diag);
+
 /* Setters of the usual kinds; `settings` is the verb's own structure. */
 #define VERB_STRING(name, member)                                                                  \
     static enum ph_err name(void *settings, const char *value, struct diag *diag)                  \
@@ -107,6 +110,13 @@ void values__pair(const char *item, struct str *name, struct str *value);
         (void)diag;                                                                                \
         s->member = value;                                                                         \
         return PH_OK;                                                                              \
+    }
+#define VERB_USER(name, member)                                                                    \
+    static enum ph_err name(void *settings, const char *value, struct diag *diag)                  \
+    {                                                                                              \
+        struct settings *s = settings;                                                             \
+                                                                                                   \
+        return values__user(value, &s->member, diag);                                              \
     }
 #define VERB_FLAG(name, member)                                                                    \
     static enum ph_err name(void *settings, const char *value, struct diag *diag)                  \

@@ -1,3 +1,4 @@
+#include "base/names.h"
 #include "bin/pubhook.h"
 #include "bin/show.h"
 
@@ -55,6 +56,14 @@ void values__pair(const char *item, struct str *name, struct str *value)
 {
     *value = str__of(item);
     str__split(value, '=', name);
+}
+
+enum ph_err values__user(const char *value, const char **user, struct diag *diag)
+{
+    const char *fault = names__user_fault(str__of(value));
+
+    *user = value;
+    return fault ? diag__set(diag, PH_ERR_ARGUMENT, "the user id %s", fault) : PH_OK;
 }
 
 int common__wrong(const struct common *c, const char *fmt, ...)

@@ -30,7 +30,7 @@ static enum ph_err set_protocol(void *settings, const char *value, struct diag *
     return err;
 }
 
-VERB_STRING(set_user, user)
+VERB_USER(set_user, user)
 VERB_STRING(set_ca_file, ca_file)
 VERB_ADD(add_role, roles, values__add)
 VERB_ADD(add_group, groups, values__add)

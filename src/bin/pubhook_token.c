@@ -15,14 +15,7 @@ struct settings {
     enum ph_client_protocol protocol;
 };
 
-static enum ph_err set_user(void *settings, const char *value, struct diag *diag)
-{
-    struct settings *s = settings;
-
-    s->user_id = value;
-    return *value ? PH_OK : diag__set(diag, PH_ERR_ARGUMENT, "the user id is empty");
-}
-
+VERB_USER(set_user, user_id)
 VERB_ADD(add_role, roles, values__add)
 VERB_ADD(add_group, groups, values__add)
 VERB_NUMBER(set_minutes, minutes, 1, MAX_MINUTES)

@@ -106,16 +106,11 @@ static enum ph_err read_mqtt_properties(struct decoder *d, const struct json *bo
 /* All later events of the connection carry it. */
 static enum ph_err check_user_id(struct decoder *d)
 {
-    struct str id = d->out->user_id;
+    const struct str id = d->out->user_id;
+    const char *fault = id.len > 0 ? names__user_fault(id) : NULL;
 
-    if (id.len > 0 && !names__valid_id(id))
-        return diag__set(d->diag, PH_ERR_SYNTAX,
-                         "the answer to connect: userId holds a control character");
-    if (str__trim(id).len != id.len)
-        return diag__set(d->diag, PH_ERR_SYNTAX,
-                         "the answer to connect: userId starts or ends with white space, which "
-                         "would be lost on the way to an event handler");
-    return PH_OK;
+    return fault ? diag__set(d->diag, PH_ERR_SYNTAX, "the answer to connect: userId %s", fault)
+                 : PH_OK;
 }
 
 static enum ph_err read_connect_fields(struct decoder *d, const struct json *body)

@@ -100,7 +100,7 @@ void ph_reply_set_user_id(struct ph_reply *reply, const char *user_id)
 
     if (!may_set(reply, user_id))
         return;
-    if (id.len > 0 && (!names__valid_id(id) || str__trim(id).len != id.len))
+    if (id.len > 0 && names__user_fault(id))
         reply__fail(reply, "a user id must be UTF-8 without control characters and without white "
                            "space at its ends, because later events carry it in a header");
     else

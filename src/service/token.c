@@ -55,7 +55,7 @@ static bool are_valid(const char *const *items, bool (*valid)(struct str))
 bool token__check(const struct ph_token_options *options)
 {
     return is_protocol(options->protocol) &&
-           (!options->user_id || names__valid_id(str__of(options->user_id))) &&
+           (!options->user_id || !names__user_fault(str__of(options->user_id))) &&
            are_valid(options->roles, utf8__valid) && are_valid(options->groups, names__valid_group);
 }
 

@@ -56,6 +56,8 @@ test("a wrong command line is one line that says what would be right", async () 
   await isWrong(["send", "chat", "--text", "a", "--json", "1"], /exclude each other/, { service });
   await isWrong(["send", "chat", "--json", "{"], /not JSON/, { service });
   await isWrong(["send", "chat", "--user", "a", "--group", "b", "--text", "c"], /exclude each other/, { service });
+  for (const verb of ["token", "connect"])
+    await isWrong([verb, "chat", "--user", "bob "], /the user id starts or ends with white space/, { service });
   await isWrong(["group", "add", "chat", "g"], /who\? Expected one of --connection/, { service });
 });
 

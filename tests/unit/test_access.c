@@ -445,6 +445,33 @@ static void ids_hold_no_control_characters(void **state)
     assert_false(names__valid_id(STR("\xc3")));
 }
 
+static void faults_of_user_ids_are_told(void **state)
+{
+    static const char blank[] =
+        "starts or ends with white space, which would be lost on the way to an event handler";
+    static const struct {
+        const char *id, *fault;
+    } rows[] = {
+        {"the J\xc3\xbcrgen", NULL},
+        {"", "is empty"},
+        {"\xc3", "is not UTF-8"},
+        {"a\r\nce-hub: x", "holds a control character"},
+        {"bob\t", "holds a control character"},
+        {" bob", blank},
+        {"bob ", blank},
+        {" ", blank},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const char *fault = names__user_fault(str__of(rows[i].id));
+
+        assert_int_equal(!fault, !rows[i].fault);
+        if (fault)
+            assert_string_equal(fault, rows[i].fault);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,6 +491,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(group_names_have_1_to_1024_characters, setup, teardown),
         cmocka_unit_test_setup_teardown(hubs_are_lower_case, setup, teardown),
         cmocka_unit_test(ids_hold_no_control_characters),
+        cmocka_unit_test(faults_of_user_ids_are_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

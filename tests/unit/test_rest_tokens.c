@@ -328,6 +328,8 @@ static void token_parameters_are_checked(void **state)
         "?clientType=MQTT&clientType=MQTT",
         "?userId=",
         "?userId=a%0a",
+        "?userId=%20bob",
+        "?userId=bob+%20",
         "?userId=a&userId=a",
         "?group=",
         "?group=%20",
@@ -355,6 +357,20 @@ static void token_parameters_are_checked(void **state)
                                entra_bearer(f, f->entra->key, "k1", NULL, ENTRA_CLAIMS(1800000060)),
                                STR("")),
                      400);
+}
+
+/* The handshake would refuse them. */
+static void tokens_keep_to_the_limits_of_clients(void **state)
+{
+    struct fixture *f = *state;
+
+    f->settings.limits.user_characters = 3;
+    f->settings.limits.groups = 2;
+    assert_int_equal(generate(f, "?userId=b%C3%B6b&group=a&group=b", ""), 200);
+    assert_int_equal(generate(f, "?userId=bobo", ""), 400);
+    assert_non_null(strstr(f->diag.text, "more than 3 characters (limits.userIdCharacters)"));
+    assert_int_equal(generate(f, "?group=a&group=b&group=c", ""), 400);
+    assert_non_null(strstr(f->diag.text, "at most 2 groups (limits.groupsPerConnection)"));
 }
 
 /* client-and-rest section 5.2, row 25 */
@@ -385,6 +401,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(tokens_may_name_a_public_endpoint, kit__set_up,
                                         kit__tear_down),
         cmocka_unit_test_setup_teardown(token_parameters_are_checked, entra_setup, entra_teardown),
+        cmocka_unit_test_setup_teardown(tokens_keep_to_the_limits_of_clients, entra_setup,
+                                        entra_teardown),
         cmocka_unit_test_setup_teardown(tokens_are_for_entra_callers_alone, entra_setup,
                                         entra_teardown),
     };

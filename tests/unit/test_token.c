@@ -212,6 +212,8 @@ static void wrong_options_are_refused(void **state)
         {.user_id = ""},
         {.user_id = "a\nb"},
         {.user_id = "\xff"},
+        {.user_id = " bob"},
+        {.user_id = "bob "},
         {.roles = no_utf8},
         {.groups = blank},
         {.protocol = (enum ph_client_protocol)3},

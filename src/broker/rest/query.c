@@ -94,12 +94,21 @@ static int read_target(struct judge *j, struct str value)
                                     "all white space.");
 }
 
+/* What the handshake refuses is refused before there is a token. */
 static int read_user(struct judge *j, struct str value)
 {
+    const unsigned max = j->world->settings->limits.user_characters;
+    const char *fault = names__user_fault(value);
+
     j->call->token.user_id = value;
-    if (names__valid_id(value) && !utf8__longer(value, j->world->settings->limits.user_characters))
+    if (fault)
+        diag__set(j->diag, PH_ERR_SYNTAX, "userId %s.", fault);
+    else if (utf8__longer(value, max))
+        diag__set(j->diag, PH_ERR_LIMIT,
+                  "userId has more than %u characters (limits.userIdCharacters).", max);
+    else
         return 0;
-    return judge__bad_request(j, "Request", "Invalid user id.");
+    return judge__refuse(j, 400, ANSWER_BAD_REQUEST, "Request");
 }
 
 static int read_role(struct judge *j, struct str value)
@@ -109,9 +118,15 @@ static int read_role(struct judge *j, struct str value)
 
 static int read_group(struct judge *j, struct str value)
 {
+    const unsigned max = j->world->settings->limits.groups;
+
     if (!judge__is_group(j, value))
         return judge__bad_request(j, "Request", "Invalid group name.");
-    return append(j, &j->call->token.groups, &j->call->token.group_count, value);
+    if (j->call->token.group_count < max)
+        return append(j, &j->call->token.groups, &j->call->token.group_count, value);
+    diag__set(j->diag, PH_ERR_LIMIT,
+              "A connection is in at most %u groups (limits.groupsPerConnection).", max);
+    return judge__refuse(j, 400, ANSWER_BAD_REQUEST, "Request");
 }
 
 static int read_minutes(struct judge *j, struct str value)

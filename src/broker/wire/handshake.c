@@ -286,18 +286,18 @@ static int read_user(struct reader *r)
 {
     const struct json *claims = r->out->claims;
     struct str user;
+    const char *fault;
 
     if (!user_claim(claims, STR("sub"), &user) ||
         (!user.ptr && !user_claim(claims, STR(LONG_USER_CLAIM), &user)))
         return refuse(r, 400, "the token's `sub` is not a string: it holds one user id");
     if (user.len == 0)
         return 0;
-    if (!names__valid_id(user))
-        return refuse(r, 400, "the token's `sub` holds a control character");
-    if (str__trim(user).len != user.len)
-        return refuse(r, 400,
-                      "the token's `sub` starts or ends with white space, which would be lost on "
-                      "the way to an event handler");
+    fault = names__user_fault(user);
+    if (fault) {
+        diag__set(r->diag, PH_ERR_SYNTAX, "the token's `sub` %s", fault);
+        return 400;
+    }
     r->out->user_id = user;
     return check_lengths(r);
 }
