@@ -67,6 +67,24 @@ static void test_ping_pong(void **state)
     client__close(&c);
 }
 
+/* Urgent bytes are bytes like others, and those behind them are heard as well. */
+static void test_urgent_bytes(void **state)
+{
+    struct client c;
+    struct buf bytes;
+
+    (void)state;
+    open_json(&c);
+    ping_bytes(&bytes);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(send(c.fd, bytes.data, 8, MSG_OOB), 8); /* the last of them is urgent */
+        broker_kit__write(c.fd, bytes.data + 8, bytes.len - 8);
+        client__expect(&c, WS_OP_TEXT, PONG);
+    }
+    buf__free(&bytes);
+    client__close(&c);
+}
+
 /* Whoever counts pongs misses none, however many pings come in one read. */
 static void test_many_pings(void **state)
 {
@@ -429,6 +447,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ping_pong),
+        cmocka_unit_test(test_urgent_bytes),
         cmocka_unit_test(test_many_pings),
         cmocka_unit_test(test_byte_by_byte),
         cmocka_unit_test(test_fragments_with_a_ping_between),

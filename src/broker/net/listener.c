@@ -37,6 +37,8 @@ uint16_t listener__port(const struct listener_address *at)
                      : ((const struct sockaddr_in *)&at->addr)->sin_port);
 }
 
+/* What is accepted inherits SO_OOBINLINE: bytes that a client calls urgent stay where they were
+ * sent (RFC 6093), or frames would lack them. */
 static int open_bound(const struct listener_address *at, bool shared)
 {
     int fd = socket(at->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -45,6 +47,7 @@ static int open_bound(const struct listener_address *at, bool shared)
     if (fd < 0)
         return -1;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)) == 0 &&
         (!shared || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
         bind(fd, (const struct sockaddr *)&at->addr, at->len) == 0 && listen(fd, BACKLOG) == 0)
         return fd;

@@ -23,7 +23,9 @@
 
 /* Input comes once and is read at once, which spares the kernel a look at each socket for each
  * turn; see read_some for what is left behind. A socket that is full is rare. */
-#define WATCH_INPUT (EPOLLIN | EPOLLRDHUP | EPOLLET)
+#define WATCH_INPUT (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET)
+/* Seen with input: one read may leave some of it behind, or the end. */
+#define WATCH_MORE (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
 #define WATCH_BOTH (EPOLLIN | EPOLLOUT)
 
 enum transport_state {
@@ -483,13 +485,13 @@ static ssize_t read_input(const struct transport *t)
     return n;
 }
 
-/* Behind a full read there may be more, and behind the last bytes the end; neither would be told of
- * again. */
+/* Behind a full read there may be more, and behind the last bytes the end; a read ends before the
+ * mark of urgent data, too. None of it would be told of again. */
 static void read_some(struct transport *t, uint32_t events)
 {
     ssize_t n = read_input(t);
 
-    if (n == TRANSPORT_READ_SIZE || (n > 0 && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))))
+    if (n == TRANSPORT_READ_SIZE || (n > 0 && (events & WATCH_MORE)))
         poller__again(&t->all->poller, &t->watch);
     if (n > 0)
         receive(t, (size_t)n);
