@@ -263,6 +263,59 @@ static void fewer_ack_ids_are_remembered(void **state)
     ack_ids__free(set);
 }
 
+/* A set that only remembers, oldest first. */
+struct known {
+    uint64_t ids[64];
+    size_t count;
+};
+
+static bool knows(const struct known *k, uint64_t id)
+{
+    for (size_t i = 0; i < k->count; i++) {
+        if (k->ids[i] == id)
+            return true;
+    }
+    return false;
+}
+
+static void learn(struct known *k, uint64_t id, size_t limit)
+{
+    if (knows(k, id))
+        return;
+    while (k->count >= limit)
+        memmove(k->ids, k->ids + 1, --k->count * sizeof(*k->ids));
+    k->ids[k->count++] = id;
+}
+
+/* Clients that count, go back, repeat themselves and jump, under limits that change. */
+static void ack_ids_are_those_that_came_last(void **state)
+{
+    static const int64_t steps[] = {1, 1, 1, 1, -1, 0, 2, -3, 17, -9};
+    static const uint64_t starts[] = {20, UINT64_MAX - 20, 1ull << 32};
+    uint32_t random = 1;
+
+    (void)state;
+    for (size_t start = 0; start < sizeof(starts) / sizeof(*starts); start++) {
+        struct ack_ids *set = NULL;
+        struct known known = {.count = 0};
+        uint64_t id = starts[start];
+
+        for (int i = 0; i < 3000; i++) {
+            size_t limit = i % 700 < 600 ? 60 : 10;
+
+            random = random * 1664525 + 1013904223;
+            id += (uint64_t)steps[(random >> 16) % (sizeof(steps) / sizeof(*steps))];
+            if (i % 100 == 99)
+                id = starts[start] + (random >> 16) % 40;
+            assert_true(ack_ids__add(&set, id, limit));
+            learn(&known, id, limit);
+            for (uint64_t other = id - 70; other != id + 70; other++)
+                assert_int_equal(ack_ids__has(set, other), knows(&known, other));
+        }
+        ack_ids__free(set);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +329,7 @@ int main(void)
         cmocka_unit_test(each_waits_by_the_limit_of_its_time),
         cmocka_unit_test(ack_ids_come_in_any_order),
         cmocka_unit_test(fewer_ack_ids_are_remembered),
+        cmocka_unit_test(ack_ids_are_those_that_came_last),
     };
 
     return cmocka_run_group_tests_name("limits", tests, NULL, NULL);

@@ -1,79 +1,93 @@
 #include "broker/core/ack_ids.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#define FIRST_SIZE 8
-#define MAX_SIZE (1u << 15) /* places are 16 bits wide, and 0 stands for none */
+#define FIRST_SIZE 2
+#define MAX_IDS (1u << 15) /* places are 16 bits wide */
 
-/* A ring of ids, oldest at `head`, and a hash table of places in the ring, twice as
- * long, probed linearly. */
+/* Ids in a row, which came one after the other. */
+struct run {
+    uint64_t first;
+    uint32_t count;
+};
+
+/* Clients count, so that one run holds all their ids as a rule. A ring of runs, oldest at `head`,
+ * and their places in the order of their ids, which no two runs share. */
 struct ack_ids {
     uint32_t size; /* of the ring: a power of two */
     uint32_t head;
-    uint32_t count;
-    uint64_t highest; /* that was ever in it */
-    uint16_t *table;  /* place in the ring + 1; 0: free */
-    uint64_t ids[];
+    uint32_t used; /* runs */
+    uint32_t ids;  /* in all of them */
+    uint16_t *order;
+    struct run runs[];
 };
 
-/* Clients count: ids in a row stand in a row, which is few lines of the cache. What is above the
- * widest table moves whole rows. */
-static uint32_t home(const struct ack_ids *set, uint64_t id)
+static uint32_t place(const struct ack_ids *set, uint32_t age)
 {
-    uint64_t row = ((id / MAX_SIZE) * 0x9e3779b97f4a7c15u) >> 40;
-
-    return (uint32_t)(id ^ row) & (2 * set->size - 1);
+    return (set->head + age) & (set->size - 1);
 }
 
-/* Slot of the table that holds the id, or the free one where it belongs. */
-static uint32_t find(const struct ack_ids *set, uint64_t id)
+/* How many runs begin with the id or below it. */
+static uint32_t rank(const struct ack_ids *set, uint64_t id)
 {
-    uint32_t mask = 2 * set->size - 1, i = home(set, id);
+    uint32_t low = 0, high = set->used;
 
-    while (set->table[i] && set->ids[set->table[i] - 1] != id)
-        i = (i + 1) & mask;
-    return i;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+
+        if (set->runs[set->order[middle]].first <= id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
-/* Most ids are new, and as clients count, nothing but the set itself tells so. By the time that
- * such an id is added, its places have come into the cache. */
 bool ack_ids__has(const struct ack_ids *set, uint64_t id)
 {
-    if (!set)
+    const uint32_t below = set ? rank(set, id) : 0;
+    const struct run *run;
+
+    if (below == 0)
         return false;
-    if (id <= set->highest)
-        return set->table[find(set, id)] != 0;
-    __builtin_prefetch(&set->table[home(set, id)], 1);
-    __builtin_prefetch(&set->ids[(set->head + set->count) & (set->size - 1)], 1);
-    return false;
+    run = &set->runs[set->order[below - 1]];
+    return id - run->first < run->count;
 }
 
-static void put(struct ack_ids *set, uint64_t id)
+static void drop_oldest_run(struct ack_ids *set, uint32_t at)
 {
-    uint32_t place = (set->head + set->count++) & (set->size - 1);
-
-    set->ids[place] = id;
-    set->table[find(set, id)] = (uint16_t)(place + 1);
-    if (id > set->highest)
-        set->highest = id;
+    memmove(set->order + at, set->order + at + 1, (set->used - at - 1) * sizeof(*set->order));
+    set->head = place(set, 1);
+    set->used--;
 }
 
 static void forget_oldest(struct ack_ids *set)
 {
-    uint32_t mask = 2 * set->size - 1, hole = find(set, set->ids[set->head]);
+    struct run *oldest = &set->runs[set->head];
 
-    /* Close the hole with later entries of the same run that may stand there. */
-    for (uint32_t i = (hole + 1) & mask; set->table[i]; i = (i + 1) & mask) {
-        uint32_t from = home(set, set->ids[set->table[i] - 1]);
+    if (--oldest->count == 0)
+        drop_oldest_run(set, rank(set, oldest->first) - 1);
+    else
+        oldest->first++;
+    set->ids--;
+}
 
-        if (((i - from) & mask) >= ((i - hole) & mask)) {
-            set->table[hole] = set->table[i];
-            hole = i;
-        }
-    }
-    set->table[hole] = 0;
-    set->head = (set->head + 1) & (set->size - 1);
-    set->count--;
+static bool goes_on(const struct ack_ids *set, uint64_t id)
+{
+    const struct run *newest = &set->runs[place(set, set->used - 1)];
+
+    return set->used > 0 && id > newest->first && id - newest->first == newest->count;
+}
+
+static void begin_run(struct ack_ids *set, uint64_t id)
+{
+    const uint32_t at = rank(set, id), to = place(set, set->used);
+
+    memmove(set->order + at + 1, set->order + at, (set->used - at) * sizeof(*set->order));
+    set->order[at] = (uint16_t)to;
+    set->runs[to] = (struct run){.first = id};
+    set->used++;
 }
 
 static bool grow(struct ack_ids **set)
@@ -81,14 +95,17 @@ static bool grow(struct ack_ids **set)
     struct ack_ids *old = *set, *wide;
     uint32_t size = old ? old->size * 2 : FIRST_SIZE;
 
-    wide = calloc(1, sizeof(*wide) + size * (sizeof(uint64_t) + 2 * sizeof(uint16_t)));
+    wide = calloc(1, sizeof(*wide) + size * (sizeof(*wide->runs) + sizeof(*wide->order)));
     if (!wide)
         return false;
     wide->size = size;
-    wide->highest = old ? old->highest : 0;
-    wide->table = (uint16_t *)(void *)(wide->ids + size);
-    for (uint32_t i = 0; old && i < old->count; i++)
-        put(wide, old->ids[(old->head + i) & (old->size - 1)]);
+    wide->order = (uint16_t *)(void *)(wide->runs + size);
+    for (uint32_t i = 0; old && i < old->used; i++) {
+        wide->runs[i] = old->runs[place(old, i)];
+        wide->order[i] = (uint16_t)((old->order[i] - old->head) & (old->size - 1));
+    }
+    wide->used = old ? old->used : 0;
+    wide->ids = old ? old->ids : 0;
     free(old);
     *set = wide;
     return true;
@@ -96,15 +113,19 @@ static bool grow(struct ack_ids **set)
 
 bool ack_ids__add(struct ack_ids **set, uint64_t id, size_t limit)
 {
-    if (limit == 0)
+    if (limit == 0 || ack_ids__has(*set, id))
         return true;
-    if (limit > MAX_SIZE)
-        limit = MAX_SIZE;
-    while (*set && (*set)->count >= limit) /* more than one when the limit was lowered */
+    if (limit > MAX_IDS)
+        limit = MAX_IDS;
+    while (*set && (*set)->ids >= limit) /* more than one when the limit was lowered */
         forget_oldest(*set);
-    if ((!*set || (*set)->count == (*set)->size) && !grow(set))
-        return false;
-    put(*set, id);
+    if (!*set || !goes_on(*set, id)) {
+        if ((!*set || (*set)->used == (*set)->size) && !grow(set))
+            return false;
+        begin_run(*set, id);
+    }
+    (*set)->runs[place(*set, (*set)->used - 1)].count++;
+    (*set)->ids++;
     return true;
 }
 
