@@ -38,6 +38,15 @@ int64_t clock__unix_ms(void)
     return read_ms(CLOCK_REALTIME);
 }
 
+int64_t clock__coarse_unix_ms(void)
+{
+#ifdef CLOCK_REALTIME_COARSE
+    return read_ms(CLOCK_REALTIME_COARSE);
+#else
+    return clock__unix_ms();
+#endif
+}
+
 static char *put(char *at, int value, int width, char behind)
 {
     for (int i = width - 1; i >= 0; i--, value /= 10)
@@ -63,20 +72,21 @@ static void write_second(char out[UP_TO_SECONDS + 1], time_t seconds)
 }
 
 /* Each event has one, and most have the second of the one before. */
-void clock__rfc3339(char out[CLOCK_RFC3339_SIZE], int64_t unix_ms, int with_ms)
+size_t clock__rfc3339(char out[CLOCK_RFC3339_SIZE], int64_t unix_ms, int with_ms)
 {
     static _Thread_local char text[UP_TO_SECONDS + 1] = "1970-01-01T00:00:00";
     static _Thread_local time_t written;
     time_t second = (time_t)(unix_ms / 1000);
+    char *at = out + UP_TO_SECONDS;
 
     if (second != written) {
         write_second(text, second);
         written = second;
     }
     memcpy(out, text, UP_TO_SECONDS);
-    out += UP_TO_SECONDS;
-    *out++ = with_ms ? '.' : 'Z';
+    *at++ = with_ms ? '.' : 'Z';
     if (with_ms)
-        out = put(out, (int)(unix_ms % 1000), 3, 'Z');
-    *out = '\0';
+        at = put(at, (int)(unix_ms % 1000), 3, 'Z');
+    *at = '\0';
+    return (size_t)(at - out);
 }

@@ -14,7 +14,9 @@ int64_t clock__mono_us(void);
 int64_t clock__coarse_ms(void);
 /* Milliseconds since 1970-01-01 UTC. */
 int64_t clock__unix_ms(void);
-/* Writes yyyy-MM-ddTHH:mm:ssZ, or with milliseconds. */
-void clock__rfc3339(char out[CLOCK_RFC3339_SIZE], int64_t unix_ms, int with_ms);
+/* The same, but up to some 4 ms behind: for times that are told in seconds. */
+int64_t clock__coarse_unix_ms(void);
+/* Writes yyyy-MM-ddTHH:mm:ssZ, or with milliseconds; returns its length. */
+size_t clock__rfc3339(char out[CLOCK_RFC3339_SIZE], int64_t unix_ms, int with_ms);
 
 #endif

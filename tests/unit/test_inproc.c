@@ -6,6 +6,7 @@
 #include "app/registry.h"
 #include "broker/net/inproc.h"
 #include "broker/upstream/exchange.h"
+#include "broker/upstream/state.h"
 #include "pubhook/app.h"
 #include "pubhook/defer.h"
 
@@ -15,13 +16,16 @@
 
 #define THREADS 2 /* of the four that libuv starts */
 
+#define EXCHANGES 16
+
 struct fixture {
     uv_loop_t loop;
     struct inproc *in;
     struct ph_app *app, *other, *prompt;
     pthread_t loop_thread;
     uv_sem_t entered, leave; /* of the handler that blocks */
-    struct exchange x[16];
+    struct upstream up;      /* its deadlines alone */
+    struct exchange x[EXCHANGES];
     int reported, status, called;
     char body[64], order[64], why[128], logged[1024];
     struct ph_log *log;
@@ -133,10 +137,18 @@ static void add_prompt_handlers(struct fixture *f)
     registry__unref(fresh);
 }
 
+static const char *target(struct exchange *x)
+{
+    (void)x;
+    return "plugin prompt.so";
+}
+
 static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
 
+    for (int i = 0; i < EXCHANGES; i++)
+        assert_true(exchange__init(&f->x[i], &f->up, NULL, target));
     uv_loop_init(&f->loop);
     uv_sem_init(&f->entered, 0);
     uv_sem_init(&f->leave, 0);
@@ -170,6 +182,9 @@ static int tear_down(void **state)
     ph_app_free(f->prompt);
     ph_deferred_unref(f->token);
     ph_log_free(f->log);
+    for (int i = 0; i < EXCHANGES; i++)
+        exchange__free(&f->x[i]);
+    deadlines__free(&f->up.deadlines);
     uv_sem_destroy(&f->deferred);
     uv_sem_destroy(&f->entered);
     uv_sem_destroy(&f->leave);
@@ -188,12 +203,6 @@ static struct ph_event event_of(const char *name, const char *id)
                              .origin = STR("localhost"),
                              .type = PH_DATA_TEXT,
                              .data = STR("hello")};
-}
-
-static const char *target(struct exchange *x)
-{
-    (void)x;
-    return "plugin prompt.so";
 }
 
 /* All of the event is gone when this returns, as after a cancelled exchange. */
@@ -376,7 +385,6 @@ static void send_prompt(struct fixture *f, int n, const struct ph_event *ev)
 {
     const struct upstream_request req = {.app = f->prompt, .event = ev};
 
-    f->x[n].target = target;
     assert_true(inproc__send(f->in, &f->x[n], &req));
     assert_int_equal(f->called, 0);
     assert_int_equal(f->reported, 0); /* never from inside */
@@ -533,6 +541,31 @@ static void handler_on_the_loop_defers(void **state)
     expect_later(f);
 }
 
+static bool has_limit(struct fixture *f, int n)
+{
+    return f->x[n].due.place > 0;
+}
+
+/* A worker may take for ever, and so may whoever was left a deferred answer; a handler on the loop
+ * has answered before anybody looks. */
+static void who_may_take_time_has_a_limit(void **state)
+{
+    struct fixture *f = *state;
+    const struct ph_event ev = event_of("echo", "1");
+
+    send_event(f, 1, "echo");
+    assert_true(has_limit(f, 1));
+    send_prompt(f, 2, &ev);
+    assert_false(has_limit(f, 2));
+    inproc__turn(f->in, 1);
+    assert_false(has_limit(f, 2));
+    wait_for_report(f);
+    f->called = f->reported = 0;
+    let_it_defer(f, f->prompt);
+    assert_true(has_limit(f, 0));
+    expect_later(f);
+}
+
 /* Its sender may be gone before the answer, which here does not fit the event. */
 static void what_the_loop_was_lent_is_not_looked_at_later(void **state)
 {
@@ -598,6 +631,7 @@ int main(void)
         WITH_APP(free_while_some_stand_in_line),
         WITH_APP(deferred_event_is_answered_from_another_thread),
         WITH_APP(handler_on_the_loop_defers),
+        WITH_APP(who_may_take_time_has_a_limit),
         WITH_APP(what_the_loop_was_lent_is_not_looked_at_later),
         WITH_APP(deferred_event_is_cancelled),
         WITH_APP(broker_ends_before_the_answer),

@@ -55,7 +55,7 @@ static void on_event_done(void *ctx, void *owner, uint64_t ticket, const struct 
 static void on_guid(void *ctx, char out[37])
 {
     (void)ctx;
-    memset(out, 0, 37);
+    memcpy(out, "00000000-0000-0000-0000-000000000000", 37);
 }
 
 static void on_note(void *ctx, const struct upstream_note *note)

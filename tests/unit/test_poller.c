@@ -29,6 +29,8 @@ static void ready(struct poller_watch *watch, uint32_t events)
         e->scene->on_ready(e->scene, e);
 }
 
+static const struct poller_ops watch_ops = {.ready = ready};
+
 static unsigned calls(const struct scene *sc)
 {
     unsigned sum = 0;
@@ -52,7 +54,7 @@ static int open_scene(void **state, uint32_t events)
 
         assert_int_equal(pipe(fds), 0);
         assert_int_equal(write(fds[1], "x", 1), 1);
-        *e = (struct end){.watch.ready = ready, .scene = sc, .fd = fds[0], .other = fds[1]};
+        *e = (struct end){.watch.ops = &watch_ops, .scene = sc, .fd = fds[0], .other = fds[1]};
         assert_true(poller__add(&sc->poller, &e->watch, e->fd, events));
     }
     *state = sc;

@@ -26,6 +26,8 @@ static bool fake_send(void *ctx, struct exchange *x, const struct upstream_reque
     h = &http->headers;
     assert_true(f->sent_count < MAX_SENT);
     f->sent_count++;
+    if (req->app)
+        exchange__limit(x);
     *s = (struct sent){.x = x, .app = req->app, .timeout_ms = req->timeout_ms};
     copy(s->method, sizeof(s->method), http->method);
     copy(s->url, sizeof(s->url), req->url);

@@ -1,5 +1,6 @@
 #include "broker/core/backlog.h"
 
+#include "base/prefetch.h"
 #include "broker/core/state.h"
 
 void backlog__init(struct backlog *b)
@@ -30,24 +31,30 @@ void backlog__remove(struct backlog *b, struct session *s)
     b->sessions--;
 }
 
-static struct session *session_of(struct link *l)
+static struct session *session_of(const struct link *l)
 {
     return LIST_ITEM(l, struct session, dirty);
 }
 
 /* By the time that one session is written to, the kernel has thrown the next ones out of
- * the cache. Fetched while it works, they cost no wait. */
+ * the cache. Fetched while it works, each when what refers to it is there, they cost no wait. */
 static void fetch_ahead(const struct link *list, const struct session *s)
 {
-    const struct session *next = session_of(s->dirty.next);
+    const struct link *at = s->dirty.next;
+    const struct session *next;
 
-    if (&next->dirty == list)
+    if (at == list)
         return;
-    __builtin_prefetch(next->transport);
-    __builtin_prefetch((const char *)next->transport + CACHE_LINE - 1);
+    outbox__prefetch_frame(&session_of(at)->outbox);
+    at = at->next;
+    if (at == list)
+        return;
+    next = session_of(at);
+    prefetch__line(next->transport);
+    prefetch__line((const char *)next->transport + CACHE_LINE - 1);
     outbox__prefetch(&next->outbox);
-    if (next->dirty.next != list)
-        session__prefetch(session_of(next->dirty.next));
+    if (at->next != list)
+        session__prefetch(session_of(at->next));
 }
 
 static struct session *take(struct backlog *b, struct link *list)

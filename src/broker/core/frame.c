@@ -1,4 +1,5 @@
 #include "base/asan.h"
+#include "base/prefetch.h"
 #include "broker/core/message.h"
 
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #if ASAN_WATCHES
 #define SPARE_MAX 0 /* that each of them is seen */
 #else
-#define SPARE_MAX 512 /* of each size */
+#define SPARE_MAX 1024 /* of each size */
 #endif
 
 struct spare {
@@ -37,6 +38,7 @@ static void *get(uint32_t len)
         return malloc(size < SIZES ? (size + 1) * STEP - OVERHEAD : sizeof(struct frame) + len);
     spares[size].first = spare->next;
     spares[size].count--;
+    prefetch__bytes(spare->next, (size + 1) * STEP);
     return spare;
 }
 

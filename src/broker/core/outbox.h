@@ -8,12 +8,14 @@
 #ifndef BROKER_CORE_OUTBOX_H
 #define BROKER_CORE_OUTBOX_H
 
+#include "base/prefetch.h"
 #include "broker/core/session.h"
 
 /* Acks, pongs and system frames may go this far beyond the limits of messages, so that
  * a client whose queue is full can still be told so (official-emulator section 2.4). */
 #define OUTBOX_CONTROL_MESSAGES 32
 #define OUTBOX_CONTROL_BYTES (64u << 10)
+#define OUTBOX_FETCH 192 /* bytes of a frame that come into the cache ahead: a small one */
 
 struct outbox {
     struct out_item *items;
@@ -49,12 +51,18 @@ static inline bool outbox__pending(const struct outbox *o)
 static inline void outbox__prefetch_end(const struct outbox *o)
 {
     if (o->items)
-        __builtin_prefetch(&o->items[o->tail & (o->size - 1)], 1);
+        prefetch__line(&o->items[o->tail & (o->size - 1)]);
 }
 static inline void outbox__prefetch(const struct outbox *o)
 {
     if (o->items)
-        __builtin_prefetch(&o->items[o->next & (o->size - 1)]);
+        prefetch__line(&o->items[o->next & (o->size - 1)]);
+}
+/* And when that is there, the frame to which it refers. */
+static inline void outbox__prefetch_frame(const struct outbox *o)
+{
+    if (o->next != o->tail)
+        prefetch__bytes(o->items[o->next & (o->size - 1)].frame, OUTBOX_FETCH);
 }
 /* Is half of what the limits allow still to be written? */
 bool outbox__half_full(const struct outbox *o, const struct queue_limits *limits);

@@ -40,7 +40,8 @@ void session__fetch(const struct session *s)
 
 void session__fetch_parts(const struct session *s)
 {
-    prefetch__bytes(s->ack_ids, 1);
+    prefetch__line(s->ack_ids);
+    prefetch__line(s->in_flight);
 }
 
 struct upstream_peer *session__peer(const struct session *s)

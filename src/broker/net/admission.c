@@ -105,7 +105,7 @@ static bool ask(struct admission *a)
     if (!may_ask(a))
         return refuse(a, 503, "too many clients of this hub wait for its connect handler");
     if (connect_event__make(a->arena, &a->handshake, &a->http->headers, str__of(a->id), &event))
-        a->peer = upstream__connect(s->upstream, &event, a, shard__now(s), clock__unix_ms());
+        a->peer = upstream__connect(s->upstream, &event, a, shard__now(s), clock__coarse_unix_ms());
     if (a->peer)
         return false;
     asks_no_more(a);
@@ -261,7 +261,7 @@ static struct session *make_session(struct admission *a)
         return NULL;
     session__set_peer(session, a->peer);
     upstream__connected(a->peer, session, h->user_id, h->subprotocol, shard__now(s),
-                        clock__unix_ms());
+                        clock__coarse_unix_ms());
     session__present(session);
     a->peer = NULL;
     return session;
@@ -310,7 +310,7 @@ void admission__end(struct admission *a)
         return;
     if (a->decided) {
         upstream__disconnected(a->peer, STR("The client left before it was connected."),
-                               shard__now(s), clock__unix_ms());
+                               shard__now(s), clock__coarse_unix_ms());
     } else {
         upstream__abandon(a->peer);
         asks_no_more(a);

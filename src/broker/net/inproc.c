@@ -3,14 +3,14 @@
 #include "app/app.h"
 #include "base/clock.h"
 #include "base/prefetch.h"
+#include "broker/core/session.h"
 
 #include <stdlib.h>
 
 #define SPARE_JOBS 32      /* that an application keeps, each with its response, */
 #define SPARE_ON_LOOP 1024 /* or without one */
 #define WORKER_NS 200000   /* after so long a worker makes room in the pool */
-#define FETCH_EXCHANGE 640 /* bytes that an answer touches of whatever has the exchange, */
-#define FETCH_OWNER 320    /* and of its owner */
+#define FETCH_EXCHANGE 640 /* bytes that an answer touches of whatever has the exchange */
 
 /* An event for a handler. */
 struct job {
@@ -20,7 +20,7 @@ struct job {
     struct lane *lane;
     struct exchange *exchange;    /* NULL: nobody waits for the result */
     const struct ph_event *event; /* the sender's */
-    const void *owner;            /* of the event, or NULL */
+    const struct session *owner;  /* that waits for its outcome, or NULL */
     struct ph_event *handed;      /* over to the handler, or NULL */
     const char *why;              /* there is none */
     struct ph_response *response; /* NULL: on the loop one is enough */
@@ -336,6 +336,8 @@ static void wait_for_answer(struct job *job)
         report_answer(job);
     else if (!job->exchange)
         withdraw(job);
+    else if (job->lane->on_loop)
+        exchange__limit(job->exchange);
 }
 
 static void empty(struct jobs *jobs)
@@ -413,6 +415,8 @@ static void serve_on_loop(struct job *job)
         report(job, NULL);
         return;
     }
+    if (job->owner)
+        session__fetch_parts(job->owner);
     job->response = res;
     hand_over(job, res);
     if (job->handed)
@@ -619,6 +623,8 @@ bool inproc__send(struct inproc *in, struct exchange *x, const struct upstream_r
                         .response = job->response};
     if (job->response)
         hand_over(job, job->response);
+    if (!lane->on_loop)
+        exchange__limit(x);
     list(job);
     stand_in_line(job);
     exchange__set_shell(x, job);
@@ -639,7 +645,8 @@ static void fetch(const struct job *job)
 {
     prefetch__bytes(job->event, sizeof(*job->event));
     prefetch__bytes(job->exchange, FETCH_EXCHANGE);
-    prefetch__bytes(job->owner, FETCH_OWNER);
+    if (job->owner)
+        session__fetch(job->owner);
 }
 
 /* A report may raise the first event for another lane, which is then in front of all. */

@@ -33,6 +33,8 @@ static void on_ready(struct poller_watch *watch, uint32_t events)
         end(c);
 }
 
+static const struct poller_ops watch_ops = {.ready = on_ready};
+
 void linger__init(struct lingerers *l, struct poller *poller, int64_t now_ms)
 {
     *l = (struct lingerers){.poller = poller};
@@ -48,7 +50,7 @@ void linger__add(struct lingerers *l, int fd, int64_t now_ms)
         close(fd);
         return;
     }
-    c->watch.ready = on_ready;
+    c->watch.ops = &watch_ops;
     c->all = l;
     l->count++;
     shutdown(fd, SHUT_WR);

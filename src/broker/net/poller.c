@@ -6,11 +6,20 @@
 
 #define WATCH_OWNER 192 /* bytes of it that are touched */
 
-/* While one is worked on, the memory of the next comes into the cache. */
-static void fetch_next(const struct poller *p)
+static struct poller_watch *watch_at(const struct poller *p, int at)
 {
-    if (p->at + 1 < p->count)
-        prefetch__bytes(p->batch[p->at + 1].data.ptr, WATCH_OWNER);
+    return at < p->count ? p->batch[at].data.ptr : NULL;
+}
+
+/* While one is worked on, the memory of the next ones comes into the cache: first the owner, and
+ * when that is there, what hangs on it. */
+static void fetch_ahead(const struct poller *p)
+{
+    const struct poller_watch *next = watch_at(p, p->at + 1);
+
+    if (next && next->ops->fetch)
+        next->ops->fetch(next);
+    prefetch__bytes(watch_at(p, p->at + 2), WATCH_OWNER);
 }
 
 /* Those that are watched for edges would not come by themselves. */
@@ -32,9 +41,9 @@ bool poller__look(struct poller *p)
     for (p->at = 0; p->at < p->count && !p->paused; p->at++) {
         struct poller_watch *watch = p->batch[p->at].data.ptr;
 
-        fetch_next(p);
+        fetch_ahead(p);
         if (watch)
-            watch->ready(watch, p->batch[p->at].events);
+            watch->ops->ready(watch, p->batch[p->at].events);
     }
     put_back_rest(p);
     any = p->count > 0;

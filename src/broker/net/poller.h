@@ -13,9 +13,17 @@
 
 #define POLLER_BATCH 512 /* sockets looked at before the loop goes round */
 
+struct poller_watch;
+
+struct poller_ops {
+    void (*ready)(struct poller_watch *watch, uint32_t events);
+    /* Into the cache: what `ready` touches that is not the watch's owner. NULL: nothing. */
+    void (*fetch)(const struct poller_watch *watch);
+};
+
 /* First member of whatever owns the socket. */
 struct poller_watch {
-    void (*ready)(struct poller_watch *watch, uint32_t events);
+    const struct poller_ops *ops;
     int fd;
     uint32_t events; /* watched for */
 };

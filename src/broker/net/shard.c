@@ -52,14 +52,14 @@ static const char *on_event(void *ctx, struct session *session, const struct use
                                      .metadata = event->metadata,
                                      .ticket = event->ticket};
 
-    return upstream__event(session__peer(session), &e, shard__now(ctx), clock__unix_ms());
+    return upstream__event(session__peer(session), &e, shard__now(ctx), clock__coarse_unix_ms());
 }
 
 static void on_presence(void *ctx, struct session *session, bool joined, struct str group)
 {
     if (session__peer(session))
         upstream__presence(session__peer(session), joined, group, shard__now(ctx),
-                           clock__unix_ms());
+                           clock__coarse_unix_ms());
 }
 
 static void on_hub_rules(void *ctx, struct str hub, struct hub_rules *out)
@@ -104,7 +104,8 @@ static void on_abort(void *ctx, struct transport *t)
 static void on_ended(void *ctx, struct session *session, struct str reason)
 {
     if (session__peer(session))
-        upstream__disconnected(session__peer(session), reason, shard__now(ctx), clock__unix_ms());
+        upstream__disconnected(session__peer(session), reason, shard__now(ctx),
+                               clock__coarse_unix_ms());
 }
 
 static int64_t now_of(void *ctx)

@@ -470,19 +470,23 @@ static void receive(struct transport *t, size_t len)
         destroy(t);
 }
 
-/* Most of what the last commands have touched is in no cache any more. It comes while the kernel
- * reads and while the frame is parsed. */
+/* Most of what the last commands have touched is in no cache any more. It comes while the one
+ * before is worked on, and while the kernel reads. */
+static void on_fetch(const struct poller_watch *watch)
+{
+    const struct transport *t = (const struct transport *)watch;
+
+    if (t->session)
+        session__fetch(t->session);
+}
+
 static ssize_t read_input(const struct transport *t)
 {
-    ssize_t n;
-
-    if (!t->session)
-        return recv(t->watch.fd, t->all->input, TRANSPORT_READ_SIZE, MSG_DONTWAIT);
-    session__fetch(t->session);
-    n = recv(t->watch.fd, t->all->input, TRANSPORT_READ_SIZE, MSG_DONTWAIT);
-    session__fetch_parts(t->session);
-    upstream__fetch(session__peer(t->session));
-    return n;
+    if (t->session) {
+        session__fetch_parts(t->session);
+        upstream__fetch(session__peer(t->session));
+    }
+    return recv(t->watch.fd, t->all->input, TRANSPORT_READ_SIZE, MSG_DONTWAIT);
 }
 
 /* Behind a full read there may be more, and behind the last bytes the end; a read ends before the
@@ -511,6 +515,8 @@ static void on_ready(struct poller_watch *watch, uint32_t events)
         read_some(t, events);
 }
 
+static const struct poller_ops watch_ops = {.ready = on_ready, .fetch = on_fetch};
+
 /* --- Life -------------------------------------------------------------------- */
 
 struct transport *transport__new(struct transports *all, int fd, struct session *session,
@@ -526,7 +532,7 @@ struct transport *transport__new(struct transports *all, int fd, struct session 
     }
     /* Frames of a turn leave in one write already; Nagle would only hold them back. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    t->watch.ready = on_ready;
+    t->watch.ops = &watch_ops;
     t->all = all;
     t->session = session;
     t->seen_s = now_s(all);

@@ -142,6 +142,7 @@ static void send(struct exchange *x, int64_t now_ms)
     if (x->tries == 0)
         give_time(x, now_ms);
     x->request.timeout_ms = time_for_try(x, now_ms);
+    x->try_ends_ms = now_ms + x->request.timeout_ms;
     x->waited = false;
     x->shell = NULL;
     x->tries++;
@@ -149,8 +150,6 @@ static void send(struct exchange *x, int64_t now_ms)
     x->request.bearer = STR_NONE;
     if (!x->under_way)
         out_of_memory(x, now_ms);
-    else if (x->request.app) /* the network has its own clock; a handler's thread has none */
-        deadlines__set(&up->deadlines, &x->due, now_ms + x->request.timeout_ms);
 }
 
 static void attempt(struct exchange *x, int64_t now_ms)
@@ -370,6 +369,11 @@ void exchange__due(struct exchange *x, int64_t now_ms)
     } else {
         attempt(x, now_ms);
     }
+}
+
+void exchange__limit(struct exchange *x)
+{
+    deadlines__set(&x->up->deadlines, &x->due, x->try_ends_ms);
 }
 
 void exchange__set_shell(struct exchange *x, void *shell)

@@ -21,8 +21,9 @@ struct exchange {
     exchange_finished_fn *finished;
     exchange_target_fn *target; /* for texts, made when there is one: route__show */
     struct upstream_request request;
-    int64_t ends_ms; /* no try begins after this, and none lasts longer, but for the least time
-                        of one that has waited or probes */
+    int64_t ends_ms;     /* no try begins after this, and none lasts longer, but for the least time
+                            of one that has waited or probes */
+    int64_t try_ends_ms; /* of the last one */
     unsigned tries;
     bool under_way; /* the shell has it */
     bool settled;   /* no request: `verdict` at the next tick */

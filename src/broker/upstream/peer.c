@@ -176,7 +176,7 @@ bool peer__complete(struct upstream_peer *p, struct queued_event *q)
     ev->connection_id = p->connection_id;
     ev->origin = p->up->config.origin;
     ev->charset = as->charset;
-    ev->request_id = str__of(q->guid);
+    ev->request_id = str__n(q->guid, sizeof(q->guid) - 1);
     if (ev->kind == PH_EVENT_CONNECT)
         return true;
     ev->user_id = p->user_id;

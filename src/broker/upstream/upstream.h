@@ -76,7 +76,7 @@ struct upstream_request {
     struct str url;                  /* absent for an in-process handler */
     void *app;                       /* struct ph_app of an in-process handler, else NULL */
     const struct ph_event *event;    /* for such a handler */
-    const void *owner;               /* whose event it is: upstream__connected; or NULL */
+    const void *owner;               /* who waits for it: upstream__connected; or NULL */
     int64_t timeout_ms;              /* until the headers of the response are there */
 };
 
@@ -208,6 +208,9 @@ void upstream__disconnected(struct upstream_peer *peer, struct str reason, int64
 
 /* Reports on an exchange. `x` is done for; its memory may be used for another try. */
 void upstream__done(struct exchange *x, const struct exchange_result *result, int64_t now_ms);
+/* The shell has no clock for what it was sent, as the network has: the exchange gives it up when
+ * its time is over. For a handler that may take time, not for one that answers at once. */
+void exchange__limit(struct exchange *x);
 /* A pointer of the shell's own, kept with the exchange: NULL in `send`. */
 void exchange__set_shell(struct exchange *x, void *shell);
 void *exchange__shell(const struct exchange *x);
