@@ -87,6 +87,7 @@ enum ph_limit {
     PH_LIMIT_JSON_DEPTH,   /* nesting of JSON in a request; default 64; past it 400 */
     PH_LIMIT_REQUEST_MS,   /* milliseconds until a request must be complete; default 30,000 */
     PH_LIMIT_PENDING,      /* events whose reply is deferred; default 10,000; past it 503 */
+    PH_LIMIT_CONNECTIONS,  /* open at once at a server; default 16,384; more wait in its queue */
     PH_LIMIT_COUNT
 };
 

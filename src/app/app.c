@@ -19,6 +19,7 @@ static const size_t default_limits[PH_LIMIT_COUNT] = {
     [PH_LIMIT_JSON_DEPTH] = 64,
     [PH_LIMIT_REQUEST_MS] = 30000,
     [PH_LIMIT_PENDING] = 10000,
+    [PH_LIMIT_CONNECTIONS] = 16384,
 };
 
 struct ph_app *ph_app_new(void)
@@ -232,8 +233,9 @@ enum ph_err ph_app_set_deduplication(struct ph_app *app, unsigned seconds, size_
 
 enum ph_err ph_app_set_limit(struct ph_app *app, enum ph_limit limit, size_t value)
 {
-    if ((unsigned)limit >= PH_LIMIT_COUNT || value == 0 ||
-        (limit == PH_LIMIT_JSON_DEPTH && value > UINT32_MAX))
+    bool in_32_bits = limit == PH_LIMIT_JSON_DEPTH || limit == PH_LIMIT_CONNECTIONS;
+
+    if ((unsigned)limit >= PH_LIMIT_COUNT || value == 0 || (in_32_bits && value > UINT32_MAX))
         return PH_ERR_ARGUMENT;
     app->limits[limit] = value;
     return PH_OK;

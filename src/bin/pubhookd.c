@@ -209,6 +209,15 @@ static enum ph_err set_threads(void *settings, const char *value, struct diag *d
     return cli__number(value, 1, SERVER_MAX_THREADS, &s->threads, diag);
 }
 
+static enum ph_err set_max_connections(void *settings, const char *value, struct diag *diag)
+{
+    struct settings *s = settings;
+    unsigned max;
+    enum ph_err err = cli__number(value, 1, 1000000, &max, diag);
+
+    return err ? err : ph_app_set_limit(s->app, PH_LIMIT_CONNECTIONS, max);
+}
+
 static enum ph_err set_workers(void *settings, const char *value, struct diag *diag)
 {
     struct settings *s = settings;
@@ -328,6 +337,8 @@ static const struct cli_option options[] = {
     {"metrics", "HOST:PORT", "serve counters for Prometheus there, at /metrics (default: nowhere)",
      set_metrics},
     {"threads", "N", "threads that serve (default: one per CPU)", set_threads},
+    {"max-connections", "N", "connections open at once (default 16384); more wait",
+     set_max_connections},
     {"workers", "N",
      "threads for handlers that may block (default: none, they run on\n"
      "the threads that serve)",
@@ -485,9 +496,9 @@ static void catch_signals(struct ph_server *server)
 
 /* The usual soft limit of 1024 is there for programs that use select(2). With FastCGI a
  * connection has two descriptors. */
-static void raise_descriptor_limit(void)
+static void raise_descriptor_limit(const struct ph_app *app)
 {
-    const rlim_t wanted = 2 * SERVER_MAX_CONNECTIONS + 64;
+    const rlim_t wanted = 2 * ph_app_limit(app, PH_LIMIT_CONNECTIONS) + 64;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted)
@@ -519,7 +530,7 @@ static int serve(const struct settings *s)
         return ph_serve_cgi(s->app, &why) ? fail(why) : EXIT_SUCCESS;
     if (s->workers > 0 && ph_app_set_workers(s->app, s->workers, s->worker_queue))
         return fail("the worker threads do not start");
-    raise_descriptor_limit();
+    raise_descriptor_limit(s->app);
     err = s->fastcgi ? ph_serve_fastcgi(s->app, s->fastcgi, s->threads, &server, &why)
                      : ph_serve_http(s->app, s->listen ? s->listen : DEFAULT_LISTEN, s->threads,
                                      &server, &why);

@@ -224,7 +224,7 @@ static void park(struct fastcgi_server *s, struct connection *c)
 static void watch_listener(struct fastcgi_server *s, bool exhausted)
 {
     pthread_mutex_lock(&s->lock);
-    s->full = exhausted || s->count >= SERVER_MAX_CONNECTIONS;
+    s->full = exhausted || s->count >= ph_app_limit(s->base.app, PH_LIMIT_CONNECTIONS);
     if (s->full)
         end_oldest_idle(s);
     /* without connections nothing will end, and nothing would watch again */

@@ -39,6 +39,8 @@ struct loop {
     int epoll; /* `wake`, and the peers of requests that wait */
     int wake;  /* eventfd: answers have come, or the server's stage has changed */
     bool quiesced;
+    unsigned connections, most; /* open, and at a time */
+    bool has_room;              /* again: libmicrohttpd sees it in its next turn only */
     struct exchanges exchanges;
     struct MHD_Response *empty;          /* for all answers of a status alone */
     struct connection *waiting;          /* suspended */
@@ -161,10 +163,15 @@ static void close_connection(struct connection *c)
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
                           enum MHD_ConnectionNotificationCode code)
 {
-    if (code == MHD_CONNECTION_NOTIFY_STARTED)
-        open_connection(cls, mhd, context);
-    else
+    struct loop *l = cls;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        l->connections++;
+        open_connection(l, mhd, context);
+    } else {
+        l->has_room |= l->connections-- >= l->most;
         close_connection(*context);
+    }
 }
 
 /* The request line is here; the rest of the request has its own time from now on. */
@@ -500,26 +507,37 @@ static size_t pool_size(const struct ph_app *app)
            POOL_PER_HEADER * ph_app_limit(app, PH_LIMIT_HEADERS) + POOL_EXTRA;
 }
 
+/* Each with one request, which may wait for its answer. */
+static unsigned connections_of_one(const struct http_server *s)
+{
+    size_t part = ph_app_limit(s->base.app, PH_LIMIT_CONNECTIONS) / s->base.threads;
+
+    return part > 0 ? (unsigned)part : 1;
+}
+
 static struct MHD_Daemon *make_daemon(struct loop *l)
 {
     const struct http_server *s = l->server;
     const struct ph_app *app = s->base.app;
-    unsigned connections = (unsigned)(SERVER_MAX_CONNECTIONS / s->base.threads);
 
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, l,
         MHD_OPTION_EXTERNAL_LOGGER, on_message, app, MHD_OPTION_LISTEN_SOCKET, s->listener,
         MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        pool_size(app), MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, l, MHD_OPTION_URI_LOG_CALLBACK, on_target, l, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_LIMIT, l->most, MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool_size(app),
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+        l, MHD_OPTION_URI_LOG_CALLBACK, on_target, l, MHD_OPTION_END);
 }
 
-static int wait_ms(struct MHD_Daemon *daemon)
+static int wait_ms(struct loop *l)
 {
     MHD_UNSIGNED_LONG_LONG ms;
 
-    if (MHD_get_timeout(daemon, &ms) != MHD_YES)
+    if (l->has_room) {
+        l->has_room = false;
+        return 0;
+    }
+    if (MHD_get_timeout(l->daemon, &ms) != MHD_YES)
         return -1;
     return ms < 1000 ? (int)ms : 1000;
 }
@@ -574,7 +592,7 @@ static void *run_loop(void *arg)
     sigaddset(&pipe, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &pipe, NULL);
     while (go_on(l)) {
-        poll(fds, 2, wait_ms(l->daemon));
+        poll(fds, 2, wait_ms(l));
         if (fds[1].revents)
             look_at_ours(l);
         MHD_run(l->daemon);
@@ -588,6 +606,7 @@ static bool open_loop(struct loop *l)
 
     l->last = &l->answered;
     l->exchanges.app = l->server->base.app;
+    l->most = connections_of_one(l->server);
     pthread_mutex_init(&l->lock, NULL);
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

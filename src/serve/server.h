@@ -7,9 +7,6 @@
 #include "pubhook/serve.h"
 
 #define SERVER_MAX_THREADS 256
-/* Connections open at once, each with one request that may wait for its answer; more wait in
- * the kernel's queue. */
-#define SERVER_MAX_CONNECTIONS 16384
 
 struct ph_server {
     struct ph_app *app;

@@ -310,6 +310,21 @@ function malformedHttpTests(port, path, unharmed) {
   });
 }
 
+test("pubhookd --max-connections: one more waits until another has ended", async (t) => {
+  const handler = await startHandler(t, "echo", { threads: 1, args: ["--max-connections", "1"] });
+  const validation = "OPTIONS /eventhandler HTTP/1.1\r\nHost: localhost\r\nWebHook-Request-Origin: localhost\r\n\r\n";
+  const first = await RawConnection.open(t, handler.port);
+  assert.equal(await first.write(validation).status(), 200);
+  const next = (await RawConnection.open(t, handler.port)).write(validation);
+  for (let i = 0; i < 10; i++) {
+    first.received = Buffer.alloc(0);
+    assert.equal(await first.write(validation).status(), 200);
+  }
+  assert.equal(next.text, "");
+  first.socket.end();
+  assert.equal(await next.status(), 200);
+});
+
 // Half a minute each, so at the same time.
 describe("a client that sends a byte a second is thrown out in time, others are served", { concurrency: true }, () => {
   async function drip(t, { port }, unharmed) {

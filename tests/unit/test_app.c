@@ -720,7 +720,10 @@ static void limits_have_defaults_and_no_zero(void **state)
     assert_int_equal(ph_app_limit(app, PH_LIMIT_HEADER_BYTES), 32768);
     assert_int_equal(ph_app_limit(app, PH_LIMIT_JSON_DEPTH), 64);
     assert_int_equal(ph_app_limit(app, PH_LIMIT_REQUEST_MS), 30000);
+    assert_int_equal(ph_app_limit(app, PH_LIMIT_CONNECTIONS), 16384);
     assert_int_equal(ph_app_limit(app, PH_LIMIT_COUNT), 0);
+    assert_int_equal(ph_app_set_limit(app, PH_LIMIT_CONNECTIONS, (size_t)UINT32_MAX + 1),
+                     PH_ERR_ARGUMENT);
     assert_int_equal(ph_app_set_limit(app, PH_LIMIT_BODY, 0), PH_ERR_ARGUMENT);
     assert_int_equal(ph_app_set_limit(app, PH_LIMIT_COUNT, 1), PH_ERR_ARGUMENT);
     ph_app_free(app);

@@ -419,6 +419,32 @@ static void silence_ends_a_connection(void **state)
     close(fd);
 }
 
+/* While one has a turn of the loop after the other, the next would have had one, too. */
+static void more_connections_than_the_limit_wait(void **state)
+{
+    struct fixture *f = *state;
+    char request[4096], reply[REPLY_SIZE];
+    struct str s = serve_client__event(request, sizeof(request), "", "hello");
+    struct pollfd next = {.events = POLLIN};
+    int fd;
+
+    ph_app_set_limit(f->app, PH_LIMIT_CONNECTIONS, 1);
+    start_threads(f, 1);
+    fd = serve_client__connect_tcp(f->authority);
+    for (int i = 0; i < 10; i++) {
+        assert_true(serve_client__send(fd, s.ptr, s.len));
+        assert_int_equal(serve_client__read_http(fd, reply, sizeof(reply)), 200);
+        if (i == 0) {
+            next.fd = serve_client__connect_tcp(f->authority);
+            assert_true(serve_client__send(next.fd, s.ptr, s.len));
+        }
+    }
+    assert_int_equal(poll(&next, 1, 0), 0);
+    close(fd);
+    assert_int_equal(serve_client__read_http(next.fd, reply, sizeof(reply)), 200);
+    close(next.fd);
+}
+
 /* A handler that waits until the test lets it go on. */
 struct gate {
     int entered[2], leave[2];
@@ -571,6 +597,7 @@ int main(void)
         TEST(takes_all_that_the_limits_allow),
         TEST(ends_requests_that_only_drip_in),
         TEST(silence_ends_a_connection),
+        TEST(more_connections_than_the_limit_wait),
         TEST(a_full_batch_is_answered),
         TEST(stopping_answers_what_is_under_way),
         TEST(a_signal_handler_may_stop_it),
