@@ -67,7 +67,8 @@ struct fastcgi_server {
     struct connection *all;
     struct connection *oldest, *newest; /* idle */
     size_t count;
-    bool full; /* the listening socket is not watched until a connection ends */
+    bool full;     /* the listening socket is not watched until a connection ends */
+    bool no_spare; /* ... and none idles that could be ended: the next that would idle is */
     struct connection *answered, **last;
     size_t under_way; /* connections that are neither idle nor new */
     enum stage stage;
@@ -103,15 +104,16 @@ static void list_idle(struct fastcgi_server *s, struct connection *c)
 }
 
 /* Makes room by ending the connection that idles longest. It is shut down, not freed:
- * another thread may be about to take it, and will find its end. */
-static void end_oldest_idle(struct fastcgi_server *s)
+ * another thread may be about to take it, and will find its end. False: there is none. */
+static bool end_oldest_idle(struct fastcgi_server *s)
 {
     struct connection *c = s->oldest;
 
     if (!c)
-        return;
+        return false;
     unlist_idle(s, c);
     shutdown(c->fd, SHUT_RDWR);
+    return true;
 }
 
 /* --- connections --------------------------------------------------------------- */
@@ -184,6 +186,7 @@ static void end_connection(struct fastcgi_server *s, struct connection *c)
     s->count--;
     if (s->full)
         s->full = !watch(s, EPOLL_CTL_MOD, s->listen_fd, s);
+    s->no_spare &= s->full;
     pthread_mutex_unlock(&s->lock);
     free_connection(c);
 }
@@ -204,8 +207,8 @@ static void begin_connection(struct fastcgi_server *s, struct connection *c)
         end_connection(s, c);
 }
 
-/* Back into the set, until its next request begins. Once it is watched again, another
- * thread may have it. */
+/* Back into the set, until its next request begins, unless others wait for its place. Once it is
+ * watched again, another thread may have it. */
 static void park(struct fastcgi_server *s, struct connection *c)
 {
     bool watched;
@@ -213,20 +216,22 @@ static void park(struct fastcgi_server *s, struct connection *c)
     reaper__pause(&c->watch);
     pthread_mutex_lock(&s->lock);
     leave(s, c);
-    list_idle(s, c);
-    watched = watch(s, EPOLL_CTL_MOD, c->fd, c);
+    if (!s->no_spare)
+        list_idle(s, c);
+    watched = !s->no_spare && watch(s, EPOLL_CTL_MOD, c->fd, c);
+    s->no_spare = false; /* one is enough */
     pthread_mutex_unlock(&s->lock);
     if (!watched)
         end_connection(s, c);
 }
 
-/* Watches for more connections, or for none while there are too many. */
+/* Watches for more connections, or for none while there are too many. The one that has just come
+ * idles only until its request is here: if no other does, it stays. */
 static void watch_listener(struct fastcgi_server *s, bool exhausted)
 {
     pthread_mutex_lock(&s->lock);
     s->full = exhausted || s->count >= ph_app_limit(s->base.app, PH_LIMIT_CONNECTIONS);
-    if (s->full)
-        end_oldest_idle(s);
+    s->no_spare = s->full && ((!exhausted && s->oldest == s->newest) || !end_oldest_idle(s));
     /* without connections nothing will end, and nothing would watch again */
     if (!s->full || s->count == 0)
         s->full = !watch(s, EPOLL_CTL_MOD, s->listen_fd, s);

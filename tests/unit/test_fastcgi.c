@@ -256,6 +256,86 @@ static void listens_on_tcp_too(void **state)
     ph_server_free(server);
 }
 
+/* --- as many connections as there may be ------------------------------------------ */
+
+static void the_one_that_idles_longest_makes_room(void **state)
+{
+    struct fixture *f = *state;
+    char rest[16];
+    int fds[4];
+
+    ph_app_set_limit(f->app, PH_LIMIT_CONNECTIONS, 2);
+    start(f);
+    for (int i = 0; i < 4; i++) {
+        fds[i] = serve_client__connect_unix(f->path);
+        assert_true(fastcgi_client__send_event(fds[i], true, "hello", 5));
+        expect_echo(fds[i], "hello");
+    }
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(serve_client__read_all(fds[i], rest, sizeof(rest)), 0);
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+}
+
+/* A handler that says that it was called and waits until the test lets it go on. */
+struct stall {
+    int entered[2], leave[2];
+};
+
+static struct ph_reply *wait_to_leave(const struct ph_event *ev, void *arg)
+{
+    const struct stall *s = arg;
+    char c = 0;
+
+    (void)ev;
+    if (write(s->entered[1], &c, 1) != 1 || read(s->leave[0], &c, 1) != 1)
+        return NULL;
+    return ph_reply_text("done", 4);
+}
+
+static void wait_for_one_more(const struct stall *s)
+{
+    struct pollfd entered = {.fd = s->entered[0], .events = POLLIN};
+    char c;
+
+    assert_int_equal(poll(&entered, 1, UNIT_WAIT_S * 1000), 1);
+    assert_int_equal(read(s->entered[0], &c, 1), 1);
+}
+
+/* All of them have requests under way, and then none has: the next to be done is ended. */
+static void the_first_that_is_done_makes_room(void **state)
+{
+    enum { MOST = 2, CLIENTS_HERE = 5 };
+    struct fixture *f = *state;
+    struct stall s;
+    int fds[CLIENTS_HERE];
+    char c = 0;
+
+    assert_int_equal(pipe(s.entered) | pipe(s.leave), 0);
+    ph_app_free(f->app);
+    f->app = ph_app_new();
+    ph_app_allow_unsigned(f->app);
+    ph_app_on_event(f->app, NULL, "*", wait_to_leave, &s, NULL);
+    ph_app_set_limit(f->app, PH_LIMIT_CONNECTIONS, MOST);
+    start_with(f, MOST + 1);
+    for (int i = 0; i < CLIENTS_HERE; i++) {
+        fds[i] = serve_client__connect_unix(f->path);
+        assert_true(fastcgi_client__send_event(fds[i], true, "hello", 5));
+        if (i < MOST)
+            wait_for_one_more(&s);
+    }
+    for (int i = 0; i < CLIENTS_HERE; i++)
+        assert_int_equal(write(s.leave[1], &c, 1), 1);
+    for (int i = 0; i < CLIENTS_HERE; i++) {
+        expect_echo(fds[i], "done");
+        close(fds[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        close(s.entered[i]);
+        close(s.leave[i]);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -267,6 +347,8 @@ int main(void)
         TEST(nonsense_ends_its_connection_only),
         TEST(takes_over_a_stale_socket_only),
         TEST(listens_on_tcp_too),
+        TEST(the_one_that_idles_longest_makes_room),
+        TEST(the_first_that_is_done_makes_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
