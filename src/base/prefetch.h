@@ -17,6 +17,7 @@ static inline void prefetch__line(const void *at)
 /* NULL is fine. */
 static inline void prefetch__bytes(const void *at, size_t len)
 {
+#pragma GCC unroll 16
     for (size_t i = 0; at && i < len; i += CACHE_LINE)
         prefetch__line((const char *)at + i);
 }
