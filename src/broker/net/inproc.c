@@ -387,8 +387,8 @@ static void tell_slow(struct lane *lane, struct job *job, int64_t ms)
     if (!lane->told_slow)
         log__warn(lane->owner->log, LOG_NONE,
                   "%s declares that it never blocks, but a handler of it took %d ms, in which no "
-                  "other client of this thread was served: make it faster, or take the call of "
-                  "ph_plugin_config_never_blocks out of it",
+                  "other client of this thread was served: unless the machine was too busy to run "
+                  "it, make it faster, or take the call of ph_plugin_config_never_blocks out of it",
                   exchange__target(job->exchange), (int)ms);
     lane->told_slow = true;
 }
