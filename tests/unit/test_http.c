@@ -117,6 +117,80 @@ static void keeps_requests_apart_that_are_under_way_together(void **state)
 }
 
 /* What the check of the head's end must let pass. */
+/* Nothing but a status to those without a body. */
+static struct ph_reply *echo_if_any(const struct ph_event *ev, void *arg)
+{
+    size_t len;
+    const void *data = ph_event_data(ev, &len);
+
+    (void)arg;
+    return len > 0 ? ph_reply_text(data, len) : ph_reply_ok();
+}
+
+static struct str next_answer(const char **at)
+{
+    const char *start = *at, *end = strstr(start + 1, "HTTP/1.1 ");
+
+    *at = end ? end : start + strlen(start);
+    return str__n(start, (size_t)(*at - start));
+}
+
+static void check_answers(const char *at, int count)
+{
+    char body[32];
+
+    for (int i = 0; i < count; i++) {
+        struct str answer = next_answer(&at), status;
+
+        status = i % 3 ? STR("HTTP/1.1 204 ") : STR("HTTP/1.1 200 ");
+        snprintf(body, sizeof(body), i % 3 ? "\r\n\r\n" : "\r\n\r\nnumber %d", i);
+        if (!str__starts_with(answer, status))
+            fail_msg("answer %d is %.*s", i, STR_FMT(answer));
+        assert_memory_equal(answer.ptr + answer.len - strlen(body), body, strlen(body));
+    }
+    assert_string_equal(at, "");
+}
+
+/* Many in each turn of the loop, so that some answers leave together, behind one another; and
+ * peers that are gone when theirs do. */
+static void answers_all_that_come_at_once_in_their_order(void **state)
+{
+    enum { CLIENTS = 32, EACH = 60 };
+    struct fixture *f = *state;
+    static char requests[EACH * 1024], reply[REPLY_SIZE];
+    const struct linger reset = {.l_onoff = 1};
+    size_t len = 0;
+    int fds[CLIENTS];
+
+    for (int i = 0; i < EACH; i++) {
+        char body[32] = "";
+
+        if (i % 3 == 0)
+            snprintf(body, sizeof(body), "number %d", i);
+        len += serve_client__event(requests + len, sizeof(requests) - len,
+                                   i == EACH - 1 ? "Connection: close\r\n" : "", body)
+                   .len;
+    }
+    ph_app_free(f->app);
+    f->app = ph_app_new();
+    ph_app_allow_unsigned(f->app);
+    ph_app_on_event(f->app, NULL, "*", echo_if_any, NULL, NULL);
+    start_threads(f, 1);
+    for (int i = 0; i < CLIENTS; i++)
+        fds[i] = serve_client__connect_tcp(f->authority);
+    for (int i = 0; i < CLIENTS; i++)
+        assert_true(serve_client__send(fds[i], requests, len));
+    for (int i = 0; i < CLIENTS; i++) {
+        if (i % 4 == 0) {
+            setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+        } else {
+            serve_client__read_all(fds[i], reply, sizeof(reply));
+            check_answers(reply, EACH);
+        }
+        close(fds[i]);
+    }
+}
+
 static void takes_blanks_and_nothing_as_a_last_value(void **state)
 {
     static const char *const lines[] = {"X: y \t \r\n", "X:\r\n", "X: \r\n"};
@@ -586,6 +660,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(keeps_a_connection_for_more_requests),
         TEST(keeps_requests_apart_that_are_under_way_together),
+        TEST(answers_all_that_come_at_once_in_their_order),
         TEST(takes_blanks_and_nothing_as_a_last_value),
         TEST(takes_queries_of_many_parameters),
         TEST(sends_an_empty_state),
