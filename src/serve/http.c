@@ -31,11 +31,12 @@
 #define UNWATCHED_SECONDS 10u
 
 /* A send wakes a peer that has fallen asleep since the one before, which is a good part of its
- * price. So the answers of a turn that are a status alone leave one right behind the other, but
- * for one that is the first thing in its turn: libmicrohttpd gets them when it asks again, in the
- * next turn, and sends them in the one after that. That is soon while each step of a turn (a
- * request served, an answer passed on or sent) takes less than this on average. */
+ * price. So the answers of a turn that are a status alone leave one right behind the other:
+ * libmicrohttpd gets them when it asks again, in the next turn, and sends them in the one after
+ * that. That is soon while each step of a turn (a request served, an answer passed on or sent)
+ * takes less than this on average; and with few steps, turns cost more than is saved. */
 #define SWIFT_STEP_US 50
+#define FEW_STEPS 8
 
 /* Threads of libmicrohttpd's own wait for ever when 128 connections, the size of its batch,
  * are ready at once and no other gets ready: it asks epoll for more before it looks at them
@@ -390,7 +391,7 @@ static bool hold(struct connection *c)
     struct loop *l = c->loop;
     const struct http_response *res = &c->exchange->response->http;
 
-    if (l->steps == 1 || !l->swift || !is_status(res))
+    if (l->steps <= FEW_STEPS || !l->swift || !is_status(res))
         return false;
     c->step = STATUS;
     c->status = (unsigned)res->status;
