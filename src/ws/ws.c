@@ -2,6 +2,7 @@
 #include "ws/ws.h"
 
 #include "base/buf.h"
+#include "base/word.h"
 
 #include <stdlib.h>
 
@@ -258,19 +259,40 @@ static enum ws_event_type read_header(struct ws *ws, char **at, char *end, struc
     return WS_NEED_MORE;
 }
 
-/* Section 5.3, eight bytes at a time. */
+typedef uint64_t words __attribute__((vector_size(16)));
+
+static void mask_words(char *data, words wide)
+{
+    words at;
+
+    memcpy(&at, data, sizeof(at));
+    at ^= wide;
+    memcpy(data, &at, sizeof(at));
+}
+
+static void mask_word(char *data, uint64_t wide)
+{
+    const uint64_t word = word__at(data) ^ wide;
+
+    memcpy(data, &word, sizeof(word));
+}
+
+/* Section 5.3, sixteen bytes at a time. */
 void ws__mask(char *data, size_t len, const uint8_t key[WS_MASK_KEY_LEN], size_t offset)
 {
-    uint8_t turned[8];
-    uint64_t wide, word;
+    uint8_t keys[3 * WS_MASK_KEY_LEN];
+    const uint8_t *turned = keys + offset % WS_MASK_KEY_LEN;
+    uint64_t wide;
 
-    for (size_t i = 0; i < sizeof(turned); i++)
-        turned[i] = key[(offset + i) % WS_MASK_KEY_LEN];
-    memcpy(&wide, turned, sizeof(wide));
-    for (; len >= sizeof(word); data += sizeof(word), len -= sizeof(word)) {
-        memcpy(&word, data, sizeof(word));
-        word ^= wide;
-        memcpy(data, &word, sizeof(word));
+    for (size_t i = 0; i < sizeof(keys); i += WS_MASK_KEY_LEN)
+        memcpy(keys + i, key, WS_MASK_KEY_LEN);
+    wide = word__at(turned);
+    for (; len >= sizeof(words); data += sizeof(words), len -= sizeof(words))
+        mask_words(data, (words){wide, wide});
+    if (len >= sizeof(wide)) {
+        mask_word(data, wide);
+        data += sizeof(wide);
+        len -= sizeof(wide);
     }
     for (size_t i = 0; i < len; i++)
         data[i] = (char)(data[i] ^ turned[i]);
