@@ -1,7 +1,6 @@
 /* The HTTP listener, on libmicrohttpd: an epoll loop on each of N threads, and the
  * handlers run in them. A request whose answer comes later is suspended; whoever answers
  * it leaves it with its loop, which alone touches libmicrohttpd. */
-#include "base/clock.h"
 #include "serve/exchange.h"
 #include "serve/head.h"
 #include "serve/listen.h"
@@ -31,12 +30,10 @@
 #define UNWATCHED_SECONDS 10u
 
 /* A send wakes a peer that has fallen asleep since the one before, which is a good part of its
- * price. So the answers of a turn that are a status alone leave one right behind the other:
- * libmicrohttpd gets them when it asks again, in the next turn, and sends them in the one after
- * that. That is soon while each step of a turn (a request served, an answer passed on or sent)
- * takes less than this on average; and with few steps, turns cost more than is saved. */
-#define SWIFT_STEP_US 50
-#define FEW_STEPS 8
+ * price. So where more requests than this come in a turn, and no handler holds up the others,
+ * answers that are a status alone leave one right behind the other: libmicrohttpd gets them when it
+ * asks again, in the next turn, which comes at once. */
+#define FEW_REQUESTS 4
 
 /* Threads of libmicrohttpd's own wait for ever when 128 connections, the size of its batch,
  * are ready at once and no other gets ready: it asks epoll for more before it looks at them
@@ -48,10 +45,9 @@ struct loop {
     int epoll; /* `wake`, and the peers of requests that wait */
     int wake;  /* eventfd: answers have come, or the server's stage has changed */
     bool quiesced;
-    unsigned connections, most; /* open, and at a time */
-    bool has_room;              /* again: libmicrohttpd sees it in its next turn only */
-    bool swift;                 /* the last turn was */
-    unsigned steps;             /* of this turn */
+    bool has_room;     /* libmicrohttpd, which stopped accepting without, sees it a turn later */
+    unsigned requests; /* of this turn */
+    bool many;         /* in the last turn that had any */
     struct exchanges exchanges;
     struct MHD_Response *empty;          /* for all answers of a status alone */
     struct connection *waiting;          /* suspended */
@@ -179,10 +175,9 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
     struct loop *l = cls;
 
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        l->connections++;
         open_connection(l, mhd, context);
     } else {
-        l->has_room |= l->connections-- >= l->most;
+        l->has_room = true;
         close_connection(*context);
     }
 }
@@ -214,7 +209,6 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     (void)cls, (void)mhd, (void)code;
     if (!c)
         return;
-    c->loop->steps++;
     reset(c);
     reaper__restart(&c->watch);
 }
@@ -388,21 +382,19 @@ static void fail_waiting(struct loop *l)
  * False: it is to leave at once. */
 static bool hold(struct connection *c)
 {
-    struct loop *l = c->loop;
     const struct http_response *res = &c->exchange->response->http;
 
-    if (l->steps <= FEW_STEPS || !l->swift || !is_status(res))
+    if (!c->loop->many || !is_status(res) || !app__never_blocks(c->server->base.app))
         return false;
     c->step = STATUS;
     c->status = (unsigned)res->status;
-    exchanges__give(&l->exchanges, c->exchange);
+    exchanges__give(&c->loop->exchanges, c->exchange);
     c->exchange = NULL;
     return true;
 }
 
 static enum MHD_Result send_held(struct connection *c)
 {
-    c->loop->steps++;
     reaper__restart(&c->watch);
     return MHD_queue_response(c->mhd, c->status, c->loop->empty);
 }
@@ -421,7 +413,7 @@ static enum MHD_Result ask(struct connection *c, bool close)
         return send_response(c, c->mhd, true);
     }
     ph_request_set_body(x->request, buf__view(&x->body).ptr, x->body.len);
-    c->loop->steps++;
+    c->loop->requests++;
     if (!app__serve_checked(app, x->request, x->response, on_answer, c))
         suspend(c);
     else if (close || !hold(c))
@@ -553,12 +545,22 @@ static size_t pool_size(const struct ph_app *app)
            POOL_PER_HEADER * ph_app_limit(app, PH_LIMIT_HEADERS) + POOL_EXTRA;
 }
 
-/* Each with one request, which may wait for its answer. */
-static unsigned connections_of_one(const struct http_server *s)
+/* Not more loops than connections, each of which may wait for its answer. */
+static size_t loops_of(const struct http_server *s)
 {
-    size_t part = ph_app_limit(s->base.app, PH_LIMIT_CONNECTIONS) / s->base.threads;
+    size_t connections = ph_app_limit(s->base.app, PH_LIMIT_CONNECTIONS);
 
-    return part > 0 ? (unsigned)part : 1;
+    return s->base.threads < connections ? s->base.threads : connections;
+}
+
+/* The loop's part. */
+static unsigned connections_of(const struct loop *l)
+{
+    const struct http_server *s = l->server;
+    size_t connections = ph_app_limit(s->base.app, PH_LIMIT_CONNECTIONS), loops = loops_of(s);
+    size_t number = (size_t)(l - s->loops);
+
+    return (unsigned)(connections / loops + (number < connections % loops));
 }
 
 static struct MHD_Daemon *make_daemon(struct loop *l)
@@ -570,9 +572,9 @@ static struct MHD_Daemon *make_daemon(struct loop *l)
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, l,
         MHD_OPTION_EXTERNAL_LOGGER, on_message, app, MHD_OPTION_LISTEN_SOCKET, s->listener,
         MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_CONNECTION_LIMIT, l->most, MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool_size(app),
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-        l, MHD_OPTION_URI_LOG_CALLBACK, on_target, l, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_LIMIT, connections_of(l), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        pool_size(app), MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, l, MHD_OPTION_URI_LOG_CALLBACK, on_target, l, MHD_OPTION_END);
 }
 
 static int wait_ms(struct loop *l)
@@ -629,11 +631,10 @@ static bool go_on(struct loop *l)
 /* libmicrohttpd's part of a turn. */
 static void run(struct loop *l)
 {
-    int64_t began = clock__mono_us();
-
-    l->steps = 0;
+    l->requests = 0;
     MHD_run(l->daemon);
-    l->swift = clock__mono_us() - began < (int64_t)l->steps * SWIFT_STEP_US;
+    if (l->requests > 0)
+        l->many = l->requests > FEW_REQUESTS;
 }
 
 static void *run_loop(void *arg)
@@ -662,7 +663,6 @@ static bool open_loop(struct loop *l)
 
     l->last = &l->answered;
     l->exchanges.app = l->server->base.app;
-    l->most = connections_of_one(l->server);
     pthread_mutex_init(&l->lock, NULL);
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -690,10 +690,12 @@ static bool start_loop(struct http_server *s)
 
 static bool start_loops(struct http_server *s)
 {
-    s->loops = calloc(s->base.threads, sizeof(*s->loops));
+    size_t count = loops_of(s);
+
+    s->loops = calloc(count, sizeof(*s->loops));
     if (!s->loops)
         return false;
-    while (s->loop_count < s->base.threads) {
+    while (s->loop_count < count) {
         if (!start_loop(s))
             return false;
     }

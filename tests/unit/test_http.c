@@ -1,4 +1,6 @@
 /* The HTTP listener, on the wire. */
+#include "app/app.h"
+#include "app/registry.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "serve_client.h"
@@ -9,8 +11,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <linux/sockios.h>
 
 #define REPLY_SIZE 65536
 
@@ -116,7 +121,22 @@ static void keeps_requests_apart_that_are_under_way_together(void **state)
         close(fds[i]);
 }
 
-/* What the check of the head's end must let pass. */
+/* An application as with a plugin that says so. */
+static void serve_promptly(struct fixture *f, ph_handler_fn *fn, void *arg)
+{
+    const struct handler handler = {
+        .kind = PH_EVENT_USER, .pattern = "*", .fn = fn, .arg = arg, .never_blocks = true};
+    struct registry *handlers = registry__new();
+
+    ph_app_free(f->app);
+    f->app = ph_app_new();
+    ph_app_allow_unsigned(f->app);
+    assert_int_equal(registry__add(handlers, &handler), PH_OK);
+    assert_int_equal(app__exchange(f->app, handlers, handlers), PH_OK);
+    registry__unref(handlers);
+    start_threads(f, 1);
+}
+
 /* Nothing but a status to those without a body. */
 static struct ph_reply *echo_if_any(const struct ph_event *ev, void *arg)
 {
@@ -171,11 +191,7 @@ static void answers_all_that_come_at_once_in_their_order(void **state)
                                    i == EACH - 1 ? "Connection: close\r\n" : "", body)
                    .len;
     }
-    ph_app_free(f->app);
-    f->app = ph_app_new();
-    ph_app_allow_unsigned(f->app);
-    ph_app_on_event(f->app, NULL, "*", echo_if_any, NULL, NULL);
-    start_threads(f, 1);
+    serve_promptly(f, echo_if_any, NULL);
     for (int i = 0; i < CLIENTS; i++)
         fds[i] = serve_client__connect_tcp(f->authority);
     for (int i = 0; i < CLIENTS; i++)
@@ -191,6 +207,86 @@ static void answers_all_that_come_at_once_in_their_order(void **state)
     }
 }
 
+#define CROWD 16
+#define CROWDS 2
+
+/* One request, in whose handler the first crowd comes; in the last of each, the next comes. So each
+ * crowd has a turn of the loop. */
+struct crowds {
+    int fds[CROWDS][CROWD];
+    struct str request;
+    int calls;
+    int answered[CROWDS]; /* of a crowd, when the last of it is served */
+};
+
+/* Until the other side's kernel has it. */
+static void arrive(int fd)
+{
+    int waiting = 1;
+
+    while (ioctl(fd, SIOCOUTQ, &waiting) == 0 && waiting > 0)
+        poll(NULL, 0, 1);
+}
+
+static void send_crowd(const struct crowds *c, int number)
+{
+    for (int i = 0; i < CROWD; i++)
+        serve_client__send(c->fds[number][i], c->request.ptr, c->request.len);
+    for (int i = 0; i < CROWD; i++)
+        arrive(c->fds[number][i]);
+}
+
+static int answers_there(const int *fds)
+{
+    int count = 0;
+    char byte;
+
+    for (int i = 0; i < CROWD; i++)
+        count += recv(fds[i], &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+    return count;
+}
+
+static struct ph_reply *serve_crowds(const struct ph_event *ev, void *arg)
+{
+    struct crowds *c = arg;
+    int next = c->calls / CROWD;
+
+    (void)ev;
+    if (c->calls++ % CROWD == 0) {
+        if (next > 0)
+            c->answered[next - 1] = answers_there(c->fds[next - 1]);
+        if (next < CROWDS)
+            send_crowd(c, next);
+    }
+    return ph_reply_ok();
+}
+
+/* After a turn of many: each peer would be woken alone. */
+static void holds_a_status_back_until_all_of_a_turn_are_served(void **state)
+{
+    struct fixture *f = *state;
+    struct crowds c = {.calls = 0};
+    char request[4096], reply[REPLY_SIZE];
+    int fd;
+
+    c.request = serve_client__event(request, sizeof(request), "", "");
+    serve_promptly(f, serve_crowds, &c);
+    fd = serve_client__connect_tcp(f->authority);
+    for (int i = 0; i < CROWDS * CROWD; i++)
+        c.fds[i / CROWD][i % CROWD] = serve_client__connect_tcp(f->authority);
+    assert_true(serve_client__send(fd, c.request.ptr, c.request.len));
+    assert_int_equal(serve_client__read_http(fd, reply, sizeof(reply)), 204);
+    close(fd);
+    for (int i = 0; i < CROWDS * CROWD; i++) {
+        fd = c.fds[i / CROWD][i % CROWD];
+        assert_int_equal(serve_client__read_http(fd, reply, sizeof(reply)), 204);
+        close(fd);
+    }
+    assert_int_equal(c.answered[0], CROWD - 1);
+    assert_int_equal(c.answered[1], 0);
+}
+
+/* What the check of the head's end must let pass. */
 static void takes_blanks_and_nothing_as_a_last_value(void **state)
 {
     static const char *const lines[] = {"X: y \t \r\n", "X:\r\n", "X: \r\n"};
@@ -661,6 +757,7 @@ int main(void)
         TEST(keeps_a_connection_for_more_requests),
         TEST(keeps_requests_apart_that_are_under_way_together),
         TEST(answers_all_that_come_at_once_in_their_order),
+        TEST(holds_a_status_back_until_all_of_a_turn_are_served),
         TEST(takes_blanks_and_nothing_as_a_last_value),
         TEST(takes_queries_of_many_parameters),
         TEST(sends_an_empty_state),
