@@ -229,7 +229,7 @@ static void each_waits_by_the_limit_of_its_time(void **state)
     kit__free(&kit);
 }
 
-/* Few clients count, and none has to. */
+/* Clients count, but none has to. */
 static void ack_ids_come_in_any_order(void **state)
 {
     static const uint64_t ids[] = {7, 3, 0, 1ull << 40, 5, 65536, 4, UINT64_MAX, 6, 2, 9, 8};
@@ -316,6 +316,40 @@ static void ack_ids_are_those_that_came_last(void **state)
     }
 }
 
+/* As many as there may be, in runs of one, and then fewer. */
+static void every_other_ack_id(void **state)
+{
+    const uint64_t most = 32768, step = 2, sent = most + 5000;
+    struct ack_ids *set = NULL;
+
+    (void)state;
+    for (uint64_t i = 0; i < sent; i++)
+        assert_true(ack_ids__add(&set, i * step, most));
+    for (uint64_t i = 0; i < sent; i++) {
+        assert_int_equal(ack_ids__has(set, i * step), i >= sent - most);
+        assert_false(ack_ids__has(set, i * step + 1));
+    }
+    assert_true(ack_ids__add(&set, 1, 1000));
+    for (uint64_t i = 0; i < sent; i++)
+        assert_int_equal(ack_ids__has(set, i * step), i >= sent - 999);
+    assert_true(ack_ids__has(set, 1));
+    ack_ids__free(set);
+}
+
+/* Of clients that count, as most do. */
+static void ack_ids_in_a_row_need_no_more_memory(void **state)
+{
+    struct ack_ids *set = NULL, *first;
+
+    (void)state;
+    assert_true(ack_ids__add(&set, 1, 32768));
+    first = set;
+    for (uint64_t id = 2; id < 50000; id++)
+        assert_true(ack_ids__add(&set, id, 32768));
+    assert_ptr_equal(set, first);
+    ack_ids__free(set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +364,8 @@ int main(void)
         cmocka_unit_test(ack_ids_come_in_any_order),
         cmocka_unit_test(fewer_ack_ids_are_remembered),
         cmocka_unit_test(ack_ids_are_those_that_came_last),
+        cmocka_unit_test(every_other_ack_id),
+        cmocka_unit_test(ack_ids_in_a_row_need_no_more_memory),
     };
 
     return cmocka_run_group_tests_name("limits", tests, NULL, NULL);

@@ -262,24 +262,6 @@ static void the_newest_thousand_ids_are_known(void **state)
     ack_ids__free(set);
 }
 
-/* Multiples of a large power of two, so that ids collide in the table. */
-static void colliding_ids_are_kept_apart(void **state)
-{
-    struct ack_ids *set = NULL;
-
-    (void)state;
-    for (uint64_t i = 0; i < 5000; i++) {
-        assert_true(ack_ids__add(&set, i << 45, 100));
-        assert_true(ack_ids__has(set, i << 45));
-        if (i >= 99)
-            assert_true(ack_ids__has(set, (i - 99) << 45));
-        if (i >= 100)
-            assert_false(ack_ids__has(set, (i - 100) << 45));
-        assert_false(ack_ids__has(set, (i << 45) + 1));
-    }
-    ack_ids__free(set);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,7 +274,6 @@ int main(void)
         cmocka_unit_test(only_exceptions_are_recorded),
         cmocka_unit_test(roles_are_sorted_by_their_bytes),
         cmocka_unit_test(the_newest_thousand_ids_are_known),
-        cmocka_unit_test(colliding_ids_are_kept_apart),
     };
 
     return cmocka_run_group_tests_name("permission", tests, NULL, NULL);

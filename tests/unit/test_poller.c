@@ -14,7 +14,8 @@ struct scene {
         struct poller_watch watch;
         struct scene *scene;
         int fd, other; /* readable from the start, and as long as it is open */
-        unsigned called;
+        unsigned called, fetched;
+        bool gone;
     } ends[COUNT];
     void (*on_ready)(struct scene *sc, struct end *e);
 };
@@ -29,7 +30,15 @@ static void ready(struct poller_watch *watch, uint32_t events)
         e->scene->on_ready(e->scene, e);
 }
 
-static const struct poller_ops watch_ops = {.ready = ready};
+static void fetch(const struct poller_watch *watch)
+{
+    struct end *e = (struct end *)(uintptr_t)watch;
+
+    assert_false(e->gone);
+    e->fetched++;
+}
+
+static const struct poller_ops watch_ops = {.ready = ready, .fetch = fetch};
 
 static unsigned calls(const struct scene *sc)
 {
@@ -37,6 +46,15 @@ static unsigned calls(const struct scene *sc)
 
     for (int i = 0; i < COUNT; i++)
         sum += sc->ends[i].called;
+    return sum;
+}
+
+static unsigned fetches(const struct scene *sc)
+{
+    unsigned sum = 0;
+
+    for (int i = 0; i < COUNT; i++)
+        sum += sc->ends[i].fetched;
     return sum;
 }
 
@@ -91,6 +109,7 @@ static void each_is_called_once_a_look(void **state)
 
     assert_true(poller__look(&sc->poller));
     assert_int_equal(calls(sc), COUNT);
+    assert_int_equal(fetches(sc), COUNT - 1); /* each while the one before is worked on */
     assert_true(poller__look(&sc->poller));
     assert_int_equal(calls(sc), 2 * COUNT);
     for (int i = 0; i < COUNT; i++)
@@ -156,8 +175,10 @@ static void edges_are_not_lost_in_a_pause(void **state)
 static void remove_others(struct scene *sc, struct end *e)
 {
     for (int i = 0; i < COUNT; i++) {
-        if (&sc->ends[i] != e)
+        if (&sc->ends[i] != e) {
             poller__remove(&sc->poller, &sc->ends[i].watch);
+            sc->ends[i].gone = true;
+        }
     }
 }
 

@@ -56,6 +56,23 @@ static void test_more_must_end_where_many_stay(void **state)
     assert_int_equal(trim__tick(&t, 1500, 4000, begin), begin + 1000);
 }
 
+static void count(void *ctx)
+{
+    ++*(int *)ctx;
+}
+
+static void what_is_kept_goes_first(void **state)
+{
+    int released = 0;
+    struct trim t = {.release = count, .ctx = &released};
+
+    (void)state;
+    trim__tick(&t, 500, 0, 1000);
+    assert_int_equal(released, 0);
+    trim__tick(&t, 500, 0, 2000);
+    assert_int_equal(released, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -63,6 +80,7 @@ int main(void)
         cmocka_unit_test(test_once_it_is_quiet),
         cmocka_unit_test(test_not_while_many_come_and_go),
         cmocka_unit_test(test_more_must_end_where_many_stay),
+        cmocka_unit_test(what_is_kept_goes_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

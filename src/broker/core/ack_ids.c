@@ -12,8 +12,9 @@ struct run {
     uint32_t count;
 };
 
-/* Clients count, so that one run holds all their ids as a rule. A ring of runs, oldest at `head`,
- * and their places in the order of their ids, which no two runs share. */
+/* Clients count, so that one run holds all their ids as a rule; what fails, or succeeds out of
+ * turn, begins another. A ring of runs, oldest at `head`, and their places in the order of their
+ * ids, which no two runs share. */
 struct ack_ids {
     uint32_t size; /* of the ring: a power of two */
     uint32_t head;
@@ -55,22 +56,42 @@ bool ack_ids__has(const struct ack_ids *set, uint64_t id)
     return id - run->first < run->count;
 }
 
-static void drop_oldest_run(struct ack_ids *set, uint32_t at)
+static uint32_t age(const struct ack_ids *set, uint32_t at)
 {
-    memmove(set->order + at, set->order + at + 1, (set->used - at - 1) * sizeof(*set->order));
-    set->head = place(set, 1);
-    set->used--;
+    return (set->order[at] - set->head) & (set->size - 1);
 }
 
-static void forget_oldest(struct ack_ids *set)
+/* More than one when the limit was lowered, which is no reason to look for each. */
+static void drop_oldest_runs(struct ack_ids *set, uint32_t count)
 {
-    struct run *oldest = &set->runs[set->head];
+    uint32_t to = 0;
 
-    if (--oldest->count == 0)
-        drop_oldest_run(set, rank(set, oldest->first) - 1);
-    else
-        oldest->first++;
-    set->ids--;
+    if (count == 1) {
+        to = rank(set, set->runs[set->head].first) - 1;
+        memmove(set->order + to, set->order + to + 1, (set->used - to - 1) * sizeof(*set->order));
+    } else {
+        for (uint32_t at = 0; at < set->used; at++) {
+            if (age(set, at) >= count)
+                set->order[to++] = set->order[at];
+        }
+    }
+    set->head = place(set, count);
+    set->used -= count;
+}
+
+static void forget_oldest(struct ack_ids *set, uint32_t ids)
+{
+    uint32_t runs = 0;
+
+    set->ids -= ids;
+    for (; runs < set->used && set->runs[place(set, runs)].count <= ids; runs++)
+        ids -= set->runs[place(set, runs)].count;
+    if (runs > 0)
+        drop_oldest_runs(set, runs);
+    if (ids > 0) {
+        set->runs[set->head].first += ids;
+        set->runs[set->head].count -= ids;
+    }
 }
 
 static bool goes_on(const struct ack_ids *set, uint64_t id)
@@ -102,7 +123,7 @@ static bool grow(struct ack_ids **set)
     wide->order = (uint16_t *)(void *)(wide->runs + size);
     for (uint32_t i = 0; old && i < old->used; i++) {
         wide->runs[i] = old->runs[place(old, i)];
-        wide->order[i] = (uint16_t)((old->order[i] - old->head) & (old->size - 1));
+        wide->order[i] = (uint16_t)age(old, i);
     }
     wide->used = old ? old->used : 0;
     wide->ids = old ? old->ids : 0;
@@ -117,8 +138,8 @@ bool ack_ids__add(struct ack_ids **set, uint64_t id, size_t limit)
         return true;
     if (limit > MAX_IDS)
         limit = MAX_IDS;
-    while (*set && (*set)->ids >= limit) /* more than one when the limit was lowered */
-        forget_oldest(*set);
+    if (*set && (*set)->ids >= limit)
+        forget_oldest(*set, (*set)->ids - (uint32_t)limit + 1);
     if (!*set || !goes_on(*set, id)) {
         if ((!*set || (*set)->used == (*set)->size) && !grow(set))
             return false;

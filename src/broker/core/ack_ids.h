@@ -1,6 +1,7 @@
 /* The ids of a client's requests, to recognize one that is sent again
  * (client-and-rest section 2.3): the newest ones that succeeded, first in first
- * out. Ids that count up cost next to nothing; others 18 bytes each, and a binary search. */
+ * out. Ids that count up cost next to nothing; others 18 to 36 bytes each, and a binary search
+ * and a move of two bytes for each of them. */
 #ifndef BROKER_CORE_ACK_IDS_H
 #define BROKER_CORE_ACK_IDS_H
 

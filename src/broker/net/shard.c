@@ -256,6 +256,14 @@ static void on_report(void *ctx, struct exchange *x, const struct exchange_resul
 
 /* --- The loop --------------------------------------------------------------------- */
 
+static void on_trim(void *ctx)
+{
+    struct shard *s = ctx;
+
+    frame__free_spare();
+    upstream__free_spare(s->upstream);
+}
+
 static void on_wake(uv_async_t *handle)
 {
     struct shard *s = handle->data;
@@ -464,6 +472,7 @@ static bool make_parts(struct shard *s)
     s->core = make_core(s);
     s->upstream = make_upstream(s);
     s->webhook = webhook__new(&s->loop, s->broker->limits.webhooks, on_report, s);
+    s->trim = (struct trim){.release = on_trim, .ctx = s};
     s->inproc = inproc__new(&s->loop, threads_of_a_plugin(s), s->broker->log, on_report, s);
     return relay__open(s) && s->metrics && s->core && s->upstream && s->webhook && s->inproc &&
            open_transports(s);

@@ -9,8 +9,10 @@
 #define PAUSE_MS 1000   /* in which ... */
 #define PAUSE_COUNT 50  /* ... fewer than so many ended */
 
-static void give_back(void)
+static void give_back(const struct trim *t)
 {
+    if (t->release)
+        t->release(t->ctx);
 #ifdef __GLIBC__
     malloc_trim(0);
 #endif
@@ -31,7 +33,7 @@ int64_t trim__tick(struct trim *t, uint64_t ended, size_t live, int64_t now_ms)
         return begin_pause(t, ended, now_ms);
     if (now_ms < t->pause_until)
         return t->pause_until;
-    give_back();
+    give_back(t);
     t->done = ended;
     t->pause_until = 0;
     return INT64_MAX;

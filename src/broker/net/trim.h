@@ -7,8 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Zeroed at first. */
+/* Zeroed at first, but for `release`. */
 struct trim {
+    void (*release)(void *ctx); /* lets go of what is kept for the next clients; NULL: nothing */
+    void *ctx;
     uint64_t done; /* count of the last time */
     uint64_t seen; /* count when the pause began */
     int64_t pause_until;

@@ -48,6 +48,7 @@ static void send_first(struct upstream_peer *p, int64_t now_ms)
     }
     if (request.app) {
         request.event = &q->event;
+        /* notices outlive their session */
         request.owner = q->event.kind == PH_EVENT_USER ? p->owner : NULL;
     } else {
         request.http = &p->http;

@@ -25,13 +25,18 @@ struct upstream *upstream__new(const struct upstream_config *config)
     return up;
 }
 
+void upstream__free_spare(struct upstream *up)
+{
+    spare_events__free(&up->spare_events);
+}
+
 void upstream__free(struct upstream *up)
 {
     if (!up)
         return;
     while (up->peers)
         peer__free(up->peers);
-    spare_events__free(&up->spare_events);
+    upstream__free_spare(up);
     validation__free_all(up);
     gate__free_all(up);
     deadlines__free(&up->deadlines);

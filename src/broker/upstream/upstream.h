@@ -5,7 +5,8 @@
  * Rules. Events of one connection are sent one after the other, in the order they
  * happened; those of different connections do not wait for each other. A URL is
  * validated before its first event; the outcome is cached. 408, 5xx and transport
- * errors are tried again after 1, 3 and 5 s, 100 s in all. Every queue is bounded.
+ * errors are tried again after 1, 3 and 5 s; no try begins after 100 s, and none ends later but for
+ * one that had to wait, which has 10 s. Every queue is bounded.
  *
  * Handlers do not delay each other. Each, in each hub, has a gate (gate.h), which lets so
  * many requests pass at a time (maxConcurrentRequests); the rest wait in the order in which
@@ -76,7 +77,8 @@ struct upstream_request {
     struct str url;                  /* absent for an in-process handler */
     void *app;                       /* struct ph_app of an in-process handler, else NULL */
     const struct ph_event *event;    /* for such a handler */
-    const void *owner;               /* who waits for it: upstream__connected; or NULL */
+    const void *owner;               /* who waits for it (upstream__connected), and lives as long
+                                        as the request; NULL: nobody */
     int64_t timeout_ms;              /* until the headers of the response are there */
 };
 
@@ -111,8 +113,9 @@ struct upstream_outage {
  * handed is valid until they return. */
 struct upstream_ops {
     /* Start a request. Everything in `req` lives until upstream__done is called for
-     * `x`, or until `cancel`. upstream__done must not be called from inside. False:
-     * out of memory, nothing was started. */
+     * `x`, or until `cancel`. upstream__done must not be called from inside. What has no clock of
+     * its own for `timeout_ms` asks for one with exchange__limit, unless it answers before the loop
+     * sleeps. False: out of memory, nothing was started. */
     bool (*send)(void *ctx, struct exchange *x, const struct upstream_request *req);
     /* Nobody waits for it any more; do not report on `x` again. */
     void (*cancel)(void *ctx, struct exchange *x);
@@ -218,6 +221,9 @@ void *exchange__shell(const struct exchange *x);
 const char *exchange__target(struct exchange *x);
 /* True when the request that was sent last has an `app` and no URL: who has it now. */
 bool exchange__in_process(const struct exchange *x);
+
+/* Lets go of the memory that is kept for the next events. */
+void upstream__free_spare(struct upstream *up);
 
 /* Does what is due (retries, time limits, outcomes that need no request); returns the
  * next deadline, INT64_MAX if none. Call it before the loop sleeps, after anything else
