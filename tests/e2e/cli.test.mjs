@@ -58,6 +58,7 @@ test("a wrong command line is one line that says what would be right", async () 
   await isWrong(["send", "chat", "--user", "a", "--group", "b", "--text", "c"], /exclude each other/, { service });
   for (const verb of ["token", "connect"])
     await isWrong([verb, "chat", "--user", "bob "], /the user id starts or ends with white space/, { service });
+  await isWrong(["listen", "--allow-unsigned", "--user", "bob "], /the user id starts or ends with white space/);
   await isWrong(["group", "add", "chat", "g"], /who\? Expected one of --connection/, { service });
 });
 

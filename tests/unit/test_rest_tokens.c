@@ -365,10 +365,14 @@ static void tokens_keep_to_the_limits_of_clients(void **state)
     struct fixture *f = *state;
 
     f->settings.limits.user_characters = 3;
+    f->settings.limits.group_characters = 4;
     f->settings.limits.groups = 2;
     assert_int_equal(generate(f, "?userId=b%C3%B6b&group=a&group=b", ""), 200);
     assert_int_equal(generate(f, "?userId=bobo", ""), 400);
     assert_non_null(strstr(f->diag.text, "more than 3 characters (limits.userIdCharacters)"));
+    assert_int_equal(generate(f, "?group=r%C3%B6%C3%B6m", ""), 200);
+    assert_int_equal(generate(f, "?group=r%C3%B6%C3%B6ms", ""), 400);
+    assert_non_null(strstr(f->diag.text, "more than 4 characters (limits.groupNameCharacters)"));
     assert_int_equal(generate(f, "?group=a&group=b&group=c", ""), 400);
     assert_non_null(strstr(f->diag.text, "at most 2 groups (limits.groupsPerConnection)"));
 }

@@ -118,14 +118,20 @@ static int read_role(struct judge *j, struct str value)
 
 static int read_group(struct judge *j, struct str value)
 {
-    const unsigned max = j->world->settings->limits.groups;
+    const struct limits *max = &j->world->settings->limits;
 
-    if (!judge__is_group(j, value))
+    if (!names__valid_group(value))
         return judge__bad_request(j, "Request", "Invalid group name.");
-    if (j->call->token.group_count < max)
+    if (utf8__longer(value, max->group_characters))
+        diag__set(j->diag, PH_ERR_LIMIT,
+                  "group has more than %u characters (limits.groupNameCharacters).",
+                  max->group_characters);
+    else if (j->call->token.group_count >= max->groups)
+        diag__set(j->diag, PH_ERR_LIMIT,
+                  "A connection is in at most %u groups (limits.groupsPerConnection).",
+                  max->groups);
+    else
         return append(j, &j->call->token.groups, &j->call->token.group_count, value);
-    diag__set(j->diag, PH_ERR_LIMIT,
-              "A connection is in at most %u groups (limits.groupsPerConnection).", max);
     return judge__refuse(j, 400, ANSWER_BAD_REQUEST, "Request");
 }
 
