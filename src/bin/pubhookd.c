@@ -17,7 +17,8 @@
 #define MAX_PLUGINS 64
 #define MAX_DESCRIPTION (1u << 20) /* bytes, of all plugins */
 #define MAX_NAMES 32
-#define WATCH_SECONDS 1 /* a file that changes is read within two */
+#define USUAL_CONNECTIONS 16384 /* what PH_LIMIT_CONNECTIONS is by itself */
+#define WATCH_SECONDS 1         /* a file that changes is read within two */
 
 struct settings {
     struct ph_app *app;
@@ -495,10 +496,12 @@ static void catch_signals(struct ph_server *server)
 }
 
 /* The usual soft limit of 1024 is there for programs that use select(2). With FastCGI a
- * connection has two descriptors. */
+ * connection has two descriptors. Plugins have descriptors too: few connections are no reason for
+ * fewer than usual. */
 static void raise_descriptor_limit(const struct ph_app *app)
 {
-    const rlim_t wanted = 2 * ph_app_limit(app, PH_LIMIT_CONNECTIONS) + 64;
+    const rlim_t most = ph_app_limit(app, PH_LIMIT_CONNECTIONS);
+    const rlim_t wanted = 2 * (most > USUAL_CONNECTIONS ? most : USUAL_CONNECTIONS) + 64;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted)
