@@ -87,11 +87,12 @@ enum ph_limit {
     PH_LIMIT_JSON_DEPTH,   /* nesting of JSON in a request; default 64; past it 400 */
     PH_LIMIT_REQUEST_MS,   /* milliseconds until a request must be complete; default 30,000 */
     PH_LIMIT_PENDING,      /* events whose reply is deferred; default 10,000; past it 503 */
-    PH_LIMIT_CONNECTIONS,  /* open at once at a server; default 16,384; more wait in its queue */
+    PH_LIMIT_CONNECTIONS,  /* connections open at once; default 16,384; more wait */
     PH_LIMIT_COUNT
 };
 
-/** PH_ERR_ARGUMENT: unknown limit, or 0. */
+/** PH_ERR_ARGUMENT: unknown limit, 0, or too large. That of connections counts for each server that
+ *  starts to serve after it was set. */
 PH_API enum ph_err ph_app_set_limit(struct ph_app *app, enum ph_limit limit, size_t value);
 PH_API size_t ph_app_limit(const struct ph_app *app, enum ph_limit limit);
 

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcgiapp.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,9 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+/* How long it stops accepting when there is no descriptor and no connection to end. */
+#define PAUSE_MS 100
 
 /* A web server's connection. `fd` is ours; libfcgi has a duplicate, which it closes when
  * it finds the connection broken: the reaper must never meet a descriptor that libfcgi
@@ -34,7 +38,8 @@ struct connection {
     struct gateway gateway;
     struct fastcgi_server *server;
     /* under the server's lock */
-    bool idle;                        /* in the list */
+    bool idle;                        /* in the list: it may be ended to make room */
+    bool ended;                       /* it was */
     bool under_way;                   /* a request is */
     bool waits;                       /* for its answer */
     bool answered;                    /* it is there */
@@ -60,6 +65,7 @@ struct fastcgi_server {
     int answered_fd; /* eventfd, counts the answered ones */
     int gone_fd;     /* an epoll set: the web server has closed a connection that waits */
     char *path;      /* of the UNIX socket; NULL for TCP */
+    size_t most;     /* connections */
     struct reaper *reaper;
     pthread_t *workers;
     unsigned worker_count;
@@ -67,7 +73,7 @@ struct fastcgi_server {
     struct connection *all;
     struct connection *oldest, *newest; /* idle */
     size_t count;
-    bool full;     /* the listening socket is not watched until a connection ends */
+    bool full;     /* one more has come: the listening socket is not watched until one ends */
     bool no_spare; /* ... and none idles that could be ended: the next that would idle is */
     struct connection *answered, **last;
     size_t under_way; /* connections that are neither idle nor new */
@@ -103,17 +109,29 @@ static void list_idle(struct fastcgi_server *s, struct connection *c)
     s->newest = c;
 }
 
+static bool has_request(const struct connection *c)
+{
+    char byte;
+
+    return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 /* Makes room by ending the connection that idles longest. It is shut down, not freed:
- * another thread may be about to take it, and will find its end. False: there is none. */
+ * the thread that takes it will find its end. One whose request is here does not idle any more,
+ * though no thread has taken it yet. False: there is none. */
 static bool end_oldest_idle(struct fastcgi_server *s)
 {
-    struct connection *c = s->oldest;
+    struct connection *c;
 
-    if (!c)
-        return false;
-    unlist_idle(s, c);
-    shutdown(c->fd, SHUT_RDWR);
-    return true;
+    while ((c = s->oldest)) {
+        unlist_idle(s, c);
+        if (has_request(c))
+            continue;
+        c->ended = true;
+        shutdown(c->fd, SHUT_RDWR);
+        return true;
+    }
+    return false;
 }
 
 /* --- connections --------------------------------------------------------------- */
@@ -147,14 +165,14 @@ static void free_connection(struct connection *c)
     free(c);
 }
 
-/* A request begins. False: there shall be no new ones. */
+/* A request begins. False: there shall be no new ones, or none on this connection. */
 static bool enter(struct fastcgi_server *s, struct connection *c)
 {
     bool serving;
 
     pthread_mutex_lock(&s->lock);
     unlist_idle(s, c);
-    serving = s->stage == SERVING;
+    serving = s->stage == SERVING && !c->ended;
     c->under_way = serving;
     s->under_way += serving;
     c->waits = c->answered = c->failed = false;
@@ -191,17 +209,18 @@ static void end_connection(struct fastcgi_server *s, struct connection *c)
     free_connection(c);
 }
 
+/* Nobody connects without a request to send: it is not ended to make room, but must begin with one
+ * in the time of a request. */
 static void begin_connection(struct fastcgi_server *s, struct connection *c)
 {
     reaper__add(s->reaper, &c->watch, c->fd);
-    reaper__pause(&c->watch);
+    reaper__await(&c->watch);
     pthread_mutex_lock(&s->lock);
     c->next = s->all;
     if (c->next)
         c->next->prev = c;
     s->all = c;
     s->count++;
-    list_idle(s, c);
     pthread_mutex_unlock(&s->lock);
     if (!watch(s, EPOLL_CTL_ADD, c->fd, c))
         end_connection(s, c);
@@ -225,30 +244,51 @@ static void park(struct fastcgi_server *s, struct connection *c)
         end_connection(s, c);
 }
 
-/* Watches for more connections, or for none while there are too many. The one that has just come
- * idles only until its request is here: if no other does, it stays. */
-static void watch_listener(struct fastcgi_server *s, bool exhausted)
+/* One more has come. False: it waits, and the listening socket is not watched, until another
+ * connection has ended: the one that idles longest, or else the next that is done. */
+static bool has_room(struct fastcgi_server *s, size_t most)
 {
+    bool room;
+
     pthread_mutex_lock(&s->lock);
-    s->full = exhausted || s->count >= ph_app_limit(s->base.app, PH_LIMIT_CONNECTIONS);
-    s->no_spare = s->full && ((!exhausted && s->oldest == s->newest) || !end_oldest_idle(s));
-    /* without connections nothing will end, and nothing would watch again */
-    if (!s->full || s->count == 0)
-        s->full = !watch(s, EPOLL_CTL_MOD, s->listen_fd, s);
+    room = s->count < most;
+    s->full = !room;
+    s->no_spare = !room && !end_oldest_idle(s);
     pthread_mutex_unlock(&s->lock);
+    return room;
 }
 
+/* Descriptors or memory are out. Without connections none will end, and what others hold is not
+ * told of when it is free. */
+static bool may_try_again(struct fastcgi_server *s)
+{
+    struct pollfd quit = {.fd = s->quit_fd, .events = POLLIN};
+
+    if (!has_room(s, 1))
+        return false;
+    poll(&quit, 1, PAUSE_MS);
+    return true;
+}
+
+/* By one thread at a time: whoever was told of the listening socket, which is watched again by
+ * him, or by who makes the room that is missing. */
 static void accept_one(struct fastcgi_server *s)
 {
-    int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-    bool exhausted = fd < 0 && errno != EAGAIN && errno != ECONNABORTED && errno != EINTR;
-    struct connection *c = fd >= 0 ? new_connection(s, fd) : NULL;
+    struct connection *c;
+    bool exhausted;
+    int fd;
 
+    if (!has_room(s, s->most))
+        return;
+    fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    exhausted = fd < 0 && errno != EAGAIN && errno != ECONNABORTED && errno != EINTR;
+    c = fd >= 0 ? new_connection(s, fd) : NULL;
     if (c)
         begin_connection(s, c);
     else if (fd >= 0)
         close(fd);
-    watch_listener(s, exhausted || (fd >= 0 && !c));
+    if ((!exhausted && (c || fd < 0)) || may_try_again(s))
+        watch(s, EPOLL_CTL_MOD, s->listen_fd, s);
 }
 
 /* --- requests ---------------------------------------------------------------------- */
@@ -567,6 +607,7 @@ static enum ph_err watch_all(struct fastcgi_server *s, struct diag *diag)
         !watch(s, EPOLL_CTL_ADD, s->answered_fd, &s->answered_fd) ||
         !watch(s, EPOLL_CTL_ADD, s->listen_fd, s))
         return diag__set(diag, PH_ERR_SYSTEM, "epoll: %m");
+    s->most = ph_app_limit(s->base.app, PH_LIMIT_CONNECTIONS);
     s->reaper = reaper__new(ph_app_limit(s->base.app, PH_LIMIT_REQUEST_MS));
     return s->reaper ? PH_OK : PH_ERR_MEMORY;
 }

@@ -38,6 +38,16 @@ static void wake(struct reaper *r)
         ;
 }
 
+/* What the step waited for is here, or was taken just now. */
+static bool has_come(struct reaper_watch *w, int64_t since)
+{
+    bool awaited = atomic_load_explicit(&w->awaited, memory_order_relaxed);
+    char byte;
+    bool here = awaited && recv(w->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+
+    return here || atomic_load_explicit(&w->since, memory_order_relaxed) != since;
+}
+
 /* Ends late connections; returns when to look again. A new watch does not wake the
  * thread, so it looks often enough to find one late by a quarter of the limit at most. */
 static int64_t reap(struct reaper *r, int64_t now)
@@ -54,6 +64,8 @@ static int64_t reap(struct reaper *r, int64_t now)
             next = left < next ? left : next;
             continue;
         }
+        if (has_come(w, since))
+            continue;
         shutdown(w->fd, SHUT_RDWR);
         atomic_store_explicit(&w->since, 0, memory_order_relaxed);
     }
@@ -184,9 +196,20 @@ void reaper__remove(struct reaper *r, struct reaper_watch *w)
     pthread_mutex_unlock(&r->lock);
 }
 
-void reaper__restart(struct reaper_watch *w)
+static void begin_step(struct reaper_watch *w, bool awaited)
 {
     atomic_store_explicit(&w->since, clock__coarse_ms(), memory_order_relaxed);
+    atomic_store_explicit(&w->awaited, awaited, memory_order_relaxed);
+}
+
+void reaper__restart(struct reaper_watch *w)
+{
+    begin_step(w, false);
+}
+
+void reaper__await(struct reaper_watch *w)
+{
+    begin_step(w, true);
 }
 
 void reaper__pause(struct reaper_watch *w)

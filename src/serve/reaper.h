@@ -17,6 +17,7 @@ struct reaper;
 /* Part of a connection. */
 struct reaper_watch {
     _Atomic int64_t since; /* when the current step began (monotonic ms); 0: not watched */
+    atomic_bool awaited;   /* the step is the peer's: it is late only while it has sent nothing */
     int fd;
     struct reaper_watch *prev, *next;
 };
@@ -31,6 +32,8 @@ void reaper__add(struct reaper *r, struct reaper_watch *w, int fd);
 void reaper__remove(struct reaper *r, struct reaper_watch *w);
 /* A step begins; free of locks, so that it may be called for each request. */
 void reaper__restart(struct reaper_watch *w);
+/* A step of the peer begins: to send something. However long nobody reads that, it is not late. */
+void reaper__await(struct reaper_watch *w);
 /* The connection may idle, or is waiting for our own handler. */
 void reaper__pause(struct reaper_watch *w);
 

@@ -258,23 +258,70 @@ static void listens_on_tcp_too(void **state)
 
 /* --- as many connections as there may be ------------------------------------------ */
 
+static void expect_served(int fd)
+{
+    assert_true(fastcgi_client__send_event(fd, true, "hello", 5));
+    expect_echo(fd, "hello");
+}
+
+static void expect_end(int fd)
+{
+    char rest[16];
+
+    assert_int_equal(serve_client__read_all(fd, rest, sizeof(rest)), 0);
+    close(fd);
+}
+
+/* As many as there may be are kept; each one more ends one, no other. With one thread, one is back
+ * among those that idle before the next request is read. */
+static void keep_and_replace(struct fixture *f, int most)
+{
+    int fds[CLIENTS];
+
+    ph_app_set_limit(f->app, PH_LIMIT_CONNECTIONS, (size_t)most);
+    start_with(f, 1);
+    for (int i = 0; i < most; i++)
+        fds[i] = serve_client__connect_unix(f->path);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < most; i++)
+            expect_served(fds[i]);
+    }
+    for (int i = 0; i < most; i++) {
+        int more = serve_client__connect_unix(f->path);
+
+        expect_served(more);
+        expect_end(fds[i]);
+        fds[i] = more;
+        for (int k = 0; k < most; k++)
+            expect_served(fds[(i + 1 + k) % most]);
+    }
+    for (int i = 0; i < most; i++)
+        close(fds[i]);
+    ph_server_free(f->server);
+    f->server = NULL;
+}
+
 static void the_one_that_idles_longest_makes_room(void **state)
 {
-    struct fixture *f = *state;
-    char rest[16];
-    int fds[4];
+    static const int most[] = {1, 2, 16};
 
-    ph_app_set_limit(f->app, PH_LIMIT_CONNECTIONS, 2);
+    for (size_t i = 0; i < sizeof(most) / sizeof(*most); i++)
+        keep_and_replace(*state, most[i]);
+}
+
+/* A web server that connects has a request. Whoever has none may not keep others out. */
+static void those_without_a_request_make_room(void **state)
+{
+    struct fixture *f = *state;
+    int silent;
+
+    ph_app_set_limit(f->app, PH_LIMIT_CONNECTIONS, 1);
+    ph_app_set_limit(f->app, PH_LIMIT_REQUEST_MS, 200);
     start(f);
-    for (int i = 0; i < 4; i++) {
-        fds[i] = serve_client__connect_unix(f->path);
-        assert_true(fastcgi_client__send_event(fds[i], true, "hello", 5));
-        expect_echo(fds[i], "hello");
-    }
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(serve_client__read_all(fds[i], rest, sizeof(rest)), 0);
-    for (int i = 0; i < 4; i++)
-        close(fds[i]);
+    silent = serve_client__connect_unix(f->path);
+    while (!is_echoed(f, "hello"))
+        ;
+    expect_end(silent);
 }
 
 /* A handler that says that it was called and waits until the test lets it go on. */
@@ -302,6 +349,32 @@ static void wait_for_one_more(const struct stall *s)
     assert_int_equal(read(s->entered[0], &c, 1), 1);
 }
 
+static void open_stall(struct fixture *f, struct stall *s)
+{
+    assert_int_equal(pipe(s->entered) | pipe(s->leave), 0);
+    ph_app_free(f->app);
+    f->app = ph_app_new();
+    ph_app_allow_unsigned(f->app);
+    ph_app_on_event(f->app, NULL, "*", wait_to_leave, s, NULL);
+}
+
+static void let_go_on(const struct stall *s)
+{
+    char c = 0;
+
+    assert_int_equal(write(s->leave[1], &c, 1), 1);
+}
+
+static void close_stall(struct fixture *f, const struct stall *s)
+{
+    ph_server_free(f->server);
+    f->server = NULL;
+    for (int i = 0; i < 2; i++) {
+        close(s->entered[i]);
+        close(s->leave[i]);
+    }
+}
+
 /* All of them have requests under way, and then none has: the next to be done is ended. */
 static void the_first_that_is_done_makes_room(void **state)
 {
@@ -309,13 +382,8 @@ static void the_first_that_is_done_makes_room(void **state)
     struct fixture *f = *state;
     struct stall s;
     int fds[CLIENTS_HERE];
-    char c = 0;
 
-    assert_int_equal(pipe(s.entered) | pipe(s.leave), 0);
-    ph_app_free(f->app);
-    f->app = ph_app_new();
-    ph_app_allow_unsigned(f->app);
-    ph_app_on_event(f->app, NULL, "*", wait_to_leave, &s, NULL);
+    open_stall(f, &s);
     ph_app_set_limit(f->app, PH_LIMIT_CONNECTIONS, MOST);
     start_with(f, MOST + 1);
     for (int i = 0; i < CLIENTS_HERE; i++) {
@@ -325,15 +393,72 @@ static void the_first_that_is_done_makes_room(void **state)
             wait_for_one_more(&s);
     }
     for (int i = 0; i < CLIENTS_HERE; i++)
-        assert_int_equal(write(s.leave[1], &c, 1), 1);
+        let_go_on(&s);
     for (int i = 0; i < CLIENTS_HERE; i++) {
         expect_echo(fds[i], "done");
         close(fds[i]);
     }
-    for (int i = 0; i < 2; i++) {
-        close(s.entered[i]);
-        close(s.leave[i]);
+    close_stall(f, &s);
+}
+
+/* The only thread is busy; one more comes, then a request on the connection that idles longest. */
+static void a_request_that_is_here_is_answered(void **state)
+{
+    enum { IDLE, BUSY, MORE, ALL };
+    static const int order[ALL] = {MORE, IDLE, BUSY};
+    struct fixture *f = *state;
+    struct stall s;
+    int fds[ALL];
+
+    open_stall(f, &s);
+    ph_app_set_limit(f->app, PH_LIMIT_CONNECTIONS, ALL - 1);
+    start_with(f, 1);
+    for (int i = IDLE; i <= BUSY; i++) {
+        fds[i] = serve_client__connect_unix(f->path);
+        assert_true(fastcgi_client__send_event(fds[i], true, "hello", 5));
+        wait_for_one_more(&s);
+        if (i == IDLE) {
+            let_go_on(&s);
+            expect_echo(fds[i], "done");
+        }
     }
+    fds[MORE] = serve_client__connect_unix(f->path);
+    assert_true(fastcgi_client__send_event(fds[MORE], true, "hello", 5));
+    assert_true(fastcgi_client__send_event(fds[IDLE], true, "hello", 5));
+    for (int i = 0; i < ALL; i++)
+        let_go_on(&s);
+    for (int i = 0; i < ALL; i++)
+        expect_echo(fds[order[i]], "done");
+    expect_end(fds[BUSY]);
+    close(fds[IDLE]);
+    close(fds[MORE]);
+    close_stall(f, &s);
+}
+
+/* The only thread is busy for longer than a request may take to come: one that has come stays. */
+static void a_request_that_is_here_is_not_late(void **state)
+{
+    struct fixture *f = *state;
+    struct stall s;
+    int early, silent, busy;
+
+    open_stall(f, &s);
+    ph_app_set_limit(f->app, PH_LIMIT_REQUEST_MS, 1000);
+    start_with(f, 1);
+    early = serve_client__connect_unix(f->path);
+    silent = serve_client__connect_unix(f->path);
+    busy = serve_client__connect_unix(f->path);
+    assert_true(fastcgi_client__send_event(busy, true, "hello", 5));
+    wait_for_one_more(&s); /* so the others were accepted before */
+    assert_true(fastcgi_client__send_event(early, true, "hello", 5));
+    expect_end(silent);
+    let_go_on(&s);
+    let_go_on(&s);
+    expect_echo(busy, "done");
+    expect_echo(early, "done");
+    close(busy);
+    close(early);
+    close_stall(f, &s);
 }
 
 int main(void)
@@ -348,7 +473,10 @@ int main(void)
         TEST(takes_over_a_stale_socket_only),
         TEST(listens_on_tcp_too),
         TEST(the_one_that_idles_longest_makes_room),
+        TEST(those_without_a_request_make_room),
         TEST(the_first_that_is_done_makes_room),
+        TEST(a_request_that_is_here_is_answered),
+        TEST(a_request_that_is_here_is_not_late),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
