@@ -104,7 +104,7 @@ const columns = { all: "p99 µs of all", peak: "peak MiB of the broker" };
 const medians = "Medians of the figures of each tenth of a second, in phases of 5 s in turn.";
 
 function readers(bench) {
-  const rate = 100, members = 1000, size = 128, phase = 5, queue = 250;
+  const rate = 100, members = 1000, size = 128, phase = 5, queue = 350;
   const messages = 2 * phase * rate * (bench.quick ? 1 : 4);
   const fan = async ({ port, pid }) => {
     const reader = new Reader(bench, port);
@@ -139,7 +139,7 @@ function readers(bench) {
     title: `Fan-out to ${members} members, ${rate} messages a second, one of whom stops reading`,
     unit: "others' p99 µs",
     better: "less",
-    note: `The socket of the reader that stops (SIGSTOP) is full; its queue of ${queue} messages fills up in half of the phase or more, and then it is closed. ${medians}`,
+    note: `The socket of the reader that stops (SIGSTOP) is full; its queue of ${queue} messages fills up in most of the phase, and then it is closed. ${medians}`,
     columns,
     subjects: inTurn("all read", "one stops", [...goals, { figure: "peak", ratio: 1.1 }], run),
   };
